@@ -1,0 +1,34 @@
+"""Tells memory-mapped pages from real memory leaks in programs that use Hugging Face datasets.
+
+Importing this package costs no import of ``datasets``, ``pyarrow`` or ``torch``: each public
+name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hfmemdebug.data.synthesize import synthesize as synthesize
+    from hfmemdebug.experiment.diagnose import diagnose as diagnose
+    from hfmemdebug.recording.file import load_recording as load_recording
+    from hfmemdebug.result import Result as Result
+
+_HOME_OF = {
+    "Result": "hfmemdebug.result",
+    "diagnose": "hfmemdebug.experiment.diagnose",
+    "load_recording": "hfmemdebug.recording.file",
+    "synthesize": "hfmemdebug.data.synthesize",
+}
+
+__all__ = ["Result", "__version__", "diagnose", "load_recording", "synthesize"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name on first use (PEP 562)."""
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

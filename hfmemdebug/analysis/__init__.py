@@ -1,0 +1,1 @@
+"""Pure functions from recordings to a result."""

@@ -1,0 +1,211 @@
+"""The ledger of one arm: which owner of memory grew, by how much, and in which shape.
+
+Owners do not overlap: what CPython's small objects, malloc and Arrow's pools have in use is exact; what
+anonymous memory grew beyond their sum nobody counts, and page counts decide about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hfmemdebug.analysis.series import Epochs, Series
+from hfmemdebug.analysis.trend import Trend, epoch_rates, find_trend
+from hfmemdebug.recording.file import Recording
+
+PAGE = 4096
+# Above the control, for what exact counters see: glibc's smallest chunk is 32 bytes.
+USER_FLOOR = 32.0
+# Libraries lose crumbs of 40 and 100 bytes a slice in release after release without anybody's harm.
+LIBRARY_FLOOR = 256.0
+# Page counts move by whole arenas: in one epoch they must grow by more than this to be looked at.
+PAGES_FLOOR_PER_EPOCH = 1024**2
+# ... and by more than this share of what one slice decodes to, which is what fragmentation moves by.
+PAGES_FLOOR_PER_SLICE_BYTES = 0.1
+
+# Two epochs of one loop put as much into /dev/shm as each other; what other programs do there is not so even.
+EVEN = 0.9
+
+EXACT = ("python", "malloc", "arrow")
+# Between the ends of two epochs a clean run's counters move by up to two Python objects and 1.5 KB of
+# malloc (settling itself, buffers of the standard library): growth per epoch must be above this.
+EPOCH_NOISE = {"python": 512.0, "malloc": 2048.0, "arrow": 0.0}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One owner's trend.
+
+    Attributes:
+        name: ``python``, ``malloc``, ``arrow``, ``other`` (anonymous memory that no counter owns),
+            ``shmem``, ``file_maps``, ``fds``, ``threads``, ``children``, ``dev_shm``.
+        trend: What it does, in the unit of the counter (bytes, or things for the counts).
+        series: What was judged.
+    """
+
+    name: str
+    trend: Trend
+    series: Series
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """One arm, judged.
+
+    Attributes:
+        recording: The arm.
+        control: The arm that it was compared with, or None.
+        components: The owners that could be read.
+        unread: Owners that could not.
+        epochs: Its samples by epoch.
+    """
+
+    recording: Recording
+    control: Recording | None
+    components: dict[str, Component]
+    epochs: Epochs
+    unread: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The arm's name."""
+        return str(self.recording.header["arm"]["name"])
+
+    @property
+    def growing(self) -> tuple[Component, ...]:
+        """The owners that leak."""
+        return tuple(c for c in self.components.values() if c.trend.grows and not self.is_anybodys(c))
+
+    def is_anybodys(self, component: Component) -> bool:
+        """Whether it grows by so little that, without a control, it may be a library's crumbs."""
+        return (
+            self.control is None
+            and bool(self.recording.header["arm"]["consumer"])
+            and component.name in EXACT
+            and component.trend.grows
+            and component.trend.rate < LIBRARY_FLOOR
+            and self.recording.header.get("min_leak") is None
+        )
+
+    @property
+    def open(self) -> tuple[Component, ...]:
+        """The owners about which more work would decide."""
+        return tuple(c for c in self.components.values() if c.trend.shape == "inconclusive")
+
+
+def assess(
+    recording: Recording, control: Recording | None = None, *, min_leak: float | None = None
+) -> Assessment:
+    """Judges one arm, against its control where there is one.
+
+    Args:
+        recording: The arm.
+        control: The same rows in the same mode without the consumer.
+        min_leak: The user's floor in bytes per slice, or None for the default.
+    """
+    epochs = Epochs.of(recording)
+    against = Epochs.of(control) if control is not None else None
+    # The user's code is looked at closely, also where no control tells it from the libraries' crumbs.
+    floor = USER_FLOOR if recording.header["arm"]["consumer"] else LIBRARY_FLOOR
+    floor = min_leak if min_leak is not None else floor
+    slices = max((len(epoch) for epoch in epochs.slices), default=1) or 1
+    components: dict[str, Component] = {}
+    unread: list[str] = []
+
+    def judge(name: str, series: Series, floor: float) -> None:
+        trend = find_trend(series, floor)
+        if trend is None:
+            unread.append(name)
+        else:
+            components[name] = Component(name, trend, series)
+
+    def difference(name: str) -> Series:
+        mine = epochs.series(name)
+        return mine.minus(against.series(name)) if against is not None else mine
+
+    for name in EXACT:
+        series = _exact_bytes(epochs, against) if name == "python" else difference(name)
+        judge(name, series, max(floor, EPOCH_NOISE[name] / slices))
+    pages = max(PAGES_FLOOR_PER_EPOCH, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording)) / slices
+    judge("other", _unowned(epochs, against, recording), max(floor, pages))
+    judge("shmem", difference("shmem"), max(floor, PAGES_FLOOR_PER_EPOCH / slices))
+    # Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
+    for name in ("file_maps", "fds", "threads", "children"):
+        judge(name, difference(name), 0.05)
+    if recording.header["arm"]["consumer"]:
+        # Everybody's files are counted there, also the control's view of ours: nothing is taken away, and
+        # only what grows as evenly as a loop is looked at.
+        shm = epochs.series("dev_shm")
+        trend = find_trend(shm, PAGE)
+        if trend is not None and trend.grows and _is_even(epoch_rates(shm)):
+            components["dev_shm"] = Component("dev_shm", trend, shm)
+    return Assessment(recording, control, components, epochs, tuple(unread))
+
+
+def _is_even(rates: Sequence[float]) -> bool:
+    return min(rates) >= EVEN * max(rates)
+
+
+def slice_bytes(recording: Recording) -> float:
+    """Bytes that one slice decodes to, as calibrated before the run."""
+    workload = recording.header["workload"]
+    return float(workload.get("bytes_per_row") or 0.0) * float(workload.get("step") or 0)
+
+
+def _exact_bytes(epochs: Epochs, against: Epochs | None) -> Series:
+    """Python's small objects in bytes after each slice, from the count of blocks.
+
+    Bytes are exact at the ends of epochs alone. Between them blocks are counted, and weighed by what a
+    block held on average at the ends.
+    """
+    python, blocks = epochs.series("python"), epochs.series("blocks")
+    if against is not None:
+        python, blocks = python.minus(against.series("python")), blocks.minus(against.series("blocks"))
+    weight = _block_bytes(python, blocks)
+    return Series(
+        tuple(tuple(None if b is None else b * weight for b in epoch) for epoch in blocks.epochs),
+        python.settled if all(v is not None for v in python.settled) else tuple(
+            None if b is None else b * weight for b in blocks.settled
+        ),
+        blocks.warmup,
+    )  # fmt: skip
+
+
+def _block_bytes(python: Series, blocks: Series) -> float:
+    """Bytes of a block: of those that came, or, where none came, CPython's commonest small size."""
+    if len(python.settled) > 1:
+        first, last = python.settled[1], python.settled[-1]
+        count_first, count_last = blocks.settled[1], blocks.settled[-1]
+        if None not in (first, last, count_first, count_last):
+            assert (
+                first is not None and last is not None and count_first is not None and count_last is not None
+            )
+            if count_last - count_first >= 4 and last > first:
+                return min(512.0, max(16.0, (last - first) / (count_last - count_first)))
+    return 64.0
+
+
+def _unowned(epochs: Epochs, against: Epochs | None, recording: Recording) -> Series:
+    """Anonymous memory and swap beyond what the exact counters have in use."""
+
+    def unowned(arm: Epochs) -> Series:
+        owned = [arm.series(name) for name in owners if _was_read(arm.series(name))]
+        rest = arm.series("anon_swap")
+        for series in owned:
+            rest = rest.minus(series)
+        # Bytes of Python's objects are known at the ends of epochs alone, so slices are not comparable.
+        return Series((), rest.settled, 0) if rest.settled else rest
+
+    # Arrow's system pool is malloc, which then counts those bytes too.
+    owners: Sequence[str] = (
+        ("python", "malloc") if recording.header.get("arrow_backend") == "system" else EXACT
+    )
+    rest = unowned(epochs)
+    if against is not None:
+        rest = rest.minus(unowned(against))
+    anon = epochs.series("anon_swap")
+    return Series(tuple(tuple(None for _ in epoch) for epoch in anon.epochs), rest.settled, anon.warmup)
+
+
+def _was_read(series: Series) -> bool:
+    return all(value is not None for value in series.settled)

@@ -1,0 +1,257 @@
+"""Owners of growth as findings: the leaks of an arm, and what grew without being one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hfmemdebug.analysis.assess import Assessment, Component
+from hfmemdebug.analysis.series import Epochs
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.result import Finding
+from hfmemdebug.sizes import format_bytes, format_count
+
+# Less than this is nothing to explain: libraries' own warm-up moves page counts by as much.
+NOTEWORTHY = 4 * 1024**2
+# Things that pile up hold at least a page of the kernel's or the process's memory each.
+_BYTES_OF_A_THING = 4096
+_THINGS = {
+    "file_maps": ("file-mapping", "mappings of files"),
+    "fds": ("file-mapping", "open file descriptors"),
+    "threads": ("anonymous-other", "threads, each with a stack"),
+    "children": ("anonymous-other", "child processes"),
+}
+_CAUSE = {
+    "python": "python-objects",
+    "malloc": "native-heap",
+    "arrow": "arrow-pool",
+    "other": "anonymous-other",
+    "shmem": "shared-memory",
+    "dev_shm": "shared-memory",
+}
+# malloc's growth is Python's where this share of it went through Python's allocators.
+TRACED_SHARE = 0.5
+# What grows in bytes, in the order in which it is shown.
+SHOWN = ("rss", "file", "anon", "shmem", "swap", "arrow", "malloc", "python")
+
+
+def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
+    """What leaks in an arm, the largest first."""
+    growing = {component.name: component for component in assessment.growing}
+    python, malloc = growing.get("python"), growing.get("malloc")
+    findings: list[Finding] = []
+    if python is not None and malloc is not None:
+        # Objects of more than 512 bytes come from malloc, and so do the buffers of lists and dicts: where
+        # objects pile up, what malloc holds with them is theirs.
+        del growing["malloc"]
+        findings.append(_in_bytes(assessment, python, malloc))
+    elif python is not None:
+        findings.append(_in_bytes(assessment, python))
+    elif malloc is not None and _is_pythons(assessment, malloc):
+        del growing["malloc"]
+        findings.append(replace(_in_bytes(assessment, malloc), cause="python-objects"))
+    growing.pop("python", None)
+    if findings or "malloc" in growing or "arrow" in growing:
+        # Pages beyond the exact counters' growth are their size classes' waste, as long as these grow too.
+        growing.pop("other", None)
+    if "shmem" in growing:
+        # The same blocks, as the process has them mapped and as the file system counts them.
+        growing.pop("dev_shm", None)
+    for name, component in growing.items():
+        if name in _THINGS:
+            findings.append(_of_things(assessment, component))
+        else:
+            findings.append(_in_bytes(assessment, component))
+    return tuple(sorted(findings, key=lambda f: -(f.rate_bytes_per_iteration or 0.0)))
+
+
+def _is_pythons(assessment: Assessment, malloc: Component) -> bool:
+    """Whether what malloc keeps is Python objects' (large ones, arrays), as the tracing pass saw it."""
+    traced = ((assessment.recording.end or {}).get("trace") or {}).get("traced_bytes_per_iteration") or 0.0
+    return float(traced) >= TRACED_SHARE * malloc.trend.rate
+
+
+def _in_bytes(assessment: Assessment, *components: Component) -> Finding:
+    rate = sum(c.trend.rate for c in components)
+    return Finding(
+        cause=_CAUSE[components[0].name],
+        role="leak",
+        # Owners that are read at the ends of epochs alone have no growth from slice to slice.
+        growth_bytes=round(
+            rate * len(assessment.recording.slices)
+            if components[0].name in ("other", "dev_shm")
+            else sum(c.trend.growth for c in components)
+        ),
+        rate_bytes_per_iteration=round(rate, 1),
+        interval=(round(sum(c.trend.low for c in components), 1), round(sum(c.trend.high for c in components), 1)),
+        shape="growing",
+        reclaimable=False,
+        arm=assessment.name,
+    )  # fmt: skip
+
+
+def _of_things(assessment: Assessment, component: Component) -> Finding:
+    cause, things = _THINGS[component.name]
+    trend = component.trend
+    mapped = Epochs.of(assessment.recording).series("file").settled
+    known = [v for v in mapped if v is not None]
+    grown = max(known[-1] - known[1], 0.0) if component.name == "file_maps" and len(known) > 2 else 0.0
+    growth = max(grown, _BYTES_OF_A_THING * trend.growth)
+    judged = max(len(assessment.recording.slices) - len(assessment.epochs.slices[0]), 1)
+    count = trend.rate * judged
+    return Finding(
+        cause=cause,
+        role="leak",
+        growth_bytes=round(growth),
+        rate_bytes_per_iteration=round(max(growth / judged, _BYTES_OF_A_THING * trend.rate), 1),
+        interval=None,
+        shape="growing",
+        reclaimable=False,
+        detail=f"{format_count(count)} more {things} over {judged} slices",
+        arm=assessment.name,
+    )
+
+
+def benign_findings(assessments: Sequence[Assessment]) -> tuple[Finding, ...]:
+    """What grew and is no leak, the largest first. The arms' own leaks are not among it."""
+    findings: list[Finding] = []
+    for assessment in assessments:
+        findings.extend(_mapped_pages(assessment))
+        findings.extend(_retention(assessment))
+        findings.extend(_bounded(assessment))
+    return tuple(sorted(findings, key=lambda f: -f.growth_bytes))
+
+
+def cause_of(benign: Sequence[Finding], arm: str) -> str | None:
+    """What explains the growth of an arm without a leak: its largest part."""
+    return next((finding.cause for finding in benign if finding.arm == arm), None)
+
+
+def _mapped_pages(assessment: Assessment) -> list[Finding]:
+    """Pages of mapped files: the largest growth within an epoch, since settling drops them at its end.
+
+    Pages of a file that is in memory itself (tmpfs) are counted as shared memory, and stay.
+    """
+    loaded = assessment.recording.header.get("loaded") or {}
+    files = loaded.get("files") or ()
+    in_memory = any(file.get("memory_backed") for file in files)
+    grown = _growth_within(assessment.recording, "shmem" if in_memory else "file")
+    if grown is None or grown < NOTEWORTHY:
+        return []
+    reclaim = (assessment.recording.end or {}).get("reclaim") or {}
+    size = sum(file["size_bytes"] for file in files)
+    bounded = f"; bounded by the files' {format_bytes(size)}" if size else ""
+    proved = reclaim.get("freed_bytes") is not None and reclaim.get("why_not") is None
+    return [
+        Finding(
+            cause="mmap-file-pages",
+            role="benign",
+            growth_bytes=round(grown),
+            rate_bytes_per_iteration=0.0,
+            shape="plateau",
+            reclaimable=False if in_memory else True if proved else None,
+            detail=f"pages of the dataset's mapped files that were read{bounded}",
+            arm=assessment.name,
+        )
+    ]
+
+
+def _retention(assessment: Assessment) -> list[Finding]:
+    """What the allocators held free: the part of anonymous growth that settling gave back."""
+    grown = _growth_within(assessment.recording, "anon")
+    gave = what_settling_gave_back(assessment.recording)
+    returned = min((gave.get("release_pools") or 0) + (gave.get("trim") or 0), grown or 0.0)
+    other = assessment.components.get("other")
+    if returned < NOTEWORTHY or assessment.growing:
+        return []
+    return [
+        Finding(
+            cause="allocator-retention",
+            role="benign",
+            growth_bytes=round(returned),
+            rate_bytes_per_iteration=0.0,
+            shape="plateau" if other is None else other.trend.shape,
+            reclaimable=True,
+            detail="memory that was free and that Arrow's pools and malloc kept; they gave it back when asked",
+            arm=assessment.name,
+        )
+    ]
+
+
+def _bounded(assessment: Assessment) -> list[Finding]:
+    findings = []
+    for component in assessment.components.values():
+        trend = component.trend
+        if component.name in _THINGS or trend.shape not in ("step", "plateau") or trend.growth < NOTEWORTHY:
+            continue
+        findings.append(
+            Finding(
+                cause="step" if trend.shape == "step" else "bounded-cache",
+                role="benign",
+                growth_bytes=round(trend.growth),
+                rate_bytes_per_iteration=0.0,
+                shape=trend.shape,
+                reclaimable=None,
+                detail="it grew once and stopped"
+                if trend.shape == "step"
+                else "it grew ever less and stopped",
+                arm=assessment.name,
+            )
+        )
+    return findings
+
+
+def _growth_within(recording: Recording, name: str) -> float | None:
+    """The largest growth of a field from the beginning of an epoch to any slice of it."""
+    epochs = Epochs.of(recording)
+    best: float | None = None
+    for number, slices in enumerate(epochs.slices):
+        values = [v for s in slices if (v := getattr(s, name)) is not None]
+        start = _start_of(recording, number, name)
+        if values and start is not None:
+            best = max(best or 0.0, max(values) - start)
+    return best
+
+
+def _start_of(recording: Recording, epoch: int, name: str) -> float | None:
+    """The last reading before an epoch's first slice."""
+    before = [s for s in recording.samples if s.kind == "settle" and s.epoch == epoch]
+    return getattr(before[-1], name) if before else None
+
+
+def shown_growth(recording: Recording) -> dict[str, int | None]:
+    """Growth by component from the end of the warm-up to the last slice, for people to see.
+
+    It is read off the first epoch, as a program that reads its data once shows it: RSS and its parts
+    before anything was settled.
+    """
+    slices = [s for s in recording.slices if s.epoch == 1]
+    judged = [s for s in slices if not s.warmup]
+    warm = [s for s in slices if s.warmup]
+    starts = [s for s in recording.samples if s.step == "start"]
+    growth: dict[str, int | None] = {}
+    for name in SHOWN:
+        if name == "python":
+            settled = Epochs.of(recording).series("python").settled
+            first, last = (settled[0], settled[-1]) if len(settled) > 1 else (None, None)
+            growth[name] = round(last - first) if first is not None and last is not None else None
+            continue
+        # malloc is not read at every slice: the reading nearest to either end.
+        before = next((v for s in (*reversed(warm), *starts) if (v := getattr(s, name)) is not None), None)
+        after = next((v for s in reversed(judged) if (v := getattr(s, name)) is not None), None)
+        growth[name] = after - before if before is not None and after is not None else None
+    return growth
+
+
+def what_settling_gave_back(recording: Recording) -> dict[str, int | None]:
+    """Bytes of RSS that each step of settling gave back: the most that it did at the end of any epoch."""
+    gave: dict[str, int | None] = {}
+    previous: Sample | None = None
+    for sample in recording.samples:
+        if sample.kind == "settle" and sample.step not in ("start", "before") and previous is not None:
+            step = str(sample.step)
+            if sample.rss is not None and previous.rss is not None:
+                gave[step] = max(gave.get(step) or 0, previous.rss - sample.rss, 0)
+        previous = sample
+    return gave

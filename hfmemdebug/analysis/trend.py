@@ -1,0 +1,222 @@
+"""Does a counter grow with work? The decision about one series, with what it could not have seen.
+
+Epochs over the same rows are compared with each other, never slices within one epoch where more than
+one epoch was read: rows of varying length cancel, and so does whatever the first epoch warms up. A leak
+grows from epoch to epoch by the same amount or more; a cache, a step and a pool that fills do not.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, median, stdev
+
+from hfmemdebug.analysis.series import Series, paired, spread
+
+# Three blocks in a row that grow, by about the same amount: one is a step and two may be the start of a
+# plateau (a cache that fills for two epochs and stops).
+BLOCKS_TO_CONVICT = 3
+# What grew and stopped has stopped when two blocks in a row are flat.
+BLOCKS_TO_ACQUIT = 2
+MOST_BLOCKS = 4
+# The last blocks grow by at least this share of the largest among them. What fills fades: a logarithmic
+# cache grows by 0.41, 0.29 and 0.22 in its second to fourth block, and a square root by 0.41, 0.32, 0.27.
+STEADY = 0.8
+# Growth of less than this per slice is one small object: a leak of one is as regular as the loop, while
+# libraries' caches that warm up over hundreds of calls scatter (40, 36 and 29 blocks in fifty calls each).
+CRUMB = 256.0
+STEADY_CRUMB = 0.85
+# Of a leak's rate, at least this share shows between the halves of an epoch too.
+WITH_SLICES = 0.4
+# A single epoch is cut into this many parts.
+PARTS = 4
+
+MORE_EPOCHS = "more epochs over the same rows would tell (--epochs, or a larger --budget)"
+
+
+@dataclass(frozen=True)
+class Trend:
+    """What a series does.
+
+    Attributes:
+        shape: ``"growing"``, ``"step"``, ``"plateau"``, ``"stable"`` or ``"inconclusive"``.
+        rate: Growth per slice over the judged part.
+        low: Lower bound of the rate.
+        high: Upper bound of the rate.
+        growth: Change over the judged part.
+        resolution: A leak of this many bytes a slice would not have passed for none: epochs would have
+            gone on until it was told from the noise.
+        needs: What would decide it; None where it is decided.
+    """
+
+    shape: str
+    rate: float
+    low: float
+    high: float
+    growth: float
+    resolution: float
+    needs: str | None = None
+
+    @property
+    def grows(self) -> bool:
+        """Whether it is a leak's shape."""
+        return self.shape == "growing"
+
+
+def find_trend(series: Series, floor: float) -> Trend | None:
+    """Decides what a series does.
+
+    Args:
+        series: The counter.
+        floor: Growth per slice below which nothing is called growth.
+
+    Returns:
+        None where the counter could not be read.
+    """
+    if len(series.epochs) > 1:
+        rates = epoch_rates(series)
+    else:
+        rates = _part_rates(series)
+    if not rates:
+        return None
+    slices = max(series.slices, 1)
+    growth = _growth(series)
+    blocks = _blocks(rates)
+    rate = mean(rates)
+    noise = _noise(series, rates, slices)
+    low, high = rate - noise, rate + noise
+    resolution = floor + noise
+    shape, needs = _shape(blocks, rate, noise, floor)
+    if shape == "growing" and len(series.epochs) > 1:
+        shape, needs = _with_slices(series, rate) if _lows_rise(series, rate) else ("stable", None)
+    if shape == "growing" and len(series.epochs) == 1:
+        # Libraries keep something for each part of the data that is touched for the first time.
+        shape, needs = "inconclusive", f"it grew as these rows were read for the first time; {MORE_EPOCHS}"
+    if shape == "growing":
+        low = max(low, min(blocks))
+    return Trend(shape, rate, low, high, growth, resolution, needs)
+
+
+def epoch_rates(series: Series) -> list[float]:
+    """Growth per slice in each epoch after the first.
+
+    The settled values decide where they were read: a collection's sawtooth is not in them, and what the
+    first epoch warmed up was there when it ended. Else the median over the slices of the paired
+    differences does, whose first pair has the warm-up in it and is left out where there are others.
+    """
+    slices = max(series.slices, 1)
+    rates: list[float] = []
+    if any(value is None for value in series.settled[1:]) and len(series.epochs) > 2:
+        series = Series(series.epochs[1:], series.settled[1:])
+    for number, differences in enumerate(paired(series), start=1):
+        settled = series.settled[number : number + 2]
+        if len(settled) == 2 and settled[0] is not None and settled[1] is not None:
+            rates.append((settled[1] - settled[0]) / slices)
+        elif differences and len(differences) >= slices // 2:
+            rates.append(median(differences) / slices)
+    return rates
+
+
+def _part_rates(series: Series) -> list[float]:
+    """For a single epoch: growth per slice between its quarters, by their medians."""
+    values = [v for v in series.epochs[0][series.warmup :] if v is not None] if series.epochs else []
+    size = len(values) // PARTS
+    if size == 0:
+        return []
+    values = values[len(values) - PARTS * size :]
+    middles = [median(values[part * size : (part + 1) * size]) for part in range(PARTS)]
+    return [(b - a) / size for a, b in itertools.pairwise(middles)]
+
+
+def _blocks(rates: Sequence[float]) -> list[float]:
+    """At most four blocks of neighbouring rates, each their mean: bursts even out as epochs are added."""
+    count = min(MOST_BLOCKS, len(rates))
+    edges = [round(block * len(rates) / count) for block in range(count + 1)]
+    return [mean(rates[a:b]) for a, b in itertools.pairwise(edges)]
+
+
+def _noise(series: Series, rates: Sequence[float], slices: int) -> float:
+    """Half the width of the rate's interval, per slice."""
+    between = 2 * stdev(rates) / sqrt(len(rates)) if len(rates) > 1 else 0.0
+    pairs = paired(series)
+    if not pairs:
+        values = [v for v in series.epochs[0][series.warmup :] if v is not None]
+        return max(between, 2 * spread(values) / max(len(values), 1))
+    # Within one pair of epochs the differences scatter as one reading does.
+    within = 2 * spread(pairs[-1]) / slices / sqrt(len(rates))
+    return max(between, within)
+
+
+def _lows_rise(series: Series, rate: float) -> bool:
+    """Whether the lowest value of an epoch rises with the epochs' ends.
+
+    A sawtooth whose period does not divide an epoch ends each epoch a little higher than the one before,
+    for a while, and falls to the same low in all of them.
+    """
+    lows = [min(known) for epoch in series.epochs[1:] if (known := [v for v in epoch if v is not None])]
+    if len(lows) < 2:
+        return True
+    return (lows[-1] - lows[0]) / (len(lows) - 1) / max(series.slices, 1) >= WITH_SLICES * rate
+
+
+def _with_slices(series: Series, rate: float) -> tuple[str, str | None]:
+    """Whether what grows from epoch to epoch grows with the slices, or only with each start of an epoch.
+
+    A stream that is opened anew loses a few kilobytes each time, however many slices it then gives. Within
+    an epoch, the later half of the slices is compared with the earlier half.
+    """
+    inner = []
+    for epoch in series.epochs[1:]:
+        half = len(epoch) // 2
+        early = [v for v in epoch[:half] if v is not None]
+        late = [v for v in epoch[-half:] if v is not None] if half else []
+        if early and late:
+            inner.append((mean(late) - mean(early)) / (len(epoch) - half))
+    if not inner:
+        return "growing", None
+    error = 2 * stdev(inner) / sqrt(len(inner)) if len(inner) > 1 else 0.0
+    if mean(inner) - error > WITH_SLICES * rate or (mean(inner) > 2 * WITH_SLICES * rate):
+        return "growing", None
+    if mean(inner) + error < WITH_SLICES * rate:
+        return "step", None
+    return "inconclusive", f"it grew from epoch to epoch, perhaps not with the slices; {MORE_EPOCHS}"
+
+
+def _growth(series: Series) -> float:
+    values = [v for epoch in series.epochs for v in epoch][series.warmup :]
+    known = [v for v in values if v is not None]
+    return known[-1] - known[0] if known else 0.0
+
+
+def _shape(blocks: Sequence[float], rate: float, noise: float, floor: float) -> tuple[str, str | None]:
+    above = [block > floor for block in blocks]
+    if all(above) and rate - noise > 0:
+        if len(blocks) < BLOCKS_TO_CONVICT:
+            return "inconclusive", f"it grew, and {MORE_EPOCHS}"
+        if _is_steady(blocks[-BLOCKS_TO_CONVICT:], rate):
+            return "growing", None
+        return (
+            "inconclusive",
+            f"it grew, ever more slowly or unevenly; {MORE_EPOCHS}",
+        )
+    if not any(above):
+        tail = blocks[-BLOCKS_TO_ACQUIT:]
+        if min(tail) < -floor:
+            return "inconclusive", f"it shrank, which may hide what grows; {MORE_EPOCHS}"
+        if rate + noise < floor or len(blocks) > BLOCKS_TO_ACQUIT:
+            return "stable", None
+        return "inconclusive", f"its noise hides what is looked for; {MORE_EPOCHS}"
+    if above[-1]:
+        return "inconclusive", f"it grew at the end; {MORE_EPOCHS}"
+    last_growth = max(index for index, grew in enumerate(above) if grew)
+    if len(blocks) - 1 - last_growth >= BLOCKS_TO_ACQUIT:
+        return ("step" if sum(above) == 1 else "plateau"), None
+    return "inconclusive", f"it grew and stopped; {MORE_EPOCHS}"
+
+
+def _is_steady(blocks: Sequence[float], rate: float) -> bool:
+    if rate < CRUMB:
+        return min(blocks) >= STEADY_CRUMB * max(blocks)
+    return blocks[-1] >= STEADY * max(blocks)

@@ -1,0 +1,310 @@
+"""From recordings to a result: whose growth it is, whether it is a leak, and what to say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hfmemdebug.analysis import words
+from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, Assessment, Component, assess
+from hfmemdebug.analysis.findings import (
+    benign_findings,
+    cause_of,
+    leak_findings,
+    shown_growth,
+    what_settling_gave_back,
+)
+from hfmemdebug.analysis.trend import MORE_EPOCHS
+from hfmemdebug.errors import InputError
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.result import ArmSummary, Finding, Result
+
+# Growth in the library's own arm below the floor, yet above this, is named in a warning.
+CRUMBS = 16.0
+
+
+def assess_all(recordings: Sequence[Recording], *, min_leak: float | None = None) -> tuple[Assessment, ...]:
+    """Judges every arm, one with the user's consumer against the one without in the same mode."""
+    controls = {r.header["arm"]["mode"]: r for r in recordings if not r.header["arm"]["consumer"]}
+    return tuple(
+        assess(
+            recording,
+            controls.get(recording.header["arm"]["mode"]) if recording.header["arm"]["consumer"] else None,
+            min_leak=min_leak,
+        )
+        for recording in recordings
+    )
+
+
+def what_is_open(assessments: Sequence[Assessment]) -> str | None:
+    """What more work would decide, in words; None where nothing is open.
+
+    A leak that is found closes the case of its arm: what else may grow there cannot make it none.
+    """
+    for assessment in assessments:
+        if assessment.growing:
+            continue
+        if not any(name in assessment.components for name in EXACT):
+            return f"too few slices were read ({assessment.name}); {MORE_EPOCHS}"
+        for component in assessment.open:
+            return f"{words.OWNER[component.name]} ({assessment.name}): {component.trend.needs}"
+    return None
+
+
+def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> Result:
+    """The result of a run.
+
+    Args:
+        recordings: One or more arms of one run; each header says which arm it is.
+        min_leak: The floor in bytes per iteration; None takes the one that the run was started with.
+
+    Raises:
+        InputError: There is nothing in the recordings to be judged.
+    """
+    recordings = sorted(recordings, key=_order)
+    judged = [r for r in recordings if r.slices]
+    if not judged:
+        raise InputError("there is not one sample in the recording: it ended before the first slice was read")
+    header = judged[0].header
+    if min_leak is None:
+        min_leak = header.get("min_leak")
+    assessments = assess_all(judged, min_leak=min_leak)
+    leaks = tuple(f for a in assessments for f in leak_findings(a))
+    guilty = next((a for a in _by_consumer(assessments) if a.growing), None)
+    doubt = _doubt(guilty, assessments)
+    if doubt is not None:
+        guilty, leaks = None, ()
+    still_open = what_is_open(assessments) if guilty is None else None
+    too_short = None if guilty is not None else doubt or _too_short(recordings, assessments)
+    verdict = "leak" if guilty is not None else "inconclusive" if still_open or too_short else "no-leak"
+    benign = benign_findings(assessments)
+    rate = sum(
+        f.rate_bytes_per_iteration or 0.0 for f in leaks if guilty is not None and f.arm == guilty.name
+    )
+    subject = guilty if guilty is not None else assessments[0]
+    origin = _origin(guilty)
+    cause = leaks[0].cause if leaks else cause_of(benign, subject.name)
+    summary = words.summary(
+        verdict, cause, origin, rate, assessments, benign, open_question=still_open or too_short
+    )
+    return Result(
+        command=header["command"],
+        summary=summary,
+        verdict=verdict,
+        cause=cause if verdict != "inconclusive" else None,
+        origin=origin,
+        iteration="slice",
+        rate_bytes_per_iteration=_rounded(rate) if verdict != "inconclusive" else None,
+        rate_bytes_per_row=_per_row(rate, subject) if verdict != "inconclusive" else None,
+        rate_bytes_per_second=_per_second(rate, subject) if verdict != "inconclusive" else None,
+        smallest_detectable_bytes_per_iteration=_smallest_detectable(assessments),
+        sites=tuple(_traced(guilty).get("sites") or ()),
+        holders=tuple(_traced(guilty).get("holders") or ()),
+        findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
+        arms=tuple(_summarise(r) for r in recordings),
+        advice=words.advice(
+            verdict,
+            cause,
+            origin,
+            assessments,
+            open_question=still_open or too_short,
+            died=any(_has_died(r) for r in recordings),
+            sites=_traced(guilty).get("sites") or (),
+            holders=_traced(guilty).get("holders") or (),
+        ),
+        environment=header.get("environment") or {},
+        warnings=_warnings(recordings, assessments),
+        command_line=header.get("command_line"),
+        reproduce=header.get("reproduce"),
+    )
+
+
+def _order(recording: Recording) -> tuple[int, bool]:
+    """Mapped before in memory, the control before the consumer: the order in which arms are shown."""
+    arm = recording.header["arm"]
+    modes = ("mmap", "in-memory", "streaming")
+    return modes.index(arm["mode"]) if arm["mode"] in modes else len(modes), bool(arm["consumer"])
+
+
+def _by_consumer(assessments: Sequence[Assessment]) -> list[Assessment]:
+    """Arms with a control first: where the user's code leaks, the control says what is not theirs."""
+    return sorted(assessments, key=lambda a: a.control is None)
+
+
+def _traced(guilty: Assessment | None) -> dict[str, Any]:
+    return ((guilty.recording.end or {}).get("trace") or {}) if guilty is not None else {}
+
+
+def _has_died(recording: Recording) -> bool:
+    return recording.end is None or recording.end["outcome"] in ("failed", "killed")
+
+
+def _doubt(guilty: Assessment | None, assessments: Sequence[Assessment]) -> str | None:
+    """Why what grew may have a bound after all: in a longer run it stopped, or it is a cache with a size."""
+    if guilty is None:
+        return None
+    held_by = next((str(h["path"]) for h in _traced(guilty).get("holders") or ()), "")
+    if "lru_cache (maxsize=" in held_by:
+        return (
+            f"what grew is a cache with a bound that the run did not reach, {held_by}; more slices would fill it "
+            "(--iterations, --epochs)"
+        )
+    contradicted = [
+        (component, other)
+        for component in guilty.growing
+        for other in assessments
+        if other.control is not None
+        and len(other.recording.slices) > len(guilty.recording.slices)
+        and component.name in other.components
+        and other.components[component.name].trend.shape in ("plateau", "step", "inconclusive")
+    ]
+    if len(contradicted) < len(guilty.growing):
+        return None
+    component, other = contradicted[0]
+    return (
+        f"{words.OWNER[component.name]} grew over the {len(guilty.recording.slices)} slices of the arm "
+        f"'{guilty.name}' and not steadily over the {len(other.recording.slices)} of '{other.name}'; {MORE_EPOCHS}"
+    )
+
+
+def _origin(guilty: Assessment | None) -> str | None:
+    """Whose leak it is; None where the user's code ran and no control tells it from the libraries."""
+    if guilty is None:
+        return None
+    if guilty.control is not None:
+        return "user-code"
+    return None if guilty.recording.header["arm"]["consumer"] else "library"
+
+
+def _too_short(recordings: Sequence[Recording], assessments: Sequence[Assessment]) -> str | None:
+    """Why a run that shows no growth does not show its absence either."""
+    for recording in [r for r in recordings if r.header["arm"]["consumer"]] or recordings[:1]:
+        if _has_died(recording):
+            detail = (recording.end or {}).get("detail") or "it was killed"
+            return f"the program did not get to its end: {detail}"
+    if not any(a.components for a in assessments):
+        return "too few slices were read; read more of them (--iterations, --epochs)"
+    for assessment in assessments:
+        for component in assessment.components.values():
+            if assessment.is_anybodys(component):
+                return (
+                    f"{words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes per slice in every "
+                    "epoch, which may be your code's or a library's; hfmemdebug diagnose with the same options "
+                    "measures both"
+                )
+        missing = [name for name in EXACT if name not in assessment.components]
+        if len(missing) == len(EXACT):
+            return f"the arm '{assessment.name}' was cut short before anything could be compared"
+    return None
+
+
+def _rounded(rate: float) -> float:
+    return round(rate, 1)
+
+
+def _per_row(rate: float, subject: Assessment) -> float | None:
+    step = subject.recording.header["workload"].get("step")
+    return round(rate / step, 3) if step else None
+
+
+def _per_second(rate: float, subject: Assessment) -> float | None:
+    slices = subject.recording.slices
+    seconds = sum((subject.recording.end or {}).get(name) or 0.0 for name in ("loop_seconds",))
+    if not seconds and len(slices) > 1:
+        seconds = slices[-1].seconds - slices[0].seconds
+    return round(rate * len(slices) / seconds, 1) if seconds else None
+
+
+def _smallest_detectable(assessments: Sequence[Assessment]) -> float | None:
+    """The largest leak that any exact counter could have missed: each owner is looked at on its own.
+
+    Where the user's code was measured against a control, it is their leak that is looked for.
+    """
+    against = [a for a in assessments if a.control is not None] or assessments
+    exact = [c.trend.resolution for a in against for c in a.components.values() if c.name in EXACT]
+    return round(max(exact), 1) if exact else None
+
+
+def _summarise(recording: Recording) -> ArmSummary:
+    arm, end, workload = recording.header["arm"], recording.end, recording.header["workload"]
+    slices = recording.slices
+    unreclaimable = [s.unreclaimable for s in recording.samples if s.unreclaimable is not None]
+    peaks = [s.peak_rss for s in recording.samples if s.peak_rss is not None]
+    rss = [s.rss for s in recording.samples if s.rss is not None]
+    outcome = end or {"outcome": "killed", "detail": "the recording ends without a closing line"}
+    loop_seconds = outcome.get("loop_seconds")
+    loaded = recording.header.get("loaded") or {}
+    return ArmSummary(
+        name=arm["name"],
+        mode=arm["mode"],
+        consumer=bool(arm["consumer"]),
+        iterations=len(slices),
+        rows=sum(s.rows or 0 for s in slices),
+        outcome=outcome["outcome"],
+        outcome_detail=outcome.get("detail"),
+        peak_rss_bytes=max(peaks or rss, default=None),
+        peak_unreclaimable_bytes=max(unreclaimable, default=None),
+        recording=str(recording.path) if recording.path is not None else None,
+        rows_total=loaded.get("rows"),
+        epochs=max((s.epoch for s in slices), default=0),
+        slices_per_epoch=workload.get("count") or 0,
+        step=workload.get("step") or 0,
+        warmup=workload.get("warmup") or 0,
+        seconds=recording.samples[-1].seconds if recording.samples else None,
+        growth=shown_growth(recording),
+        settled=what_settling_gave_back(recording),
+        reclaim=outcome.get("reclaim"),
+        loaded=loaded or None,
+        observer_share=(
+            round(outcome["observer_seconds"] / loop_seconds, 4)
+            if loop_seconds and outcome.get("observer_seconds") is not None
+            else None
+        ),
+    )
+
+
+def _warnings(recordings: Sequence[Recording], assessments: Sequence[Assessment]) -> tuple[str, ...]:
+    lines: list[str] = []
+    for recording in recordings:
+        lines.extend(f"not measured here: {what}" for what in recording.header.get("missing") or ())
+        lines.extend((recording.header.get("loaded") or {}).get("notes") or ())
+        lines.extend(recording.header.get("notes") or ())
+        lines.extend(_memory_backed(recording))
+    for recording in recordings:
+        if _has_died(recording):
+            detail = (recording.end or {}).get("detail") or "its recording ends without a closing line"
+            lines.append(f"the arm '{recording.header['arm']['name']}' did not end by itself: {detail}")
+    for assessment in assessments:
+        if not assessment.recording.header["arm"]["consumer"]:
+            lines.extend(
+                _crumbs(c, assessment) for c in assessment.components.values() if _is_crumb(c, assessment)
+            )
+    return tuple(dict.fromkeys(lines))
+
+
+def _is_crumb(component: Component, assessment: Assessment) -> bool:
+    if component.name not in EXACT or component.trend.grows:
+        return False
+    ours = EPOCH_NOISE[component.name] / max(assessment.recording.header["workload"].get("count") or 1, 1)
+    return component.trend.low > max(CRUMBS, 2 * ours)
+
+
+def _crumbs(component: Component, assessment: Assessment) -> str:
+    return (
+        f"without any code of yours, {words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes "
+        f"per slice ({assessment.name}): too little to be called a leak, and the library's own"
+    )
+
+
+def _memory_backed(recording: Recording) -> list[str]:
+    files: Sequence[dict[str, Any]] = (recording.header.get("loaded") or {}).get("files") or ()
+    kinds = sorted({str(f["filesystem"]) for f in files if f.get("memory_backed")})
+    if not kinds:
+        return []
+    return [
+        f"the dataset's files are on {', '.join(kinds)}: its mapped pages are shared memory, which cannot be "
+        "taken back without swap and counts in full towards a container's limit"
+    ]
+
+
+__all__ = ["Finding", "assess_all", "judge", "what_is_open"]

@@ -1,0 +1,162 @@
+"""The Typer application, and the one place where errors become lines and exit statuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from hfmemdebug import __version__
+from hfmemdebug.cli.console import Console
+from hfmemdebug.cli.diagnose import diagnose
+from hfmemdebug.cli.env import env
+from hfmemdebug.cli.profile import profile
+from hfmemdebug.cli.report import report
+from hfmemdebug.cli.synth import synth
+from hfmemdebug.errors import (
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_OUTPUT_CLOSED,
+    EXIT_UNAVAILABLE,
+    HfmemdebugError,
+    UsageError,
+)
+
+ISSUES = "https://github.com/hfmemdebug/hfmemdebug/issues"
+
+app = typer.Typer(
+    name="hfmemdebug",
+    help="Is it a leak? Tells memory-mapped pages from real memory leaks in programs that use Hugging Face datasets.",
+    epilog="Start with:  hfmemdebug diagnose   (builds its own data; a verdict within seconds)",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"hfmemdebug {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (synth, profile, diagnose, report, env):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and ends the process with the status of the contract."""
+    _open_standard_streams()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    status = run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        status = _output_failed(error)
+    sys.exit(status)
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command line and returns the exit status."""
+    as_json = "--json" in arguments
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except HfmemdebugError as error:
+        return _fail(error, as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except SystemExit as ended:
+        # Typer ends a command whose output nobody reads by status 1, which is our word for a leak.
+        if isinstance(ended.__context__, OSError):
+            return _output_failed(ended.__context__)
+        return ended.code if isinstance(ended.code, int) else EXIT_OK
+    except OSError as error:
+        if error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
+            return _output_failed(error)
+        return _crash(error, as_json)
+    except Exception as error:
+        usage = _usage_error(error)
+        if usage is not None:
+            return _fail(usage, as_json)
+        return _crash(error, as_json)
+    return status if isinstance(status, int) else EXIT_OK
+
+
+def _open_standard_streams() -> None:
+    """Puts /dev/null where a standard stream was closed, so that no file of ours takes its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Open for as long as the process lives.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
+
+
+def _output_failed(error: OSError) -> int:
+    """The status where our output could not be written: its reader went away, or the disk is full."""
+    # What is still buffered would fail once more as the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if error.errno == errno.EPIPE:
+        return EXIT_OUTPUT_CLOSED
+    print(f"hfmemdebug: the output could not be written: {error.strerror}", file=sys.stderr)
+    return EXIT_UNAVAILABLE
+
+
+def _usage_error(error: Exception) -> UsageError | None:
+    """The parser's own complaint as one line.
+
+    Typer carries a copy of Click in some versions and imports it in others, so that its exceptions are
+    known by what they can do, not by their class.
+    """
+    format_message = getattr(error, "format_message", None)
+    if format_message is None or not isinstance(getattr(error, "exit_code", None), int):
+        return None
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "hfmemdebug"
+    message = format_message() or "a command is missing"
+    return UsageError(message, next=f"See `{command} --help`.")
+
+
+def _fail(error: HfmemdebugError, as_json: bool) -> int:
+    from hfmemdebug.render.redact import Redactor
+
+    redact = Redactor.of_this_machine()
+    if as_json:
+        Console(as_json=True).document(redact.document(error.to_dict()))
+    print(f"hfmemdebug: {redact(error.line())}", file=sys.stderr)
+    return error.exit_status
+
+
+def _crash(error: Exception, as_json: bool) -> int:
+    import traceback
+
+    traceback.print_exception(error)
+    print(
+        f"hfmemdebug: this is our own error, not yours. Please report it with the lines above: {ISSUES}",
+        file=sys.stderr,
+    )
+    if as_json:
+        document: dict[str, Any] = HfmemdebugError(
+            f"{type(error).__name__}: {error}", next=f"Report it: {ISSUES}"
+        ).to_dict()
+        Console(as_json=True).document(document)
+    return EXIT_INTERNAL

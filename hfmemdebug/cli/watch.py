@@ -1,0 +1,154 @@
+"""What is shown while arms run: what was loaded, a row per slice, a bar per arm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hfmemdebug.cli.console import Console
+from hfmemdebug.sizes import format_bytes, format_count
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from hfmemdebug.data.spec import LoadReport
+    from hfmemdebug.experiment.process import ArmProcess
+
+_COLUMNS = (
+    ("slice", 7), ("row", 13), ("RSS", 9), ("Δ RSS", 9), ("anonymous", 9), ("file", 9),
+    ("shared", 9), ("Arrow", 9), ("malloc", 9), ("blocks", 11),
+)  # fmt: skip
+
+STOPPING = "Stopping after this slice; what was measured is kept. Ctrl-C again stops now."
+
+
+class SliceTable:
+    """Prints a row for each slice as it happens, as `profile` does.
+
+    Args:
+        console: Where the rows go.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._epoch = 0
+        self._rss: int | None = None
+        self._said: set[str] = set()
+
+    def __call__(self, arm: ArmProcess, event: dict[str, Any]) -> None:
+        """Takes an event of the arm."""
+        name = event["event"]
+        if name == "stopping":
+            self._console.hint(STOPPING)
+        elif name == "note":
+            self._note(event["text"])
+        elif (name == "load_done" and arm.mode != "in-memory" and arm.report is not None) or (
+            name == "take_done" and arm.report is not None
+        ):
+            self._console.say(describe_load(arm.report))
+        elif name == "sample":
+            self._sample(event["sample"])
+
+    def _note(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._console.hint(text)
+
+    def _sample(self, sample: dict[str, Any]) -> None:
+        if sample["kind"] == "settle":
+            if sample["step"] == "start":
+                self._rss = sample.get("rss")
+            return
+        if sample["epoch"] != self._epoch:
+            self._epoch = sample["epoch"]
+            self._console.say()
+            self._console.say(f"epoch {self._epoch}")
+            self._console.say("  ".join(f"{title:>{width}}" for title, width in _COLUMNS))
+        rss = sample.get("rss")
+        change = rss - self._rss if rss is not None and self._rss is not None else None
+        self._rss = rss
+        cells = (
+            f"{sample['slice']}{' w' if sample['warmup'] else '  '}",
+            format_count(sample.get("start_row")),
+            format_bytes(rss),
+            format_bytes(change, signed=True),
+            *(format_bytes(sample.get(key)) for key in ("anon", "file", "shmem", "arrow", "malloc")),
+            format_count(sample.get("blocks")),
+        )
+        self._console.say("  ".join(f"{c:>{width}}" for c, (_, width) in zip(cells, _COLUMNS, strict=True)))
+
+    def close(self) -> None:
+        """Says what the mark on a row means, below the last one."""
+        if self._epoch:
+            self._console.say("(w: warm-up, shown and not judged; readings after the slice was dropped)\n")
+
+
+class ArmBars:
+    """A bar for each arm, as `diagnose` shows them.
+
+    Args:
+        console: Where lines go.
+        progress: Where the bars are drawn.
+    """
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console = console
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+        self._said: set[str] = set()
+
+    def __call__(self, arm: ArmProcess, event: dict[str, Any]) -> None:
+        """Takes an event of an arm."""
+        name = event["event"]
+        if name == "note":
+            self._say_once(event["text"])
+            return
+        if name == "stopping":
+            self._console.hint(STOPPING)
+            return
+        if name == "load_done" and arm.report is not None:
+            self._say_once(describe_load(arm.report))
+        task = self._tasks.get(arm.name)
+        if task is None:
+            task = self._tasks[arm.name] = self._progress.add_task(
+                f"{arm.name}: loading", total=None, detail=""
+            )
+        if name == "planned":
+            self._progress.update(task, total=event["slices"])
+        elif name == "sample" and event["sample"]["kind"] == "slice":
+            sample = event["sample"]
+            self._progress.update(
+                task,
+                description=f"{arm.name}: epoch {sample['epoch']}",
+                advance=1,
+                detail=f"RSS {format_bytes(sample.get('rss'))}, anonymous {format_bytes(sample.get('anon'))}",
+            )
+        elif name in ("closed", "gone"):
+            self._progress.update(task, visible=False)
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._console.hint(line)
+
+
+def describe_load(report: LoadReport) -> str:
+    """What was really loaded, in a line."""
+    parts = [f"{report.source} {report.name}"]
+    if report.split:
+        parts.append(f"split {report.split}")
+    parts.append("a stream" if report.rows is None else f"{report.rows:,} rows, {report.storage}")
+    if report.record_batches:
+        parts.append(f"{report.record_batches:,} record batches")
+    if report.data_bytes:
+        parts.append(format_bytes(report.data_bytes))
+    if report.files:
+        first = report.files[0].path
+        more = f" and {len(report.files) - 1} more" if len(report.files) > 1 else ""
+        parts.append(f"file {first}{more}")
+    if report.from_cache is not None:
+        parts.append("from the cache" if report.from_cache else "built now")
+    return ", ".join(parts)
+
+
+Listener = Callable[["ArmProcess", dict[str, Any]], None]

@@ -1,0 +1,194 @@
+"""Shows a result and writes the files of `-o`, for every command that has a result."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hfmemdebug.errors import AccessError, DiskError, HfmemdebugError, UsageError
+
+if TYPE_CHECKING:
+    from hfmemdebug.cli.console import Console
+    from hfmemdebug.recording.file import Recording
+    from hfmemdebug.render.redact import Redactor
+    from hfmemdebug.result import Result
+
+ENDINGS = (".md", ".json", ".jsonl")
+_STDOUT = "-"
+_WIDEST = 120
+
+
+def check_outputs(paths: Sequence[Path] | None, *, as_json: bool = False) -> None:
+    """Finds out before the measurement whether its outcome can be written.
+
+    Args:
+        paths: The values of `-o`.
+        as_json: Whether `--json` claims standard output.
+
+    Raises:
+        UsageError: An ending that is none of ours, a folder that does not exist or is a file, or two
+            claims on standard output.
+        AccessError: A folder or file that may not be written.
+    """
+    for path in paths or ():
+        if str(path) == _STDOUT:
+            if as_json:
+                raise UsageError(
+                    "-o - and --json both want standard output", next="Give -o FILE.md or leave one out."
+                )
+            continue
+        if path.suffix.lower() not in ENDINGS:
+            raise UsageError(
+                f"-o {path}: the ending picks the format, and '{path.suffix or path.name}' is none",
+                next="Use .md, .json or .jsonl, or - for Markdown on standard output.",
+            )
+        folder = path.parent
+        if path.is_dir():
+            raise UsageError(f"-o {path}: this is a folder", next="Name a file in it.")
+        if not folder.is_dir():
+            raise UsageError(f"-o {path}: the folder {folder} does not exist", next="Make it first.")
+        if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            raise AccessError(f"-o {path}: it may not be written", next="Choose another place.")
+
+
+def claims_stdout(paths: Sequence[Path] | None) -> bool:
+    """Whether `-o -` is among the outputs: then nothing else may go to standard output."""
+    return any(str(path) == _STDOUT for path in paths or ())
+
+
+def write_outputs(
+    result: Result,
+    recordings: Sequence[Recording],
+    paths: Sequence[Path] | None,
+    console: Console,
+    *,
+    redactor: Redactor | None = None,
+) -> None:
+    """Writes the files of `-o`, each complete or not at all, and says which.
+
+    Args:
+        result: The result, as it was judged.
+        recordings: Its recordings, for charts and for `.jsonl`.
+        paths: The values of `-o`, checked before by `check_outputs`.
+        console: Where it is said.
+        redactor: What takes private text out; by default that of this machine.
+
+    Raises:
+        DiskError: The disk is full or fails.
+        AccessError: The file may not be written.
+    """
+    from hfmemdebug.render.markdown import render_markdown
+    from hfmemdebug.render.redact import Redactor
+
+    if not paths:
+        return
+    redactor = redactor or Redactor.of_this_machine()
+    result = redactor.result(result)
+    shown = [redactor.recording(recording) for recording in recordings]
+    for path in paths:
+        ending = path.suffix.lower()
+        if str(path) == _STDOUT:
+            print(render_markdown(result, shown), end="", flush=True)
+        elif ending == ".md":
+            _write(path, [render_markdown(result, shown)])
+        elif ending == ".json":
+            _write(path, [f"{json.dumps(result.to_dict(), indent=2, ensure_ascii=False)}\n"])
+        else:
+            _write(path, _recording_lines(shown))
+        if str(path) != _STDOUT:
+            console.hint(f"written: {path}")
+
+
+def show_result(
+    result: Result,
+    console: Console,
+    *,
+    paths: Sequence[Path] | None = None,
+    redactor: Redactor | None = None,
+) -> None:
+    """Puts the result on standard output as the command's options ask: JSON, one line, or one screen.
+
+    Args:
+        result: The result, as it was judged.
+        console: Knows of `--json` and `--quiet`.
+        paths: The values of `-o`: where one is `-`, its Markdown takes the place of the screen.
+        redactor: What takes private text out; by default that of this machine.
+    """
+    from hfmemdebug.render.redact import Redactor
+    from hfmemdebug.render.terminal import render_terminal, render_verdict_line
+
+    result = (redactor or Redactor.of_this_machine()).result(result)
+    if console.as_json:
+        console.document(result.to_dict())
+    elif claims_stdout(paths):
+        return
+    elif console.quiet:
+        print(_printable(render_verdict_line(result)), flush=True)
+    else:
+        terminal = console.rich()
+        width = min(shutil.get_terminal_size((100, 24)).columns, _WIDEST)
+        colour = terminal.is_terminal and terminal.color_system is not None and not terminal.no_color
+        text = render_terminal(result, width=width, unicode=_prints_unicode(), colour=colour)
+        print(_printable(text), end="", flush=True)
+
+
+def _recording_lines(recordings: Sequence[Recording]) -> Iterator[str]:
+    """All recordings one after the other, in the form that `load_recordings` reads."""
+    for recording in recordings:
+        yield _line(recording.header)
+        for sample in recording.samples:
+            yield _line({"type": "sample", **sample.to_dict()})
+        if recording.end is not None:
+            yield _line(recording.end)
+
+
+def _line(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _write(path: Path, parts: Iterable[str]) -> None:
+    """Writes a file under another name and then gives it its own, so that nobody sees half of it."""
+    # A link is followed: what it points to is replaced, not the link.
+    path = path.resolve()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", errors="replace") as file:
+            file.writelines(parts)
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & 0o777)
+        temporary.replace(path)
+    except OSError as error:
+        raise _named(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _named(error: OSError, path: Path) -> HfmemdebugError:
+    message = f"{path.name} could not be written: {error.strerror or error}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return AccessError(
+            message, next="The recording is kept: `hfmemdebug report --last -o FILE` writes it anew."
+        )
+    return DiskError(
+        message, next="The recording is kept: `hfmemdebug report --last -o FILE` writes it anew."
+    )
+
+
+def _prints_unicode() -> bool:
+    try:
+        "–─→×…".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _printable(text: str) -> str:
+    """Text that standard output can hold, whatever is in the names of files."""
+    encoding = sys.stdout.encoding or "ascii"
+    return text.encode(encoding, "replace").decode(encoding)

@@ -1,0 +1,1 @@
+"""Where rows come from: synthetic datasets, local files, the Hub."""

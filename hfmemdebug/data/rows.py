@@ -1,0 +1,242 @@
+"""The rows of a synthetic dataset: presets, a row given as JSON, and rows of varying length."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from hfmemdebug.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+IMAGE_SIDE = 32
+AUDIO_RATE = 16_000
+AUDIO_SAMPLES = 1_600
+TOKENS = 1_024
+# Above this a log-normal row is hundreds of times its median: no text is like that, and the size of
+# the dataset would rest on a handful of rows.
+MAX_VARY = 3.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, from which all rows of a synthetic dataset are made.
+
+    Attributes:
+        values: The value of each column.
+        key: What tells this row from any other, for the recipe that is kept beside the data.
+        types: The Arrow type of each column, or None where Arrow infers them.
+        media: The serialised feature of each column that Arrow's type does not tell (images, audio).
+        scaled: The row at a multiple of its size, for what cannot simply be cut (images, audio).
+    """
+
+    values: Mapping[str, Any]
+    key: str
+    types: Callable[[], dict[str, pa.DataType]] | None = None
+    media: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    scaled: Callable[[float], dict[str, Any]] | None = None
+
+    def varied(self, vary: float, rng: random.Random) -> dict[str, Any]:
+        """The row with its lengths drawn anew.
+
+        The length of each text, list and byte string is multiplied by a log-normal factor of mean 1, as
+        the lengths of sentences and documents are about log-normal. All values of one mapping share a
+        factor, so that columns that belong together (tokens and their mask) stay of equal length.
+
+        Args:
+            vary: Coefficient of variation of the lengths (standard deviation / mean).
+            rng: The source of randomness.
+        """
+        if self.scaled is not None:
+            return self.scaled(_factor(vary, rng))
+        varied: dict[str, Any] = _varied(dict(self.values), vary, rng, 1.0)
+        return varied
+
+    def has_length(self) -> bool:
+        """Whether anything in the row has a length that can vary."""
+        return any(_has_length(value) for value in self.values.values())
+
+
+def _factor(vary: float, rng: random.Random) -> float:
+    variance = math.log1p(vary * vary)
+    return rng.lognormvariate(-variance / 2, math.sqrt(variance))
+
+
+def _varied(value: Any, vary: float, rng: random.Random, factor: float) -> Any:
+    if isinstance(value, Mapping):
+        shared = _factor(vary, rng)
+        return {name: _varied(item, vary, rng, shared) for name, item in value.items()}
+    if isinstance(value, (str, bytes, list)) and value:
+        length = max(1, round(len(value) * factor))
+        value = (value * math.ceil(length / len(value)))[:length]
+        if isinstance(value, list) and isinstance(value[0], (str, bytes, list, Mapping)):
+            return [_varied(item, vary, rng, _factor(vary, rng)) for item in value]
+    return value
+
+
+def _has_length(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_length(item) for item in value.values())
+    return isinstance(value, (str, bytes, list)) and len(value) > 0
+
+
+def row_of(values: Mapping[str, Any]) -> Row:
+    """The row that holds these values, one for each column.
+
+    Raises:
+        UsageError: There is no column, or a name is no text.
+    """
+    if not isinstance(values, Mapping) or not values:
+        raise UsageError(
+            "the row must be a JSON object with at least one column",
+            next="""Write it like '{"text": "hello", "label": 1}'.""",
+        )
+    if not all(isinstance(name, str) and name for name in values):
+        raise UsageError("the columns of a row are named by texts that are not empty")
+    return Row(
+        values, key="sha256:" + hashlib.sha256(repr(dict(values)).encode("utf-8", "replace")).hexdigest()
+    )
+
+
+def parse_row(text: str) -> dict[str, Any]:
+    """Reads a row that was given as JSON.
+
+    Raises:
+        UsageError: The text is no JSON, or no object.
+    """
+    example = """Write it like '{"text": "hello", "label": 1}'."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"--row is not valid JSON: {error.msg} at character {error.pos + 1}", next=example
+        ) from None
+    except (RecursionError, ValueError):
+        raise UsageError("--row cannot be read: it is nested too deeply or holds a number too long") from None
+    if not isinstance(values, dict):
+        kind = {list: "an array", str: "a text", type(None): "null", bool: "a truth value"}
+        raise UsageError(
+            f"--row must be a JSON object, not {kind.get(type(values), 'a number')}", next=example
+        )
+    return dict(row_of(values).values)
+
+
+def preset_row(name: str) -> Row:
+    """The row of a preset.
+
+    Raises:
+        UsageError: There is no preset of this name.
+    """
+    if name not in _ROWS:
+        raise UsageError(f"there is no preset '{name}'", next=f"Choose one of {', '.join(PRESETS)}.")
+    return _ROWS[name]()
+
+
+def _nested() -> Row:
+    def types() -> dict[str, pa.DataType]:
+        import pyarrow as pa
+
+        return {"foo": pa.list_(pa.struct([("a", pa.string()), ("b", pa.string())]))}
+
+    row = row_of({"foo": [{"a": "a" * 500, "b": "b" * 1000}]})
+    return Row(row.values, row.key, types)
+
+
+def _text() -> Row:
+    sentence = "Rows that are all alike leave the data out of the question, whatever memory does next. "
+    return row_of({"text": (sentence * 18)[:1500]})
+
+
+def _numeric() -> Row:
+    return row_of({"label": 7, "score": 0.25, "valid": True, "embedding": [i / 128 for i in range(128)]})
+
+
+def _tokens() -> Row:
+    return row_of({"input_ids": [i * 7919 % 50_257 for i in range(TOKENS)], "attention_mask": [1] * TOKENS})
+
+
+def _bytes_and_path() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def _image() -> Row:
+    def scaled(factor: float) -> dict[str, Any]:
+        side = max(1, round(IMAGE_SIDE * math.sqrt(factor)))
+        return {"image": {"bytes": png(side), "path": None}, "label": 1}
+
+    def types() -> dict[str, pa.DataType]:
+        import pyarrow as pa
+
+        return {"image": _bytes_and_path(), "label": pa.int64()}
+
+    return Row(scaled(1.0), f"image:{IMAGE_SIDE}", types, {"image": {"_type": "Image"}}, scaled)
+
+
+def _audio() -> Row:
+    def scaled(factor: float) -> dict[str, Any]:
+        return {"audio": {"bytes": wav(max(1, round(AUDIO_SAMPLES * factor))), "path": None}, "label": 1}
+
+    def types() -> dict[str, pa.DataType]:
+        import pyarrow as pa
+
+        return {"audio": _bytes_and_path(), "label": pa.int64()}
+
+    feature = {"sampling_rate": AUDIO_RATE, "_type": "Audio"}
+    return Row(scaled(1.0), f"audio:{AUDIO_SAMPLES}", types, {"audio": feature}, scaled)
+
+
+_ROWS: dict[str, Callable[[], Row]] = {
+    "nested": _nested,
+    "text": _text,
+    "numeric": _numeric,
+    "image": _image,
+    "audio": _audio,
+    "tokens": _tokens,
+}
+PRESETS = tuple(_ROWS)
+
+
+@cache
+def png(side: int) -> bytes:
+    """A square RGB image of noise, which compresses as badly as a photograph of that size.
+
+    Args:
+        side: Width and height in pixels.
+    """
+    noise = random.Random(side)
+    # Each line starts with its filter, 0: none (PNG specification, section 9).
+    lines = b"".join(b"\0" + noise.randbytes(3 * side) for _ in range(side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+
+
+@cache
+def _tone() -> bytes:
+    wave = (math.sin(2 * math.pi * 440 * i / AUDIO_RATE) for i in range(AUDIO_RATE))
+    return b"".join(struct.pack("<h", round(12_000 * value)) for value in wave)
+
+
+def wav(samples: int) -> bytes:
+    """A 440 Hz tone as a WAV file: 16 bits, one channel, `AUDIO_RATE` samples a second."""
+    size = 2 * samples
+    tone = _tone()
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, AUDIO_RATE, 2 * AUDIO_RATE, 2, 16, b"data", size),
+    )
+    return header + (tone * math.ceil(size / len(tone)))[:size]

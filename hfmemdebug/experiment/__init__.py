@@ -1,0 +1,1 @@
+"""Arms, the child processes that run them, and their supervision."""

@@ -1,0 +1,379 @@
+"""One arm: the process that loads a dataset, reads slices of it and records itself.
+
+It does what its supervisor tells it, one command at a time: ``load``, ``take``, ``calibrate``, ``epoch``,
+``trace``, ``prove``, ``end``. Every sample is written to the recording before the supervisor hears of it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import gc
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hfmemdebug.data.spec import DatasetSpec, LoadReport
+from hfmemdebug.errors import HfmemdebugError
+from hfmemdebug.experiment.protocol import Channel
+from hfmemdebug.probes.environment import environment
+from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
+from hfmemdebug.recording.file import RecordingWriter
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.workload.consumer import Consumer, load_consumer
+from hfmemdebug.workload.read import calibrate, epoch_reader, rows_in, take_into_memory
+from hfmemdebug.workload.reclaim import prove_reclaim
+from hfmemdebug.workload.settle import settle, settle_once
+from hfmemdebug.workload.slices import SlicePlan
+
+_PR_SET_PDEATHSIG = 1
+
+
+class ProgramError(Exception):
+    """What is measured failed; its own error is the cause of this exception.
+
+    Args:
+        where: What was being done.
+        quiet: The error's own line says enough: it is not in the user's code, whose traceback helps.
+    """
+
+    def __init__(self, where: str, *, quiet: bool = False) -> None:
+        super().__init__(where)
+        self.quiet = quiet
+
+
+class Arm:
+    """The state of one arm between commands.
+
+    Args:
+        channel: To and from the supervisor.
+        task: What the supervisor said first: ``spec``, ``mode`` (``"mmap"``, ``"in-memory"``,
+            ``"streaming"``), ``consumer`` (or None), ``recording`` (a path), ``header``, ``probe``.
+    """
+
+    def __init__(self, channel: Channel, task: dict[str, Any]) -> None:
+        self.channel = channel
+        self.spec = DatasetSpec.from_dict(task["spec"])
+        self.mode: str = task["mode"]
+        self.header: dict[str, Any] = task["header"]
+        self.recorder = RecordingWriter(Path(task["recording"]))
+        # The user's code may change it on import; the dataset's name was typed here.
+        self.started_in = working_directory()
+        self.probe = ProcessProbe(PsutilKernel() if task.get("probe") == "psutil" else None)
+        self.consumer: Consumer | None = None
+        self.stopping = False
+        self.dataset: Any = None
+        self.report: LoadReport | None = None
+        self.files: frozenset[str] = frozenset()
+        self.plan: SlicePlan | None = None
+        self.outcome: dict[str, Any] = {"outcome": "completed"}
+        self._loop_seconds = 0.0
+        self._slices_done = 0
+        self._observer_seconds = 0.0
+
+    def import_consumer(self, target: str) -> None:
+        """Imports the user's code."""
+        try:
+            self.consumer = load_consumer(target)
+        except HfmemdebugError:
+            raise
+        except BaseException as error:
+            raise ProgramError("importing the consumer") from error
+
+    def obey(self) -> None:
+        """Carries out commands until ``end`` comes or the supervisor has gone."""
+        commands: dict[str, Callable[..., None]] = {
+            "load": self.load,
+            "take": self.take,
+            "calibrate": self.calibrate,
+            "epoch": self.epoch,
+            "trace": self.trace,
+            "prove": self.prove,
+        }
+        for command in self.channel.lines():
+            name = command.pop("do")
+            if name == "end":
+                break
+            commands[name](**command)
+            self.channel.send(event=f"{name}_done")
+
+    def load(self) -> None:
+        """Loads the dataset: memory-mapped, or as a stream. What goes into memory is taken from there."""
+        self._load(streaming=self.mode == "streaming")
+        self.channel.send(event="loaded", report=self._loaded.to_dict(), missing=list(self.probe.missing))
+
+    def take(self, plan: dict[str, Any], whole: bool) -> None:
+        """Takes rows into memory.
+
+        Args:
+            plan: The slices that are going to be read.
+            whole: All rows, as `keep_in_memory` does; else the planned ones alone, since not all fit.
+        """
+        if whole:
+            # The mapping goes first: the files' pages would be counted beside the copy.
+            self.dataset = None
+            self._load(keep_in_memory=True)
+        else:
+            self.plan = SlicePlan(**plan)
+            self.dataset = take_into_memory(self.dataset, self.plan)
+            self.report = replace(self._loaded, storage="in memory", files=())
+            self.files = frozenset()
+        gc.collect()
+        self.channel.send(event="loaded", report=self._loaded.to_dict(), missing=list(self.probe.missing))
+
+    def _load(self, *, keep_in_memory: bool = False, streaming: bool = False) -> None:
+        from hfmemdebug.data.load import load
+
+        def say(line: str) -> None:
+            self.channel.send(event="note", text=line)
+
+        changed_to = working_directory()
+        if self.started_in is not None:
+            os.chdir(self.started_in)
+        self.dataset, self.report = load(
+            self.spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say
+        )
+        if changed_to is not None:
+            os.chdir(changed_to)
+        mapped = self.report.storage in ("memory-mapped", "mixed")
+        self.files = frozenset(file.path for file in self.report.files) if mapped else frozenset()
+        self.probe.watch_arrow()
+
+    @property
+    def _loaded(self) -> LoadReport:
+        assert self.report is not None
+        return self.report
+
+    def calibrate(self) -> None:
+        """Measures what a row costs."""
+        found = calibrate(self.dataset, self._loaded.rows, self.probe)
+        self.channel.send(
+            event="calibrated", bytes_per_row=found.bytes_per_row, seconds_per_row=found.seconds_per_row
+        )
+
+    def epoch(self, number: int, plan: dict[str, Any], warmup: int, last: bool, bytes_per_row: float) -> None:
+        """Reads all slices of one epoch and settles.
+
+        Args:
+            number: The epoch, from 1.
+            plan: The slices.
+            warmup: Slices of the first epoch that are marked as warm-up.
+            last: Known to be the last one: the mapped pages stay, for the proof to take them back.
+            bytes_per_row: What a row decodes to, for the recording.
+        """
+        if self.stopping:
+            return
+        if number == 1:
+            self._begin(SlicePlan(**plan), warmup, bytes_per_row)
+        assert self.plan is not None
+        read = epoch_reader(self.dataset, self.plan)
+        clock = self.probe.clock
+        began = clock()
+        done = 0
+        for index in range(self.plan.count):
+            try:
+                rows = read(index)
+            except StopIteration:
+                # The stream is shorter than the plan.
+                break
+            except BaseException as error:
+                raise ProgramError(f"reading slice {index} of epoch {number}", quiet=True) from error
+            if self.consumer is not None:
+                try:
+                    self.consumer.call(rows)
+                except BaseException as error:
+                    raise ProgramError(f"the consumer at slice {index} of epoch {number}") from error
+            # The last slice of a stream may be shorter than the plan.
+            length = self.plan.length(index) if self.plan.rows is not None else rows_in(rows)
+            # Dropped before the reading: what is still held then, somebody else holds.
+            del rows
+            looked = clock()
+            self._emit(
+                Sample(
+                    kind="slice",
+                    epoch=number,
+                    slice=index,
+                    warmup=number == 1 and index < warmup,
+                    start_row=self.plan.start(index),
+                    rows=length,
+                    **self.probe.read(),
+                )
+            )
+            self._observer_seconds += clock() - looked
+            done += 1
+            if self.stopping:
+                break
+        del read
+        self._loop_seconds += clock() - began
+        self._slices_done += done
+
+        def emit(step: str, values: dict[str, Any]) -> None:
+            self._emit(Sample(kind="settle", epoch=number, slice=done, step=step, **values))
+
+        settle(self.probe, frozenset() if last else self.files, emit)
+
+    def _begin(self, plan: SlicePlan, warmup: int, bytes_per_row: float) -> None:
+        if self.plan is None:
+            self.plan = plan
+        self.recorder.header(
+            {
+                **self.header,
+                "loaded": self._loaded.to_dict(),
+                "missing": list(self.probe.missing),
+                "arrow_backend": self.probe.arrow.backend,
+                "environment": environment(),
+                "workload": {
+                    **self.header["workload"],
+                    **self.plan.to_dict(),
+                    "warmup": warmup,
+                    "bytes_per_row": round(bytes_per_row, 1),
+                },
+            }
+        )
+        if self.consumer is not None and self.consumer.setup is not None:
+            try:
+                self.consumer.setup()
+            except BaseException as error:
+                raise ProgramError("setup()") from error
+        settle_once(self.probe, self.files)
+        self.probe.kernel.reset_peak()
+        self._emit(
+            Sample(kind="settle", epoch=0, slice=0, step="start", **self.probe.read_settled(self.files))
+        )
+
+    def trace(self) -> None:
+        """Reads some more slices to find where the leaked memory comes from and what holds it."""
+        from hfmemdebug.origin.trace import how_many_slices, trace
+
+        assert self.plan is not None
+        plan, consumer = self.plan, self.consumer
+        done = max(self._slices_done, 1)
+
+        def read_slices(count: int) -> None:
+            read = epoch_reader(self.dataset, plan)
+            for index in range(count):
+                try:
+                    rows = read(index % plan.count)
+                except StopIteration:
+                    return
+                if consumer is not None:
+                    consumer.call(rows)
+                del rows
+
+        try:
+            self.outcome["trace"] = trace(read_slices, how_many_slices(self._loop_seconds / done))
+        except BaseException as error:
+            raise ProgramError("the consumer, as it was traced") from error
+
+    def prove(self) -> None:
+        """Takes the dataset's pages back and reports what happened."""
+        proof = prove_reclaim(self.probe, self._loaded.files if self.files else ())
+        self.outcome["reclaim"] = proof
+        self.channel.send(event="proved", proof=proof)
+
+    def close(self) -> None:
+        """The user's teardown, the closing line, the end."""
+        if self.consumer is not None and self.consumer.teardown is not None:
+            try:
+                self.consumer.teardown()
+            except BaseException as error:
+                self.fail("teardown()", error)
+        if self.stopping and self.outcome["outcome"] == "completed":
+            self.outcome["outcome"] = "interrupted"
+        if self.plan is not None:
+            self.recorder.end(
+                {
+                    **self.outcome,
+                    "observer_seconds": round(self._observer_seconds, 6),
+                    "loop_seconds": round(self._loop_seconds, 6),
+                }
+            )
+        self.recorder.close()
+        self.channel.send(event="closed", **self.outcome)
+
+    def fail(self, where: str, error: BaseException, *, quiet: bool = False) -> None:
+        """Notes that the program failed. A traceback of their own code is theirs, so they get it whole."""
+        if not quiet:
+            traceback.print_exception(error)
+        self.outcome.update(outcome="failed", detail=f"{where}: {describe(error)}")
+
+    def _emit(self, sample: Sample) -> None:
+        self.recorder.sample(sample)
+        self.channel.send(event="sample", sample=sample.to_dict())
+
+
+def working_directory() -> Path | None:
+    """Where we are; None where that folder was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
+def describe(error: BaseException) -> str:
+    """An error of the user's code in one line, also where its own text fails."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    first = (text.splitlines() or [""])[0][:200]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def main(read_fd: int, write_fd: int) -> None:
+    """The arm's process, from its first line to its end."""
+    _end_with_parent()
+    # Ctrl-C is for the supervisor to take: it asks for a stop, so that what was measured is kept.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = Channel(read_fd, write_fd)
+    task = next(channel.lines(), None)
+    if task is None:
+        return
+    arm: Arm | None = None
+    try:
+        arm = Arm(channel, task)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            arm.stopping = True
+
+        signal.signal(signal.SIGTERM, stop)
+        if task["consumer"]:
+            arm.import_consumer(task["consumer"])
+        arm.obey()
+        arm.close()
+    except ProgramError as error:
+        assert arm is not None
+        assert error.__cause__ is not None
+        arm.fail(str(error), error.__cause__, quiet=error.quiet)
+        arm.close()
+    except HfmemdebugError as error:
+        channel.send(event="error", error=error.to_dict())
+    except BrokenPipeError:
+        return
+    except Exception as error:
+        traceback.print_exception(error)
+        channel.send(event="crashed", message=f"{type(error).__name__}: {error}")
+
+
+def _end_with_parent() -> None:
+    """The kernel ends this process when its supervisor dies, also by kill -9. Linux only (prctl(2))."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
+    # The user's code may have registered ends of its own (worker pools do). What comes after them, the
+    # interpreter's teardown, frees gigabytes one by one and prints noise of abandoned streams.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

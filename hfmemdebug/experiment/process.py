@@ -1,0 +1,238 @@
+"""An arm as its supervisor sees it: a child process in a session of its own, and what it has said."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hfmemdebug.data.spec import LoadReport
+from hfmemdebug.errors import HfmemdebugError, error_from_dict
+from hfmemdebug.experiment.protocol import Channel
+from hfmemdebug.probes.cgroup import oom_kills
+from hfmemdebug.recording.file import load_recording
+
+# Not `-m`: that would put the working directory before the installed packages, where a file of the
+# user's named like a module of ours or of the standard library would be imported instead.
+_BOOT = (
+    "import sys, runpy; sys.path[0:1] = []; sys.path.append({root!r}); "
+    "runpy.run_module('hfmemdebug.experiment.arm', run_name='__main__', alter_sys=True)"
+)
+# An arm that was asked to stop finishes its slice; one that does not within this time is killed.
+GRACE_SECONDS = 10.0
+
+
+@dataclass
+class ArmProcess:
+    """One arm.
+
+    Attributes:
+        name: ``memory-mapped``, ``in-memory``, …
+        mode: ``"mmap"``, ``"in-memory"`` or ``"streaming"``.
+        consumer: Whether the user's consumer runs in it.
+        recording: Where it records itself.
+        report: What it has loaded, once it has.
+        epochs_done: Epochs that it has read.
+        outcome: How it ended, once it has.
+        told_to_stop: Whether it was asked to end early, and killed if it did not.
+    """
+
+    name: str
+    mode: str
+    consumer: bool
+    recording: Path
+    report: LoadReport | None = None
+    epochs_done: int = 0
+    outcome: dict[str, Any] | None = None
+    told_to_stop: bool = False
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    channel: Channel | None = field(default=None, repr=False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may still say something."""
+        return self.outcome is None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process is no more, whatever it has said before."""
+        return self.process is not None and self.process.poll() is not None
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Waits until its process is no more, for so long at most."""
+        if self.process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+
+    def send(self, **command: Any) -> None:
+        """Sends a command; to an arm that has gone, nothing is sent: its end is on its way to us."""
+        if self.channel is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.channel.send(**command)
+
+
+class Crew:
+    """Arms that run side by side, and their events in the order in which they arrive.
+
+    Args:
+        listen: Called with each arm and event, for whoever shows progress.
+    """
+
+    def __init__(self, listen: Callable[[ArmProcess, dict[str, Any]], None]) -> None:
+        self.arms: list[ArmProcess] = []
+        self._events: queue.SimpleQueue[tuple[ArmProcess, dict[str, Any]]] = queue.SimpleQueue()
+        self._listen = listen
+        self._oom_kills = oom_kills()
+        self._kill_at: float | None = None
+
+    def start(self, arm: ArmProcess, task: dict[str, Any]) -> None:
+        """Starts an arm's process and sends it its task."""
+        command_read, command_write = os.pipe()
+        event_read, event_write = os.pipe()
+        root = str(Path(__file__).resolve().parents[2])
+        arm.process = subprocess.Popen(
+            [sys.executable, "-c", _BOOT.format(root=root), str(command_read), str(event_write)],
+            pass_fds=(command_read, event_write),
+            stdin=subprocess.DEVNULL,
+            # What the user's code prints must not get between the lines of our answer.
+            stdout=2,
+            # Ctrl-C at the terminal reaches the supervisor alone, which then asks for a stop.
+            start_new_session=True,
+        )
+        os.close(command_read)
+        os.close(event_write)
+        arm.channel = Channel(event_read, command_write)
+        arm.send(**task, recording=str(arm.recording))
+        self.arms.append(arm)
+        threading.Thread(target=self._listen_to, args=(arm, arm.channel), daemon=True).start()
+
+    def _listen_to(self, arm: ArmProcess, channel: Channel) -> None:
+        for event in channel.lines():
+            self._events.put((arm, event))
+        self._events.put((arm, {"event": "gone"}))
+
+    def events(self, *, tick: float = 0.5) -> Iterator[tuple[ArmProcess, dict[str, Any]]]:
+        """The events of all arms until the last one has ended, with a ``tick`` event where all are silent.
+
+        Raises:
+            HfmemdebugError: An arm could not do what it was asked to: wrong input, no network, our fault.
+        """
+        while any(arm.alive for arm in self.arms):
+            try:
+                arm, event = self._events.get(timeout=tick)
+            except queue.Empty:
+                self._kill_overdue()
+                dead = next((arm for arm in self.arms if arm.alive and arm.has_ended), None)
+                if dead is None:
+                    yield self.arms[0], {"event": "tick"}
+                    continue
+                # What it has forked may hold its end of the pipe, so that no end of file comes.
+                arm, event = dead, {"event": "gone"}
+            name = event["event"]
+            if name == "error":
+                raise error_from_dict(event["error"])
+            if name == "crashed":
+                raise HfmemdebugError(f"the arm '{arm.name}' ended by an error of ours: {event['message']}")
+            if name == "loaded":
+                arm.report = LoadReport.from_dict(event["report"])
+            elif name == "epoch_done":
+                arm.epochs_done += 1
+            elif name == "closed":
+                arm.outcome = {"outcome": event["outcome"], "detail": event.get("detail")}
+            elif name == "gone":
+                if not arm.alive:
+                    continue
+                arm.outcome = self._how_it_died(arm)
+            self._listen(arm, event)
+            yield arm, event
+
+    def stop(self) -> None:
+        """Asks every arm to end after the slice that it is at."""
+        self._kill_at = time.monotonic() + GRACE_SECONDS
+        for arm in self.arms:
+            arm.told_to_stop = True
+            if not arm.alive or arm.process is None:
+                continue
+            if arm.report is None:
+                # It is still loading, perhaps downloading: there is nothing measured to be kept.
+                self._kill(arm)
+            elif arm.process.poll() is None:
+                arm.process.terminate()
+                arm.send(do="end")
+
+    def _kill_overdue(self) -> None:
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends every arm with all that it has started."""
+        for arm in self.arms:
+            self._kill(arm)
+
+    def _kill(self, arm: ArmProcess) -> None:
+        if arm.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(arm.process.pid, signal.SIGKILL)
+            arm.process.wait()
+
+    def _how_it_died(self, arm: ArmProcess) -> dict[str, Any]:
+        """The outcome of an arm that ended without a word, which its recording gets as closing line."""
+        assert arm.process is not None
+        code = arm.process.wait()
+        detail = describe_death(
+            code, arm.recording, oom_kills_seen=oom_kills() or 0, oom_kills_before=self._oom_kills or 0
+        )
+        outcome = {"outcome": "killed" if code < 0 else "failed", "detail": detail}
+        if arm.told_to_stop and code in (-signal.SIGKILL, -signal.SIGTERM):
+            outcome = {"outcome": "interrupted", "detail": "it was stopped in the middle of a slice"}
+        if arm.recording.exists() and arm.recording.stat().st_size:
+            with arm.recording.open("a", encoding="utf-8") as file:
+                # What a killed process was writing may have no end.
+                file.write("\n" + json.dumps({"type": "end", **outcome}) + "\n")
+        return outcome
+
+
+def describe_death(code: int, recording: Path, *, oom_kills_seen: int, oom_kills_before: int) -> str:
+    """Which slice an arm was at, how much memory it had, and what killed it, as far as can be known.
+
+    Args:
+        code: Its return code as `subprocess` gives it: negative for a signal.
+        recording: Its recording.
+        oom_kills_seen: OOM kills in this process's cgroup, now.
+        oom_kills_before: The same before the arm was started.
+    """
+    where = "before the first slice"
+    if recording.exists() and recording.stat().st_size:
+        slices = load_recording(recording).slices
+        if slices:
+            last = slices[-1]
+            held = last.unreclaimable if last.unreclaimable is not None else last.rss
+            where = f"after slice {last.slice} of epoch {last.epoch}, holding {(held or 0) / 2**20:,.0f} MB"
+            if last.unreclaimable is not None:
+                where += " that could not be taken back"
+    if code >= 0:
+        return f"it ended with exit status {code} {where}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if -code == signal.SIGKILL:
+        if oom_kills_seen > oom_kills_before:
+            return f"killed by the kernel's OOM killer {where}"
+        return f"killed by SIGKILL {where}; most often this is an OOM killer's work"
+    return f"killed by {name} {where}"
+
+
+def recordings_of(arms: Sequence[ArmProcess]) -> list[Path]:
+    """The recordings that the arms have begun."""
+    return [arm.recording for arm in arms if arm.recording.exists() and arm.recording.stat().st_size]

@@ -1,0 +1,397 @@
+"""Runs arms side by side: the first one measures what a row costs, all read the same slices, and epochs
+follow until the answer is known, the time is up or memory runs short.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from hfmemdebug.analysis.assess import EXACT, Assessment
+from hfmemdebug.analysis.verdict import assess_all, what_is_open
+from hfmemdebug.errors import InputError
+from hfmemdebug.experiment.process import ArmProcess, Crew
+from hfmemdebug.experiment.settings import Settings
+from hfmemdebug.probes.cgroup import memory_available
+from hfmemdebug.recording.file import Recording, load_recording
+from hfmemdebug.workload.slices import SlicePlan, plan_slices
+
+# The arms that hold rows in memory may take this share, together, of what this process may still use.
+MEMORY_SHARE = 0.5
+# What the slices of a whole run would hold if the user's code kept them all, as a share of the same.
+KEPT_SHARE = 0.25
+# With less than this left of what was there at the start, the arms are stopped: the machine comes first.
+RESERVE_SHARE = 0.1
+WARMUP = 4
+EPOCHS = 3
+# An epoch is long enough to be compared with others from this many slices on, if the data have as many.
+FEWEST_SLICES = 6
+# With the user's code in it, an epoch must be long enough for leaks that come every tenth slice.
+FEWEST_SLICES_WITH_CONSUMER = 25
+# What the arms' loops should take together where nothing says otherwise.
+LOOP_SECONDS = 2.0
+LOOP_SECONDS_WITH_CONSUMER = 6.0
+
+# A leak is confirmed by so many times the work, if that takes no longer than so many seconds.
+DOSE = 4
+DOSE_SECONDS = 15.0
+# A process that has said its last word ends within this time, or it is not waited for.
+ENDING_SECONDS = 5.0
+
+Listener = Callable[[ArmProcess, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class ArmKind:
+    """Which arms an experiment has."""
+
+    name: str
+    mode: str
+    consumer: bool
+
+
+class Budget:
+    """How long a run may take.
+
+    Args:
+        seconds: The user's bound, or None.
+        default: The bound where the user has set none.
+        asked: The user has said how much to read: that is read in full unless they set a bound too.
+    """
+
+    def __init__(self, seconds: float | None, *, default: float | None, asked: bool) -> None:
+        now = time.monotonic()
+        extend = seconds if seconds is not None else default
+        hard = seconds if asked else extend
+        self._extend_until = None if extend is None else now + extend
+        self._hard_until = None if hard is None else now + hard
+
+    def is_over(self, ahead: float | None = None) -> bool:
+        """Whether the time is up, or will be after so many seconds."""
+        return self._hard_until is not None and time.monotonic() + (ahead or 0.0) > self._hard_until
+
+    def may_extend(self, ahead: float | None) -> bool:
+        """Whether more epochs may be added to those that were asked for."""
+        return self._extend_until is not None and time.monotonic() + (ahead or 0.0) < self._extend_until
+
+
+class Round:
+    """Arms that run at the same time.
+
+    Args:
+        settings: What the user asked for.
+        command: ``profile`` or ``diagnose``.
+        kinds: The arms; the first one is the leader, which measures what a row costs.
+        folder: Where the recordings go.
+        listen: Takes every event, for whoever shows progress.
+        clock: How long the run may take.
+        earlier: Recordings of earlier rounds, which are judged together with these.
+        dose: Epochs with which to begin, to confirm what an earlier round has found.
+        confirm_here: Confirm a leak that is found by going on; else a later round does.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        command: str,
+        kinds: Sequence[ArmKind],
+        folder: Path,
+        listen: Listener,
+        *,
+        clock: Budget,
+        earlier: Sequence[Recording] = (),
+        dose: int | None = None,
+        confirm_here: bool = True,
+    ) -> None:
+        self.settings = settings
+        self.command = command
+        self.folder = folder
+        self.clock = clock
+        self.earlier = tuple(earlier)
+        self.plan: SlicePlan | None = None
+        self.bytes_per_row = 0.0
+        self.crew = Crew(listen)
+        self._listen = listen
+        self.arms = [
+            ArmProcess(k.name, k.mode, k.consumer, folder / f"{k.name.replace(' ', '-')}.jsonl")
+            for k in kinds
+        ]
+        self.target = settings.epochs or dose or EPOCHS
+        self._unconfirmed = confirm_here and settings.epochs is None and dose is None
+        self.interrupted = False
+        self._epoch_seconds: float | None = None
+        self._epoch_began = 0.0
+        self._available = memory_available()
+        self._last_look = 0.0
+        self._stopped = False
+        self._stopped_because: str | None = None
+        self._prover: ArmProcess | None = None
+
+    @property
+    def leader(self) -> ArmProcess:
+        """The arm that loads first and measures what a row costs."""
+        return self.arms[0]
+
+    def run(self) -> list[Recording]:
+        """Runs the arms to their ends and returns their recordings.
+
+        Raises:
+            HfmemdebugError: The dataset could not be loaded, or we failed.
+        """
+        try:
+            for arm in self.arms:
+                self.crew.start(arm, self._task(arm))
+            self.leader.send(do="load")
+            events = self.crew.events()
+            while any(arm.alive for arm in self.arms):
+                try:
+                    for arm, event in events:
+                        self._on(arm, event)
+                except KeyboardInterrupt:
+                    if self.interrupted:
+                        break
+                    self.interrupted = True
+                    self._listen(self.leader, {"event": "stopping"})
+                    self._stop()
+                    events = self.crew.events()
+        finally:
+            self.crew.kill()
+        return self.recordings()
+
+    def recordings(self) -> list[Recording]:
+        """What the arms have recorded."""
+        return [
+            load_recording(arm.recording)
+            for arm in self.arms
+            if arm.recording.exists() and arm.recording.stat().st_size
+        ]
+
+    def failures(self) -> list[str]:
+        """What arms died of or were stopped for, a line each."""
+        stopped = [self._stopped_because] if self._stopped_because else []
+        return stopped + [
+            str(arm.outcome["detail"])
+            for arm in self.arms
+            if arm.outcome is not None and self._has_failed(arm)
+        ]
+
+    def _task(self, arm: ArmProcess) -> dict[str, Any]:
+        header = self.settings.header(self.command)
+        header["arm"] = {"name": arm.name, "mode": arm.mode, "consumer": arm.consumer}
+        header["created"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return {
+            "spec": self.settings.spec.to_dict(with_token=True),
+            "mode": arm.mode,
+            "consumer": self.settings.consumer if arm.consumer else None,
+            "header": header,
+            "probe": self.settings.probe,
+        }
+
+    def _on(self, arm: ArmProcess, event: dict[str, Any]) -> None:
+        name = event["event"]
+        if name in ("sample", "tick"):
+            self._watch()
+        elif name == "load_done" and arm is self.leader:
+            arm.send(do="calibrate")
+        elif name == "calibrated":
+            self._plan(event["bytes_per_row"], event["seconds_per_row"])
+            self._start_reading()
+        elif name == "epoch_done":
+            self._after_epoch(arm)
+        elif name == "prove_done":
+            arm.send(do="end")
+        elif name in ("closed", "gone"):
+            self._after_end(arm)
+
+    def _plan(self, bytes_per_row: float, seconds_per_row: float) -> None:
+        """Chooses the slices, from what a row costs."""
+        assert self.leader.report is not None
+        settings, rows = self.settings, self.leader.report.rows
+        self.bytes_per_row = bytes_per_row
+        plan = plan_slices(
+            rows,
+            bytes_per_row=bytes_per_row,
+            step=settings.step,
+            iterations=settings.iterations,
+            read_all=settings.read_all,
+        )
+        if settings.step is None and settings.consumer is not None and self._available is not None:
+            kept = 2 * self.target * plan.rows_per_epoch * bytes_per_row * len(self.arms)
+            if kept > KEPT_SHARE * self._available:
+                step = max(1, int(plan.step * KEPT_SHARE * self._available / kept))
+                plan = replace(plan, step=step)
+        if self.command == "diagnose" and settings.iterations is None and not settings.read_all:
+            seconds = LOOP_SECONDS if settings.consumer is None else LOOP_SECONDS_WITH_CONSUMER
+            fewest = FEWEST_SLICES if settings.consumer is None else FEWEST_SLICES_WITH_CONSUMER
+            affordable = int(seconds / self.target / max(seconds_per_row * plan.step, 1e-6))
+            plan = replace(plan, count=min(plan.count, max(fewest, affordable)))
+        self.plan = plan
+
+    def _start_reading(self) -> None:
+        """Loads the other arms, takes rows into memory where an arm is to, and begins the first epoch."""
+        assert self.plan is not None
+        assert self.leader.report is not None
+        in_memory = sum(arm.mode == "in-memory" for arm in self.arms)
+        for arm in self.arms:
+            if arm is not self.leader:
+                arm.send(do="load")
+            if arm.mode == "in-memory":
+                plan, whole = fit_into_memory(
+                    self.plan, self.leader.report.data_bytes, self._share(in_memory)
+                )
+                arm.send(do="take", plan=plan.to_dict(), whole=whole)
+            self._next_epoch(arm)
+
+    def _share(self, arms: int) -> float | None:
+        return None if self._available is None else MEMORY_SHARE * self._available / max(arms, 1)
+
+    def _next_epoch(self, arm: ArmProcess) -> None:
+        assert self.plan is not None
+        self._listen(arm, {"event": "planned", "slices": self.plan.count * self.target})
+        self._epoch_began = time.monotonic()
+        arm.send(
+            do="epoch",
+            number=arm.epochs_done + 1,
+            plan=self.plan.to_dict(),
+            warmup=self._warmup(),
+            last=arm.epochs_done + 1 == self.target,
+            bytes_per_row=self.bytes_per_row,
+        )
+
+    def _warmup(self) -> int:
+        assert self.plan is not None
+        wanted = WARMUP if self.settings.warmup is None else self.settings.warmup
+        return min(wanted, max(self.plan.count - 1, 0))
+
+    def _after_epoch(self, arm: ArmProcess) -> None:
+        self._epoch_seconds = time.monotonic() - self._epoch_began
+        if self._stopped:
+            return
+        if arm.epochs_done < self.target and not self.clock.is_over(self._epoch_seconds):
+            self._next_epoch(arm)
+        else:
+            self._decide()
+
+    def _decide(self) -> None:
+        """With all arms at the same epoch: ends them, or has them go on where the answer is open."""
+        running = [a for a in self.arms if a.alive]
+        late = self.clock.is_over(self._epoch_seconds)
+        if self._prover is not None or (any(a.epochs_done < self.target for a in running) and not late):
+            return
+        assessed = self._assess()
+        if late or not self.clock.may_extend(self._epoch_seconds):
+            self._finish(running)
+            return
+        if what_is_open(assessed) is None:
+            more = self.dose() if self._unconfirmed and any(a.growing for a in assessed) else self.target
+            self._unconfirmed = False
+            if more <= self.target:
+                self._finish(running)
+                return
+            self.target = more
+            for each in running:
+                self._next_epoch(each)
+            return
+        # Half as many again: what is to be told from noise stands out by the number of epochs.
+        self.target += max(1, self.target // 2)
+        for each in running:
+            self._next_epoch(each)
+
+    def dose(self) -> int:
+        """Epochs that confirm a leak: several times the work, as far as time and memory allow.
+
+        A cache with a bound looks like a leak until it is full.
+        """
+        epochs = self.leader.epochs_done
+        if self.settings.epochs is not None or self.plan is None:
+            return epochs
+        bounds = [DOSE * epochs, int(DOSE_SECONDS / max(self._epoch_seconds or 0.0, 1e-3))]
+        kept = sum(max(c.trend.rate, 0.0) for a in self._assess() for c in a.growing if c.name in EXACT)
+        if self._available is not None and kept > 0:
+            bounds.append(int(KEPT_SHARE * self._available / (kept * self.plan.count)))
+        return max(epochs, min(bounds))
+
+    def _assess(self) -> tuple[Assessment, ...]:
+        return assess_all([*self.earlier, *self.recordings()], min_leak=self.settings.min_leak)
+
+    def _finish(self, running: Sequence[ArmProcess]) -> None:
+        """Ends the arms; one that maps the files takes its pages back, once no other maps them.
+
+        A page that another process maps too cannot be paged out.
+        """
+        guilty = {a.name for a in self._assess() if a.growing}
+        for arm in running:
+            if arm.consumer and arm.name in guilty:
+                arm.send(do="trace")
+        mapped = [arm for arm in running if arm.mode == "mmap"]
+        self._prover = mapped[0] if mapped else None
+        for arm in running:
+            if arm is not self._prover:
+                arm.send(do="end")
+        if len(mapped) == 1:
+            mapped[0].send(do="prove")
+
+    def _after_end(self, arm: ArmProcess) -> None:
+        others = [a for a in self.arms if a.alive]
+        if not others or arm is self._prover or self._stopped:
+            return
+        if self.plan is None:
+            # It was the leader: nobody says any more which rows to read.
+            self._stop()
+        elif arm.consumer and self._has_failed(arm):
+            # Its control has nothing to be compared with.
+            self._stop()
+        elif self._prover is None:
+            self._decide()
+        elif not any(a.mode == "mmap" for a in others if a is not self._prover) and arm.mode == "mmap":
+            # It has said its last word; its mappings go with its process.
+            arm.wait_for_end(ENDING_SECONDS)
+            self._prover.send(do="prove")
+
+    @staticmethod
+    def _has_failed(arm: ArmProcess) -> bool:
+        return arm.outcome is not None and arm.outcome["outcome"] in ("failed", "killed")
+
+    def _stop(self) -> None:
+        self._stopped = True
+        self.crew.stop()
+
+    def _watch(self) -> None:
+        """Stops the arms where the time is up, and before the machine runs out of memory."""
+        now = time.monotonic()
+        if self._stopped or now - self._last_look < 0.25:
+            return
+        self._last_look = now
+        left = memory_available()
+        short = left is not None and self._available is not None and left < RESERVE_SHARE * self._available
+        if short:
+            self._stopped_because = "the arms were stopped, since memory ran short on this machine"
+        elif self.clock.is_over():
+            self._stopped_because = "the arms were stopped, since the time of --budget was up"
+        if self._stopped_because:
+            self._stop()
+
+
+def fit_into_memory(plan: SlicePlan, data_bytes: int | None, share: float | None) -> tuple[SlicePlan, bool]:
+    """As many of the planned rows as may be held in memory, and whether that is the whole dataset.
+
+    Raises:
+        InputError: Not even one slice fits.
+    """
+    if plan.rows is None or data_bytes is None or share is None:
+        return plan, True
+    if plan.rows_per_epoch >= plan.rows and data_bytes <= share:
+        return plan, True
+    slice_bytes = data_bytes / plan.rows * plan.step
+    count = min(plan.count, int(share / max(slice_bytes, 1.0)))
+    if count < 1:
+        raise InputError(
+            f"one slice of {plan.step:,} rows takes more memory than an arm may use",
+            next="Choose a smaller --step.",
+        )
+    # The same spread over the dataset, with fewer slices where all of them do not fit.
+    return replace(plan, count=count, packed=True), False

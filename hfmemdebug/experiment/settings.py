@@ -1,0 +1,60 @@
+"""What the user asked for, for every experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hfmemdebug.data.spec import DatasetSpec
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run of `profile` or `diagnose`.
+
+    Attributes:
+        spec: The dataset.
+        step: Rows in a slice; None chooses.
+        warmup: Slices at the start that are shown and not judged.
+        epochs: Epochs; None chooses, and more may follow where the answer is open.
+        iterations: Slices in an epoch; None chooses.
+        read_all: Read every row.
+        consumer: ``FILE.py:FUNC`` or ``MODULE:FUNC``, or None.
+        streaming: Read a stream.
+        in_memory: For `profile`: with `keep_in_memory`.
+        budget: Seconds of wall time at most; None for no bound.
+        min_leak: Floor of what is called a leak, in bytes per slice; None for the defaults.
+        probe: ``"psutil"`` reads through psutil alone, as on systems without /proc; None chooses.
+        command_line: The command as it was typed, without secrets, for the report.
+    """
+
+    spec: DatasetSpec
+    step: int | None = None
+    warmup: int | None = None
+    epochs: int | None = None
+    iterations: int | None = None
+    read_all: bool = False
+    consumer: str | None = None
+    streaming: bool = False
+    in_memory: bool = False
+    budget: float | None = None
+    min_leak: float | None = None
+    probe: str | None = None
+    command_line: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def header(self, command: str) -> dict[str, Any]:
+        """What every recording of the run says of it."""
+        return {
+            "command": command,
+            "command_line": self.command_line,
+            "min_leak": self.min_leak,
+            "notes": list(self.notes),
+            "workload": {
+                **self.spec.to_dict(),
+                "consumer": self.consumer,
+                "streaming": self.streaming,
+                "epochs_asked": self.epochs,
+                "budget_seconds": self.budget,
+            },
+        }

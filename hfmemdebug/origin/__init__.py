@@ -1,0 +1,1 @@
+"""Where leaked memory was allocated, and what keeps it alive."""

@@ -1,0 +1,206 @@
+"""Allocation sites: which line asked for the memory that stays, by `tracemalloc`.
+
+Tracing makes Python several times slower, so that it runs in a pass of its own, after a leak was found.
+It sees what goes through Python's allocators (objects, numpy's arrays), not what C libraries ask malloc for.
+"""
+
+from __future__ import annotations
+
+import ast
+import sysconfig
+import tracemalloc
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+# Deep enough to get from a library's inner function to the user's call of it.
+FRAMES = 24
+MOST_SITES = 5
+# A site that stands for less than this share of the growth is not shown.
+LEAST_SHARE = 0.02
+_OURS = str(Path(__file__).resolve().parents[1])
+
+
+@dataclass
+class _Site:
+    size: int = 0
+    count: int = 0
+    in_library: bool = False
+
+
+def find_sites(
+    before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, iterations: int
+) -> tuple[list[dict[str, Any]], float]:
+    """Allocation sites by how much they grew between two snapshots.
+
+    Args:
+        before: Taken after a few slices, so that what warms up is in it.
+        after: Taken ``iterations`` slices later.
+        iterations: Slices between them.
+
+    Returns:
+        Sites as the result document has them, largest first, and the growth of all of them in bytes per
+        iteration. The user's own line comes before the library's that it called: a site is the innermost
+        frame outside of the libraries, where there is one; ``in_library`` says that there is none.
+    """
+    keep = [tracemalloc.Filter(False, tracemalloc.__file__, all_frames=True)]
+    found: dict[tuple[str, int], _Site] = {}
+    for change in after.filter_traces(keep).compare_to(before.filter_traces(keep), "traceback"):
+        # What shrank counts too: what a slice makes and drops differs by the line of ours that read it.
+        place, in_library = _place(reversed([(f.filename, f.lineno) for f in change.traceback]))
+        if place is None or change.size_diff == 0:
+            continue
+        site = found.setdefault(place, _Site(in_library=in_library))
+        site.size += change.size_diff
+        site.count += change.count_diff
+    ranked = sorted(
+        ((place, site) for place, site in found.items() if site.size > 0 and site.count > 0),
+        key=lambda item: -item[1].size,
+    )
+    total = sum(site.size for _, site in ranked)
+    sites = [
+        {
+            "file": file,
+            "line": line,
+            "function": function_at(file, line),
+            "kind": "python",
+            "bytes_per_iteration": round(site.size / iterations, 1),
+            "count_per_iteration": round(site.count / iterations, 2),
+            "share": round(site.size / total, 3),
+            "in_library": site.in_library,
+        }
+        for (file, line), site in ranked[:MOST_SITES]
+        if site.size >= LEAST_SHARE * total
+    ]
+    return sites, total / iterations
+
+
+def _place(frames: Iterable[tuple[str, int]]) -> tuple[tuple[str, int] | None, bool]:
+    """The innermost frame that is the user's, else the innermost one; None where it is our own.
+
+    Args:
+        frames: File and line, the innermost first.
+    """
+    innermost: tuple[str, int] | None = None
+    for file, line in frames:
+        if file.startswith(_OURS):
+            # Below our loop nothing is the user's. What we allocate ourselves is nobody's leak.
+            break
+        if innermost is None:
+            innermost = (file, line)
+        if not is_library(file):
+            return (file, line), False
+    return innermost, True
+
+
+@lru_cache(maxsize=1)
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return tuple({paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def is_library(file: str) -> bool:
+    """Whether a file belongs to Python, to an installed package or to this one, and not to the user."""
+    return (
+        file.startswith(("<", _OURS, *_library_folders()))
+        or "site-packages" in file
+        or "dist-packages" in file
+    )
+
+
+def function_at(file: str, line: int) -> str | None:
+    """The innermost function around a line, None at module level or where the source cannot be read."""
+    best: ast.AST | None = None
+    name: str | None = None
+    for node, qualified in _functions(file):
+        if node.lineno <= line <= (node.end_lineno or node.lineno) and (
+            best is None or node.lineno >= getattr(best, "lineno", 0)
+        ):
+            best, name = node, qualified
+    return name
+
+
+@lru_cache(maxsize=16)
+def _functions(file: str) -> list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
+    try:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
+    except (OSError, SyntaxError, ValueError):
+        return []
+    found: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]] = []
+
+    def walk(node: ast.AST, prefix: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.append((child, f"{prefix}{child.name}"))
+                walk(child, f"{prefix}{child.name}.")
+            elif isinstance(child, ast.ClassDef):
+                walk(child, f"{prefix}{child.name}.")
+            else:
+                walk(child, prefix)
+
+    walk(tree, "")
+    return found
+
+
+_GROWING_CALLS = frozenset(
+    {
+        "append",
+        "appendleft",
+        "add",
+        "extend",
+        "insert",
+        "update",
+        "setdefault",
+        "put",
+        "put_nowait",
+        "__setitem__",
+    }
+)
+
+
+def lines_that_fill(file: str, name: str) -> list[int]:
+    """Lines of a file that put something into the container of a name: ``name.append(…)``, ``name[…] = …``."""
+    try:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
+    except (OSError, SyntaxError, ValueError):
+        return []
+
+    def is_it(node: ast.AST) -> bool:
+        return (isinstance(node, ast.Name) and node.id == name) or (
+            isinstance(node, ast.Attribute) and node.attr == name
+        )
+
+    lines: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in _GROWING_CALLS and is_it(node.func.value):
+                lines.add(node.lineno)
+        elif isinstance(node, ast.Assign):
+            if any(isinstance(t, ast.Subscript) and is_it(t.value) for t in node.targets):
+                lines.add(node.lineno)
+        elif isinstance(node, ast.AugAssign) and is_it(node.target):
+            lines.add(node.lineno)
+    return sorted(lines)
+
+
+def take_snapshots(
+    read_slices: Callable[[int], None], slices: int
+) -> tuple[tracemalloc.Snapshot, tracemalloc.Snapshot]:
+    """Traces Python's allocations over a few slices.
+
+    Args:
+        read_slices: Reads so many slices and hands them to the consumer.
+        slices: Slices between the two snapshots; as many are read before the first one, so that what
+            warms up under tracing does not count.
+    """
+    tracemalloc.start(FRAMES)
+    try:
+        snapshots = []
+        for _ in range(2):
+            read_slices(slices)
+            snapshots.append(tracemalloc.take_snapshot())
+    finally:
+        tracemalloc.stop()
+    return snapshots[0], snapshots[1]

@@ -1,0 +1,69 @@
+"""The second, shorter pass over a leaking program: where its memory comes from and what holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hfmemdebug.origin.holders import find_holders
+from hfmemdebug.origin.sites import find_sites, function_at, is_library, lines_that_fill, take_snapshots
+
+# Under tracing, reading is this many times slower at the worst (FRAMES deep).
+SLOWER = 15.0
+SECONDS = 4.0
+FEWEST_SLICES = 4
+MOST_SLICES = 40
+LEAST_KEPT_SHARE = 0.2
+
+
+def how_many_slices(seconds_per_slice: float) -> int:
+    """Slices for each part of the pass, so that all of it takes a few seconds."""
+    affordable = int(SECONDS / 2 / max(seconds_per_slice * SLOWER, 1e-6))
+    return max(FEWEST_SLICES, min(MOST_SLICES, affordable))
+
+
+def trace(read_slices: Callable[[int], None], slices: int) -> dict[str, Any]:
+    """Finds the sites and the holders of a leak.
+
+    Args:
+        read_slices: Reads so many slices and hands them to the consumer.
+        slices: Slices for each part.
+
+    Returns:
+        ``sites`` and ``holders`` as the result document has them, and ``traced_bytes_per_iteration``: what
+        of the leak went through Python's allocators.
+    """
+    before, after = take_snapshots(read_slices, slices)
+    sites, traced = find_sites(before, after, slices)
+    del before, after
+    holders = find_holders(read_slices, slices)
+    line = _line_of(holders)
+    shown: list[dict[str, Any]] = []
+    for site in sites:
+        if site.pop("in_library") and line is not None:
+            if site["share"] < LEAST_KEPT_SHARE:
+                # What tracing and the libraries lose beside the leak is not that line's.
+                continue
+            # The library made it because it was asked to; the line that keeps it is the one to look at.
+            site.update(file=line[0], line=line[1], function=function_at(*line))
+        same = next((s for s in shown if (s["file"], s["line"]) == (site["file"], site["line"])), None)
+        if same is None:
+            shown.append(site)
+            continue
+        for name in ("bytes_per_iteration", "count_per_iteration", "share"):
+            same[name] = round(same[name] + site[name], 3)
+    for holder in holders:
+        for name in ("name", "file", "place"):
+            del holder[name]
+    return {"sites": shown, "holders": holders, "traced_bytes_per_iteration": round(traced, 1)}
+
+
+def _line_of(holders: list[dict[str, Any]]) -> tuple[str, int] | None:
+    """The line of the user's that fills the fastest growing container, where it can be told."""
+    for holder in holders:
+        if holder["file"] is None or holder["name"] is None or is_library(holder["file"]):
+            continue
+        lines = lines_that_fill(holder["file"], holder["name"])
+        if lines:
+            return holder["file"], lines[0]
+    return None

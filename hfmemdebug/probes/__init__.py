@@ -1,0 +1,1 @@
+"""One source of numbers each; the only code that reads the operating system."""

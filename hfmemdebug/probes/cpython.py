@@ -1,0 +1,57 @@
+"""What CPython's own allocator has in use: blocks at any time, bytes by size class at a price."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+
+# The line of one size class: class, size, number of pools, blocks in use, blocks available.
+_SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
+
+
+def allocated_blocks() -> int | None:
+    """Blocks in use by CPython's allocators; None on other interpreters. 20 to 40 microseconds."""
+    read = getattr(sys, "getallocatedblocks", None)
+    return read() if read is not None else None
+
+
+def parse_malloc_stats(text: str) -> int | None:
+    """Bytes in use by small objects, from the text of ``sys._debugmallocstats``.
+
+    Returns:
+        The sum over all size classes of block size times blocks in use; None where the text has no
+        such table (another allocator: ``PYTHONMALLOC=malloc``, free-threaded builds).
+    """
+    classes = _SIZE_CLASS.findall(text)
+    return sum(int(size) * int(used) for size, used in classes) if classes else None
+
+
+def python_bytes() -> int | None:
+    """Bytes that CPython's small-object allocator has in use, in the allocator's size classes.
+
+    About a millisecond for each 100 MB: for the ends of epochs. None on other interpreters.
+    """
+    # What `sys._debugmallocstats` calls, which has no other way to write than to standard error. Taking
+    # that away for a moment would swallow what other threads write there.
+    api = ctypes.pythonapi
+    try:
+        stats, open_memstream, close, free = (
+            api._PyObject_DebugMallocStats, api.open_memstream, api.fclose, api.free,
+        )  # fmt: skip
+    except AttributeError:
+        return None
+    open_memstream.restype = ctypes.c_void_p
+    stats.argtypes = close.argtypes = free.argtypes = [ctypes.c_void_p]
+    text, size = ctypes.c_void_p(), ctypes.c_size_t()
+    stream = open_memstream(ctypes.byref(text), ctypes.byref(size))
+    if not stream:
+        return None
+    try:
+        stats(stream)
+    finally:
+        close(stream)
+    try:
+        return parse_malloc_stats(ctypes.string_at(text, size.value).decode("ascii", "replace"))
+    finally:
+        free(text)

@@ -1,0 +1,219 @@
+"""All that one process can say of itself, put into one `Sample`.
+
+Two kernels give the same fields: `ProcKernel` reads Linux's /proc, `PsutilKernel` gives what psutil can
+anywhere else. What a kernel cannot see stays None and is named in `missing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from hfmemdebug.probes.cpython import allocated_blocks, python_bytes
+from hfmemdebug.probes.malloc import MallocProbe
+from hfmemdebug.probes.maps import Mapping, mappings_of, parse_maps
+from hfmemdebug.probes.status import Status, StatusReader
+
+# Reading malloc may take at most this share of the time between two readings.
+MALLOC_SHARE = 0.005
+
+
+class Kernel(Protocol):
+    """Where the figures of the operating system come from."""
+
+    missing: tuple[str, ...]
+
+    def status(self) -> Status:
+        """Resident memory by kind, in bytes."""
+
+    def reset_peak(self) -> None:
+        """Starts the peak anew, where that can be done."""
+
+    def details(self, files: frozenset[str]) -> dict[str, int | None]:
+        """Slower readings, for the ends of epochs: the `Sample` fields from ``dataset_resident`` on."""
+
+
+class ProcKernel:
+    """Linux's /proc."""
+
+    missing: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self._status = StatusReader()
+
+    def status(self) -> Status:
+        """See `Kernel`."""
+        return self._status.read()
+
+    def reset_peak(self) -> None:
+        """Writes 5 to ``clear_refs``, which sets VmHWM to the present RSS (proc(5))."""
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            # Read-only /proc: the peak is then that of the whole life, which is still an upper bound.
+            return
+
+    def details(self, files: frozenset[str]) -> dict[str, int | None]:
+        """See `Kernel`."""
+        mappings = read_mappings()
+        resident = [mapping.rss for mapping in mappings_of(mappings, files)]
+        try:
+            shm = os.statvfs("/dev/shm")
+            dev_shm: int | None = (shm.f_blocks - shm.f_bfree) * shm.f_frsize
+        except OSError:
+            dev_shm = None
+        return {
+            "dataset_resident": sum(size for size in resident if size is not None) if files else None,
+            "file_maps": sum(mapping.is_file for mapping in mappings),
+            "fds": len(os.listdir("/proc/self/fd")),
+            "threads": self.status().threads,
+            "children": _count_children(),
+            "dev_shm": dev_shm,
+        }
+
+
+class PsutilKernel:
+    """What psutil gives on any system: RSS and its peak, counts; no split of the RSS."""
+
+    missing: tuple[str, ...] = (
+        "the split of RSS into anonymous, file and shared memory (this system has no /proc/PID/status)",
+        "resident bytes of each mapped file",
+    )
+
+    def __init__(self) -> None:
+        import psutil
+
+        self._process: Any = psutil.Process()
+
+    def status(self) -> Status:
+        """See `Kernel`."""
+        info = self._process.memory_info()
+        # Windows calls the peak peak_wset; macOS and Linux give it through resource alone.
+        return Status(rss=info.rss, peak_rss=getattr(info, "peak_wset", None) or _peak_from_rusage())
+
+    def reset_peak(self) -> None:
+        """There is no way; the peak is that of the whole life."""
+
+    def details(self, files: frozenset[str]) -> dict[str, int | None]:
+        """See `Kernel`."""
+        count_fds = getattr(self._process, "num_fds", None) or self._process.num_handles
+        return {
+            "fds": count_fds(),
+            "threads": self._process.num_threads(),
+            "children": len(self._process.children(recursive=True)),
+        }
+
+
+def _peak_from_rusage() -> int | None:
+    try:
+        import resource
+    except ImportError:
+        return None
+    # ru_maxrss is in bytes on macOS and in units of 1024 bytes elsewhere (getrusage(2)).
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _count_children() -> int | None:
+    """Living child processes; None where the kernel does not list them (CONFIG_PROC_CHILDREN)."""
+    if not Path("/proc/thread-self/children").exists():
+        return None
+    children = 0
+    for task in os.listdir("/proc/self/task"):
+        # A thread may end between the two lines.
+        with contextlib.suppress(OSError):
+            children += len(Path(f"/proc/self/task/{task}/children").read_text().split())
+    return children
+
+
+def read_mappings() -> tuple[Mapping, ...]:
+    """This process's mappings with their sizes, from ``/proc/self/smaps``; tens of milliseconds."""
+    return parse_maps(Path("/proc/self/smaps").read_text(errors="surrogateescape"))
+
+
+def default_kernel() -> Kernel:
+    """/proc where there is one, else psutil."""
+    try:
+        kernel = ProcKernel()
+        if kernel.status().anon is not None:
+            return kernel
+    except OSError:
+        pass
+    return PsutilKernel()
+
+
+class ProcessProbe:
+    """Reads the process it runs in.
+
+    It keeps nothing that it has read: a recorder that holds its samples adds three or four blocks a
+    slice of its own, which hides a leak of one object.
+
+    Args:
+        kernel: Where the operating system's figures come from.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, kernel: Kernel | None = None, clock: Any = time.perf_counter) -> None:
+        self.kernel = kernel if kernel is not None else default_kernel()
+        self.malloc = MallocProbe()
+        self.arrow: Any = None
+        self.clock = clock
+        self._origin: float = clock()
+        self._malloc_due = 0.0
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What cannot be read here, in words for a warning."""
+        return self.kernel.missing + ((self.malloc.why_not,) if self.malloc.why_not is not None else ())
+
+    def watch_arrow(self) -> None:
+        """Reads Arrow's pools from now on. Imports pyarrow."""
+        from hfmemdebug.probes.arrow import ArrowProbe
+
+        self.arrow = ArrowProbe()
+
+    def read(self) -> dict[str, Any]:
+        """The cheap readings: `Sample` fields from ``seconds`` to ``peak_rss``."""
+        # Exact counters first, before this function allocates anything of its own.
+        blocks = allocated_blocks()
+        began = self.clock()
+        malloc = None
+        if began >= self._malloc_due:
+            reading = self.malloc.read()
+            cost = self.clock() - began
+            # mallinfo2 walks the free chunks: on a torn heap it takes long, and then it is read less often.
+            self._malloc_due = began + cost / MALLOC_SHARE if cost > 0.0002 else 0.0
+            malloc = reading.in_use if reading is not None else None
+        status = self.kernel.status()
+        values = {
+            "seconds": round(began - self._origin, 6),
+            "rss": status.rss,
+            "anon": status.anon,
+            "file": status.file,
+            "shmem": status.shmem,
+            "swap": status.swap,
+            "arrow": self.arrow.in_use() if self.arrow is not None else None,
+            "malloc": malloc,
+            "blocks": blocks,
+            "peak_rss": status.peak_rss,
+        }
+        return values
+
+    def read_settled(self, files: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """The cheap and the slower readings, for the ends of epochs.
+
+        Args:
+            files: Paths of the dataset's files, whose resident bytes are added up.
+        """
+        self._malloc_due = 0.0
+        values = self.read()
+        reading = self.malloc.read()
+        values["malloc_free"] = reading.free if reading is not None else None
+        values["python"] = python_bytes()
+        values["gc_objects"] = len(gc.get_objects())
+        values.update(self.kernel.details(files))
+        return values

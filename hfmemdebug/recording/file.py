@@ -1,0 +1,142 @@
+"""The recording's file: JSON lines, each flushed as it is taken.
+
+The first line is the header, the last one the outcome, and one line a sample stands between. A line
+that was cut by a kill is dropped, all before it is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hfmemdebug.errors import InputError
+from hfmemdebug.recording.sample import Sample
+
+SCHEMA = "hfmemdebug.recording.v1"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One measured run.
+
+    Attributes:
+        header: The header line: ``arm`` (name, mode, consumer), ``workload`` (dataset, step, warmup, slices,
+            …), ``loaded`` (a LoadReport), ``environment``.
+        samples: The samples in the order they were taken.
+        end: The closing line (``outcome``, ``detail``, ``peak_rss_bytes``, ``observer_seconds``, …); None
+            where the run was killed.
+        path: The file it was read from, or None.
+    """
+
+    header: dict[str, Any]
+    samples: Sequence[Sample]
+    end: dict[str, Any] | None = None
+    path: Path | None = None
+
+    @property
+    def slices(self) -> tuple[Sample, ...]:
+        """The samples taken after slices."""
+        return tuple(s for s in self.samples if s.kind == "slice")
+
+    def settled(self, step: str) -> tuple[Sample, ...]:
+        """The samples taken at one step of settling, one an epoch."""
+        return tuple(s for s in self.samples if s.kind == "settle" and s.step == step)
+
+
+@dataclass
+class RecordingWriter:
+    """Writes a recording line by line, each in one `write` to the kernel.
+
+    Nothing is buffered here, so that a killed process keeps all but the line that it was writing.
+    """
+
+    path: Path
+    _fd: int = field(init=False, default=-1)
+
+    def __post_init__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+    def header(self, document: Mapping[str, Any]) -> None:
+        """Writes the header line."""
+        self._line({"type": "header", "schema": SCHEMA, **document})
+
+    def sample(self, sample: Sample) -> None:
+        """Writes one sample."""
+        self._line({"type": "sample", **sample.to_dict()})
+
+    def end(self, document: Mapping[str, Any]) -> None:
+        """Writes the closing line."""
+        self._line({"type": "end", **document})
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _line(self, document: Mapping[str, Any]) -> None:
+        os.write(self._fd, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+
+    def __enter__(self) -> RecordingWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
+    """Reads the recordings of a file, also those whose process was killed while it wrote.
+
+    A file may hold several recordings one after the other, each begun by its header: that is how a run
+    of several arms is saved as one.
+
+    Raises:
+        InputError: The file cannot be read or is no recording.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    recordings: list[Recording] = []
+    samples: list[Sample] = []
+    # Not splitlines(): a name may hold other characters that it takes for the end of a line.
+    for line in text.split("\n"):
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        kind = document.get("type") if isinstance(document, dict) else None
+        if kind == "header" and document.get("schema") == SCHEMA:
+            samples = []
+            recordings.append(Recording(document, (), None, path))
+        elif not recordings:
+            break
+        elif kind == "sample":
+            samples.append(Sample.from_dict(document))
+            recordings[-1] = replace(recordings[-1], samples=samples)
+        elif kind == "end":
+            recordings[-1] = replace(recordings[-1], end=document)
+    if not recordings:
+        raise InputError(
+            f"{path} is not a recording of hfmemdebug: it has no header line of schema {SCHEMA}",
+            next="Give a .jsonl file that `profile` or `diagnose` has written, or --last.",
+        )
+    return tuple(replace(recording, samples=tuple(recording.samples)) for recording in recordings)
+
+
+def load_recording(path: str | os.PathLike[str]) -> Recording:
+    """Reads the first recording of a file.
+
+    Raises:
+        InputError: The file cannot be read or is no recording.
+    """
+    return load_recordings(path)[0]

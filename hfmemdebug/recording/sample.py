@@ -1,0 +1,86 @@
+"""What one look at a process gave. Bytes throughout; what could not be read is None, never 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One reading of the measured process.
+
+    Attributes:
+        kind: ``"slice"`` after a slice was read and dropped; ``"settle"`` at a step of settling.
+        step: For ``"settle"``: the step just done (``"before"``, ``"collect"``, ``"release_pools"``,
+            ``"trim"``, ``"drop_pages"``); None for slices.
+        epoch: Epoch, from 1; 0 is before the first slice.
+        slice: Slice within the epoch, from 0.
+        warmup: Whether the slice is warm-up: shown, not judged.
+        start_row: First row of the slice.
+        rows: Rows in the slice.
+        seconds: Monotonic time since the process's first sample.
+        rss: Resident set size.
+        anon: RssAnon, the resident anonymous memory.
+        file: RssFile, the resident pages of mapped files.
+        shmem: RssShmem, resident shared memory and tmpfs pages.
+        swap: VmSwap.
+        arrow: Bytes in use in Arrow's memory pools, all backends that were used.
+        malloc: Bytes in use by malloc (mallinfo2 uordblks + hblkhd).
+        blocks: Blocks in use by CPython's allocator (a count).
+        python: Bytes in use by CPython's small-object allocator; at epoch ends only.
+        malloc_free: Bytes malloc holds free (fordblks); at epoch ends only.
+        peak_rss: VmHWM since the last slice.
+        dataset_resident: Resident bytes of the dataset's files; at epoch ends only.
+        file_maps: Number of file mappings; at epoch ends only.
+        fds: Open file descriptors; at epoch ends only.
+        threads: Threads; at epoch ends only.
+        children: Living child processes; at epoch ends only.
+        dev_shm: Bytes used in /dev/shm by everybody; at epoch ends only.
+        gc_objects: Objects that the collector tracks; at epoch ends only.
+    """
+
+    kind: str
+    epoch: int
+    slice: int
+    seconds: float
+    step: str | None = None
+    warmup: bool = False
+    start_row: int | None = None
+    rows: int | None = None
+    rss: int | None = None
+    anon: int | None = None
+    file: int | None = None
+    shmem: int | None = None
+    swap: int | None = None
+    arrow: int | None = None
+    malloc: int | None = None
+    blocks: int | None = None
+    python: int | None = None
+    malloc_free: int | None = None
+    peak_rss: int | None = None
+    dataset_resident: int | None = None
+    file_maps: int | None = None
+    fds: int | None = None
+    threads: int | None = None
+    children: int | None = None
+    dev_shm: int | None = None
+    gc_objects: int | None = None
+
+    @property
+    def unreclaimable(self) -> int | None:
+        """Anonymous + swap + shared memory: what the kernel cannot take back without swap."""
+        if self.anon is None:
+            return None
+        return self.anon + (self.swap or 0) + (self.shmem or 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sample as a line of the recording; fields that are None are left out."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Sample:
+        """Reads what `to_dict` wrote; fields that this version does not know are left out."""
+        return cls(
+            **{name: document[name] for name in cls.__dataclass_fields__ if document.get(name) is not None}
+        )

@@ -1,0 +1,208 @@
+"""A result as Markdown for a GitHub issue: whoever reads the paste alone can decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hfmemdebug import __version__
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.render import words
+from hfmemdebug.render.chart import mermaid_chart, thin
+from hfmemdebug.render.escape import fence, html, prose, table
+from hfmemdebug.result import Result
+from hfmemdebug.sizes import format_bytes, format_count
+
+# GitHub refuses a body of more characters.
+LIMIT = 65_536
+_MOST_ARMS = 8
+_MOST_LINES = 25
+_MOST_ENVIRONMENT_LINES = 60
+_MOST_SLICE_ROWS = 200
+_NO_ROOM = "*Left out, since GitHub takes 65,536 characters at most: {}. The recording has it all.*"
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A part of the report. Where there is too much, those of the highest `rank` are left out first."""
+
+    title: str
+    text: str
+    rank: int
+    heading: bool = True
+
+    def __str__(self) -> str:
+        return f"#### {self.title}\n\n{self.text}\n" if self.heading else f"{self.text}\n"
+
+
+def render_markdown(result: Result, recordings: Sequence[Recording]) -> str:
+    """The report: verdict, arms, findings, chart, what to do, how to reproduce it, environment, slices.
+
+    Args:
+        result: The result. Private text in it is shown as it stands: redact it before.
+        recordings: The arms' recordings, for the chart and the slices; may be empty.
+
+    Returns:
+        Markdown of fewer than 65,536 characters, whatever there is to tell.
+    """
+    recordings = recordings[:_MOST_ARMS]
+    sections = [
+        section
+        for section in (
+            _Section("Verdict", _verdict(result), 0, heading=False),
+            _Section("The runs", _arms(result), 1),
+            _Section("What grew", _findings(result), 2),
+            _Section("What can be taken back, and what could be seen", _proof(result), 2),
+            _Section("Where it is allocated", _list(words.site_lines(result)), 3),
+            _Section("What keeps it alive", _list(words.holder_lines(result)), 3),
+            _Section("Memory over the run", _charts(recordings), 6),
+            _Section("What to do next", _list(result.advice), 3),
+            _Section("Warnings", _list(result.warnings), 4),
+            _Section("Steps to reproduce", _commands(result), 3),
+            _Section("Environment info", _environment(result), 2),
+            _Section("Slices", _slices(recordings), 7, heading=False),
+        )
+        if section.text
+    ]
+    return _fit(sections)
+
+
+def _fit(sections: list[_Section]) -> str:
+    end = f"<sub>Made by hfmemdebug {__version__}</sub>\n"
+    left_out: list[str] = []
+    while True:
+        note = [_NO_ROOM.format(", ".join(left_out)) + "\n"] if left_out else []
+        text = "\n".join([*map(str, sections), *note, end])
+        if len(text) < LIMIT:
+            return text
+        last = max(sections, key=lambda section: section.rank)
+        if last.rank == 0:
+            sections = [replace(last, text=last.text[: LIMIT // 2])]
+        else:
+            sections = [section for section in sections if section is not last]
+        left_out.append(last.title.lower())
+
+
+def _verdict(result: Result) -> str:
+    verdict, rest = words.verdict_sentence(result)
+    lines = [f"### {verdict}{_after(rest)}"]
+    if result.interrupted:
+        lines.append("Interrupted: this is what had been measured until then.")
+    origin = {"user-code": "the user's code", "library": "a library"}.get(result.origin or "")
+    if result.cause:
+        cause = f"Cause: {prose(words.cause_words(result.cause))} (`{words.one_line(result.cause, 40)}`)"
+        lines.append(f"{cause}, in {origin}." if origin else f"{cause}.")
+    if rates := words.rates_line(result):
+        lines.append(f"{prose(rates)}.")
+    return "\n\n".join(lines)
+
+
+def _after(rest: str) -> str:
+    """What follows the verdict; the blank before it is not foreign text's to lose."""
+    return (" " if rest.startswith(" ") else "") + prose(rest, 1000)
+
+
+def _arms(result: Result) -> str:
+    arms = result.arms[:_MOST_ARMS]
+    if not arms:
+        return ""
+    rows = [[label, *cells[:_MOST_ARMS]] for label, cells in words.arm_rows(result, thorough=True)]
+    parts = [table(["", *(words.one_line(arm.name, 60) for arm in arms)], rows)]
+    if len(result.arms) > _MOST_ARMS:
+        parts.append(f"and {len(result.arms) - _MOST_ARMS} more arms.")
+    if outcomes := words.outcome_lines(result):
+        parts.append(_list(outcomes))
+    return "\n\n".join(parts)
+
+
+def _findings(result: Result) -> str:
+    findings = result.findings[:_MOST_LINES]
+    if not findings:
+        return ""
+    cells = [words.finding_cells(finding, thorough=True) for finding in findings]
+    parts = [table(words.finding_header(result), cells, right=6)]
+    if len(result.findings) > len(findings):
+        parts.append(f"and {len(result.findings) - len(findings)} smaller ones.")
+    if details := [f"{words.cause_words(f.cause)}: {f.detail}" for f in findings if f.detail]:
+        parts.append(_list(details))
+    return "\n\n".join(parts)
+
+
+def _proof(result: Result) -> str:
+    return _list([*words.reclaim_lines(result)[:_MOST_ARMS], words.detectable_line(result)])
+
+
+def _charts(recordings: Sequence[Recording]) -> str:
+    charts = (mermaid_chart(recording, _arm_name(recording)) for recording in recordings)
+    return "\n\n".join(chart for chart in charts if chart)
+
+
+def _commands(result: Result) -> str:
+    parts = []
+    if result.command_line:
+        parts.append(fence(result.command_line[:2000], "sh"))
+    if result.reproduce and result.reproduce != result.command_line:
+        parts.append(f"The same without the data:\n\n{fence(result.reproduce[:2000], 'sh')}")
+    return "\n\n".join(parts)
+
+
+def _environment(result: Result) -> str:
+    lines = list(result.environment.items())[:_MOST_ENVIRONMENT_LINES]
+    return "\n".join(f"- {prose(label, 80)}: {prose(value, 200)}" for label, value in lines)
+
+
+def _slices(recordings: Sequence[Recording]) -> str:
+    most = max(10, _MOST_SLICE_ROWS // max(1, len(recordings)))
+    parts = []
+    for recording in recordings:
+        samples = recording.slices
+        if not samples:
+            continue
+        shown = thin(samples, most)
+        count = f"{format_count(len(shown))} of {format_count(len(samples))}"
+        summary = f"<summary>{html(_arm_name(recording))}: {count} slices</summary>"
+        parts.append(f"<details>{summary}\n\n{_slice_table(shown)}\n\n</details>")
+    return "\n\n".join(parts)
+
+
+def _slice_table(samples: Sequence[Sample]) -> str:
+    header = [
+        "Epoch",
+        "Slice",
+        "Rows",
+        "RSS",
+        "Anonymous",
+        "File",
+        "Shared",
+        "Arrow",
+        "malloc",
+        "Python blocks",
+    ]
+    rows = [
+        [
+            f"{sample.epoch}{' (warm-up)' if sample.warmup else ''}",
+            format_count(sample.slice),
+            format_count(sample.rows),
+            *(
+                format_bytes(value)
+                for value in (sample.rss, sample.anon, sample.file, sample.shmem, sample.arrow, sample.malloc)
+            ),
+            format_count(sample.blocks),
+        ]
+        for sample in samples
+    ]
+    return table(header, rows, right=0)
+
+
+def _arm_name(recording: Recording) -> str:
+    arm = recording.header.get("arm")
+    name = arm.get("name") if isinstance(arm, dict) else None
+    return words.one_line(str(name or "run"), 60)
+
+
+def _list(items: Sequence[str]) -> str:
+    lines = [f"- {prose(item)}" for item in items[:_MOST_LINES]]
+    if len(items) > _MOST_LINES:
+        lines.append(f"- and {len(items) - _MOST_LINES} more")
+    return "\n".join(lines)

@@ -1,0 +1,220 @@
+"""Takes out of texts what is nobody else's business: places, names and secrets.
+
+Whatever leaves the process in a report goes through one `Redactor`. It errs towards hiding, except for
+names that are also plain words (a user called ``data``): those are hidden only where they stand as names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.result import Result
+
+HIDDEN = "***"
+
+_TOKENS = re.compile(
+    r"""
+    \b(?:hf|api_org|hf_oauth|hf_jwt)_[A-Za-z0-9]{16,}            # Hugging Face
+    | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                              # AWS
+    | \bAIza[\w-]{35} | \bya29\.[\w-]{20,}                       # Google
+    | \bgh[pousr]_[A-Za-z0-9]{20,} | \bgithub_pat_\w{20,} | \bglpat-[\w-]{16,}
+    | \bsk-[\w-]{20,} | \bxox[abeprs]-[\w-]{10,}                 # OpenAI and the like, Slack
+    | \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*                          # JSON web tokens
+    """,
+    re.VERBOSE,
+)
+_SECRET_NAME = (
+    r"[\w.-]*(?:token|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|account[_-]?key|credentials?|signature)"
+)
+_HEADER = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token)\s+)?[^\s\"',;&]+")
+_BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{12,}")
+_ASSIGNED = re.compile(
+    rf"(?i)(?<![\w.-])(-{{0,2}}{_SECRET_NAME}[\"']?(?:=|\s*:\s*(?=[\"']))[\"']?)[^\s\"'&,;]+"
+)
+_QUERY = re.compile(r"(?i)([?&](?:key|sig|auth)=)[^\s\"'&]+")
+# After a space a word may as well be prose ("give --token or log in"): it must look like a secret.
+_OPTION = re.compile(r"(?i)(--[\w-]*(?:token|secret|password|key)\s+)((?=\S*\d)\S{8,}|\S{20,})")
+_URL_USER = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@\"']+@", re.IGNORECASE)
+_SOMEBODYS_HOME = re.compile(r"(/home/|/Users/)[^/\s\"':]+")
+_SECRET_VARIABLE = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)S?(?:_|$)")
+_NO_SECRET_VARIABLE = re.compile(r"(?:PATH|FILE|DIR)$")
+_SECRET_OPTION = re.compile(rf"(?i)--?{_SECRET_NAME}|--?[\w-]*key")
+_SECRET_KEY = re.compile(rf"(?i){_SECRET_NAME}")
+
+# Accounts and hosts that say nothing of a person, and words that our own reports are made of.
+_PLAIN_TEXT = """
+    account admin administrator anonymous arena array arrow backend batch bench build builder cache cached
+    cause cgroup child collect collector column completed computer config consumer container control count
+    daemon data dataset datasets debian debug default desktop detail developer disk docker drop environment
+    epoch epochs failed fedora file files finding free glibc group growth guest heap home hour host image
+    index input iteration iterations jenkins job jovyan json kernel kernels killed laptop large leak library
+    limit line linux list local localhost machine main malloc mapped mark master memory model models module
+    name native node nobody none notebook null numpy object objects operator other output page pages pandas
+    parquet peak plateau podman pool private probe process profile program project pyarrow python rate read
+    reader report result rows root runner sample script second server service shape shard shared size slice
+    slices small split stable stack start state step store stream streaming student summary swap system table
+    task temp temporary test tester text time token torch train trainer training true false ubuntu unit
+    unknown user users value vagrant verdict version view warning work worker workers workspace
+"""
+_PLAIN_WORDS = frozenset(_PLAIN_TEXT.split())
+
+
+class Redactor:
+    """Replaces private text: call it on a string, or one of its methods on a whole document.
+
+    Args:
+        home: The home directory; it becomes ``~``.
+        cwd: The working directory; it becomes ``.``.
+        user: The user's name.
+        host: The host's name, also fully qualified.
+        environ: Environment variables; the values of those named like secrets are hidden wherever they occur.
+        also_home: Other spellings of the home directory, such as what a symbolic link points to.
+        also_cwd: Other spellings of the working directory.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: str | None = None,
+        cwd: str | None = None,
+        user: str | None = None,
+        host: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        also_home: Iterable[str] = (),
+        also_cwd: Iterable[str] = (),
+    ) -> None:
+        self._secrets = _any_of(secret_values(environ or {}))
+        places = [(path, ".") for path in (cwd, *also_cwd)] + [(path, "~") for path in (home, *also_home)]
+        # Where both are the same place `~` wins, since it still says where that is.
+        known = {path.rstrip("/"): sign for path, sign in places if path and path.rstrip("/")}
+        self._places = [
+            (re.compile(rf"(?<![\w.~-]){re.escape(path)}(?![\w-]|\.\w)"), sign)
+            for path, sign in sorted(known.items(), key=lambda item: -len(item[0]))
+        ]
+        hosts = {host, host.split(".")[0]} if host else set()
+        # The host first: a name alone after `//` can be told from a folder only as long as it stands there.
+        named = [(name, "host") for name in sorted(hosts, key=len, reverse=True)] + [(user, "user")]
+        self._names = [pattern for name, substitute in named for pattern in _name_patterns(name, substitute)]
+
+    @classmethod
+    def of_this_machine(cls) -> Redactor:
+        """The redactor for this user, host and working directory."""
+        import getpass
+        import socket
+
+        home = _or_none(Path.home)
+        cwd = _or_none(os.getcwd)
+        logical = os.environ.get("PWD")
+        return cls(
+            home=home,
+            cwd=cwd,
+            user=_or_none(getpass.getuser),
+            host=_or_none(socket.gethostname),
+            environ=os.environ,
+            also_home=[os.path.realpath(home)] if home else [],
+            also_cwd=[logical]
+            if logical and cwd and os.path.realpath(logical) == os.path.realpath(cwd)
+            else [],
+        )
+
+    def __call__(self, text: str) -> str:
+        """The text without what is private."""
+        if self._secrets is not None:
+            text = self._secrets.sub(HIDDEN, text)
+        text = _TOKENS.sub(HIDDEN, text)
+        text = _URL_USER.sub(rf"\1{HIDDEN}@", text)
+        for pattern in (_HEADER, _BEARER, _ASSIGNED, _QUERY, _OPTION):
+            text = pattern.sub(rf"\1{HIDDEN}", text)
+        for place, sign in self._places:
+            text = place.sub(sign, text)
+        text = _SOMEBODYS_HOME.sub(r"\1user", text)
+        for name, substitute in self._names:
+            text = name.sub(substitute, text)
+        return text
+
+    def command_line(self, arguments: Sequence[str]) -> str:
+        """A command line as one would type it, without the values of options that hold secrets."""
+        shown: list[str] = []
+        secret_follows = False
+        for argument in arguments:
+            shown.append(HIDDEN if secret_follows else self(shlex.quote(argument)))
+            secret_follows = _SECRET_OPTION.fullmatch(argument) is not None
+        return " ".join(shown)
+
+    def document(self, value: Any) -> Any:
+        """A JSON-like value with every text in it redacted, keys included."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, Mapping):
+            return {
+                self.document(key): HIDDEN if _holds_secret(key, item) else self.document(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.document(item) for item in value]
+        return value
+
+    def result(self, result: Result) -> Result:
+        """The result as it may be shown."""
+        return Result.from_dict(self.document(result.to_dict()))
+
+    def recording(self, recording: Recording) -> Recording:
+        """The recording as it may be shown. Samples hold numbers only and stay as they are."""
+        return replace(recording, header=self.document(recording.header), end=self.document(recording.end))
+
+
+def secret_values(environ: Mapping[str, str]) -> frozenset[str]:
+    """The values of variables named like secrets, save those that would blot out plain text.
+
+    ``TOKENIZERS_PARALLELISM`` is no secret, ``HF_TOKEN_PATH`` is a place, and a password ``1234`` or
+    ``data`` stands in every report by accident.
+    """
+    return frozenset(
+        value
+        for name, value in environ.items()
+        if _SECRET_VARIABLE.search(name.upper())
+        and not _NO_SECRET_VARIABLE.search(name.upper())
+        and len(value) >= 4
+        and value.lower() not in _PLAIN_WORDS
+        and not (value.isdecimal() and len(value) < 8)
+        and (len(value) >= 6 or not value.isalpha())
+    )
+
+
+def _holds_secret(key: object, value: object) -> bool:
+    return isinstance(key, str) and isinstance(value, str) and _SECRET_KEY.fullmatch(key) is not None
+
+
+def _name_patterns(name: str | None, substitute: str) -> list[tuple[re.Pattern[str], str]]:
+    """Where a name is replaced: everywhere as a word, or where it can only be a name."""
+    if not name:
+        return []
+    word = re.escape(name)
+    if name.lower() not in _PLAIN_WORDS and len(name) >= 4:
+        return [(re.compile(rf"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])", re.IGNORECASE), substitute)]
+    if substitute == "host":
+        patterns = [rf"(?<=@){word}(?![\w.-])", rf"(?<=://){word}(?=[:/]|$)"]
+    else:
+        patterns = [rf"(?<![\w/.-]){word}(?=@[\w-])", rf"(?<=pytest-of-){word}(?![\w-])"]
+        if name.lower() not in _PLAIN_WORDS:
+            patterns.append(rf"(?<=/){word}(?=/|$|[\s\"':])")
+    return [(re.compile(pattern), substitute) for pattern in patterns]
+
+
+def _any_of(values: Iterable[str]) -> re.Pattern[str] | None:
+    ordered = sorted(values, key=len, reverse=True)
+    return re.compile("|".join(rf"(?<!\w){re.escape(v)}(?!\w)" for v in ordered)) if ordered else None
+
+
+def _or_none(read: Callable[[], object]) -> str | None:
+    try:
+        return str(read())
+    except (OSError, KeyError, ImportError, RuntimeError):
+        return None

@@ -1,0 +1,207 @@
+"""A result on one screen of a terminal, or of a log that knows neither colours nor Unicode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from hfmemdebug.render import words
+from hfmemdebug.result import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+_COLOUR_OF = {"no-leak": "bold green", "leak": "bold red", "inconclusive": "bold yellow"}
+_MOST_ARMS = 6
+_MOST_FINDINGS = 5
+_MOST_LINES = 3
+_ASCII = str.maketrans(
+    {
+        "–": "-",
+        "—": "-",
+        "─": "-",
+        "·": ".",
+        "×": "x",
+        "→": "->",
+        "…": "...",
+        "≥": ">=",
+        "≤": "<=",
+        "±": "+/-",
+    }
+    | {"‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " "}
+)
+
+
+def render_terminal(result: Result, *, width: int = 100, unicode: bool = True, colour: bool = False) -> str:
+    """The result as text of at most `width` columns: the verdict first, warnings last.
+
+    Args:
+        result: The result. Private text in it is shown as it stands: redact it before.
+        width: Columns.
+        unicode: Whether characters beyond ASCII may be used.
+        colour: Whether to use the terminal's colours.
+    """
+    from rich.console import Console
+
+    file = StringIO()
+    console = Console(
+        file=file,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        legacy_windows=False,
+        # A pager or a CI log is no terminal, whatever the environment of this process says.
+        _environ={},
+    )
+    _verdict(console, result)
+    if result.arms:
+        _arms(console, result)
+    if result.findings:
+        _findings(console, result)
+    _leak(console, result)
+    _proof(console, result)
+    _advice(console, result)
+    _warnings(console, result)
+    text = "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+    return text if unicode else _to_ascii(text)
+
+
+def render_verdict_line(result: Result) -> str:
+    """The verdict in one line, as `-q` prints it: the verdict in capitals and why."""
+    verdict, rest = words.verdict_sentence(result)
+    return verdict + rest
+
+
+def _verdict(console: Console, result: Result) -> None:
+    from rich.text import Text
+
+    verdict, rest = words.verdict_sentence(result)
+    console.print(Text.assemble((verdict, _COLOUR_OF.get(result.verdict, "bold")), (rest, "bold")))
+    if result.interrupted:
+        console.print(Text("Interrupted: this is what had been measured until then."))
+
+
+def _arms(console: Console, result: Result) -> None:
+    table = _table()
+    arms = result.arms[:_MOST_ARMS]
+    table.add_column("", no_wrap=True)
+    for arm in arms:
+        table.add_column(_plain(words.one_line(arm.name, 60)), justify="right", overflow="fold")
+    for label, cells in words.arm_rows(result):
+        table.add_row(_plain(label), *(_plain(cell) for cell in cells[:_MOST_ARMS]))
+    console.print()
+    console.print(table)
+    if len(result.arms) > _MOST_ARMS:
+        console.print(
+            f"and {len(result.arms) - _MOST_ARMS} more arms (all are in the report that -o FILE.json writes)"
+        )
+    for line in words.outcome_lines(result)[:_MOST_ARMS]:
+        console.print(_plain(line))
+
+
+def _findings(console: Console, result: Result) -> None:
+    table = _table()
+    header = words.finding_header(result)
+    rows = [words.finding_cells(finding) for finding in result.findings[:_MOST_FINDINGS]]
+    if len({finding.arm for finding in result.findings}) == 1:
+        header, rows = [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
+    for place, head in enumerate(header):
+        # Columns may be wrapped at blanks but not within words, as far as that goes.
+        longest = max(len(word) for cell in (head, *(row[place] for row in rows)) for word in cell.split())
+        right = head == "Growth" or head.startswith("Per ")
+        table.add_column(
+            _plain(head), justify="right" if right else "left", min_width=min(longest, 16), overflow="fold"
+        )
+    for finding, row in zip(result.findings, rows, strict=False):
+        table.add_row(*map(_plain, row), style="red" if finding.role == "leak" else None)
+    console.print()
+    console.print(table)
+    if len(result.findings) > _MOST_FINDINGS:
+        console.print(f"and {len(result.findings) - _MOST_FINDINGS} smaller ones")
+
+
+def _leak(console: Console, result: Result) -> None:
+    details = [f.detail for f in result.findings if f.role == "leak" and f.detail]
+    parts = {
+        "What leaks": details,
+        "Allocated at": words.site_lines(result),
+        "Kept by": words.holder_lines(result),
+    }
+    if any(parts.values()):
+        console.print()
+    for title, lines in parts.items():
+        _list(console, title, lines)
+
+
+def _proof(console: Console, result: Result) -> None:
+    console.print()
+    for line in words.reclaim_lines(result)[:_MOST_ARMS]:
+        console.print(_plain(line))
+    rates = words.rates_line(result)
+    console.print(
+        _plain(f"{rates}. {words.detectable_line(result)}" if rates else words.detectable_line(result))
+    )
+
+
+def _advice(console: Console, result: Result) -> None:
+    if result.advice:
+        console.print()
+        _list(console, "What to do next", result.advice)
+
+
+def _list(console: Console, title: str, items: Sequence[str]) -> None:
+    if len(items) == 1:
+        console.print(_plain(f"{title}: {words.one_line(items[0])}"))
+        return
+    if items:
+        console.print(_plain(f"{title}:"))
+    for item in items[:_MOST_LINES]:
+        _hanging(console, "  - ", item)
+    if len(items) > _MOST_LINES:
+        console.print(f"  and {len(items) - _MOST_LINES} more")
+
+
+def _warnings(console: Console, result: Result) -> None:
+    if not result.warnings:
+        return
+    console.print()
+    for warning in result.warnings[: _MOST_LINES + 1]:
+        _hanging(console, "warning: ", warning)
+    if len(result.warnings) > _MOST_LINES + 1:
+        console.print(f"and {len(result.warnings) - _MOST_LINES - 1} more warnings")
+
+
+def _hanging(console: Console, mark: str, text: str) -> None:
+    """A paragraph whose further lines are set in under the first one's text."""
+    from rich.table import Table
+
+    grid = Table.grid()
+    grid.add_column(width=len(mark))
+    grid.add_column(overflow="fold")
+    grid.add_row(_plain(mark), _plain(words.one_line(text)))
+    console.print(grid)
+
+
+def _table() -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+    )
+
+
+def _plain(text: str) -> Text:
+    """Text in which square brackets are no markup: names of files and arms may hold them."""
+    from rich.text import Text
+
+    return Text(text)
+
+
+def _to_ascii(text: str) -> str:
+    return text.translate(_ASCII).encode("ascii", "replace").decode()

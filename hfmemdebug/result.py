@@ -1,0 +1,146 @@
+"""The result document: all that passes from judging to showing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA = "hfmemdebug.result.v1"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One owner of growth.
+
+    Attributes:
+        cause: One of the contract's causes.
+        role: ``"leak"`` or ``"benign"``.
+        growth_bytes: Growth over the judged part of the run.
+        rate_bytes_per_iteration: Settled growth an iteration; None where it has no meaning.
+        interval: Lower and upper bound of the rate in bytes per iteration, or None.
+        shape: ``"growing"``, ``"step"``, ``"plateau"``, ``"stable"`` or ``"inconclusive"``.
+        reclaimable: Whether the kernel or the allocator can take it back; None where that is not known.
+        detail: One sentence for people that says what it is, or None.
+        arm: The name of the arm that showed it, or None.
+    """
+
+    cause: str
+    role: str
+    growth_bytes: int
+    rate_bytes_per_iteration: float | None = None
+    interval: tuple[float, float] | None = None
+    shape: str = "stable"
+    reclaimable: bool | None = None
+    detail: str | None = None
+    arm: str | None = None
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """One measured run.
+
+    Attributes:
+        name: ``memory-mapped``, ``in-memory``, ``memory-mapped + consumer``, …
+        mode: ``"mmap"``, ``"in-memory"``, ``"streaming"`` or ``"program"``.
+        consumer: Whether the user's consumer ran.
+        iterations: Slices that were read, all epochs counted, warm-up included.
+        rows: Rows that were read.
+        outcome: ``"completed"``, ``"failed"``, ``"killed"`` or ``"interrupted"``.
+        peak_rss_bytes: Highest RSS, or None.
+        peak_unreclaimable_bytes: Highest anonymous + swap + shared memory, or None.
+        recording: Path of the recording, or None.
+        outcome_detail: For an arm that did not complete: where and of what it died.
+        rows_total: Rows in the dataset, or None for a stream.
+        epochs: Epochs that were read.
+        slices_per_epoch: Slices in an epoch.
+        step: Rows in a slice.
+        warmup: Slices at the start of the first epoch that are shown but not judged.
+        seconds: Wall time of the arm.
+        growth: Bytes by component (``rss``, ``anon``, ``file``, ``shmem``, ``swap``, ``arrow``, ``malloc``,
+            ``python``) from the end of the warm-up to the end of the run; None where it could not be read.
+            The order is the order in which they are shown.
+        settled: What each step of settling gave back, in bytes of RSS, over the run: ``collect``,
+            ``release_pools``, ``trim``, ``drop_pages``.
+        reclaim: The proof by taking back, or None: ``{asked_bytes, rss_before, rss_after, freed_bytes,
+            same_data: bool or None, how, why_not: str or None}``.
+        loaded: The `LoadReport` as a dictionary, or None.
+        observer_share: Time spent measuring as a share of the arm's wall time in the loop, or None.
+    """
+
+    name: str
+    mode: str
+    consumer: bool
+    iterations: int
+    rows: int
+    outcome: str
+    peak_rss_bytes: int | None = None
+    peak_unreclaimable_bytes: int | None = None
+    recording: str | None = None
+    outcome_detail: str | None = None
+    rows_total: int | None = None
+    epochs: int = 1
+    slices_per_epoch: int = 0
+    step: int = 0
+    warmup: int = 0
+    seconds: float | None = None
+    growth: dict[str, int | None] = field(default_factory=dict)
+    settled: dict[str, int | None] = field(default_factory=dict)
+    reclaim: dict[str, Any] | None = None
+    loaded: dict[str, Any] | None = None
+    observer_share: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command found out. The fields are those of the contract, and `to_dict` is the document."""
+
+    command: str
+    summary: str
+    verdict: str
+    cause: str | None
+    origin: str | None
+    iteration: str
+    rate_bytes_per_iteration: float | None
+    rate_bytes_per_row: float | None
+    rate_bytes_per_second: float | None
+    smallest_detectable_bytes_per_iteration: float | None
+    findings: tuple[Finding, ...] = ()
+    sites: tuple[dict[str, Any], ...] = ()
+    holders: tuple[dict[str, Any], ...] = ()
+    arms: tuple[ArmSummary, ...] = ()
+    advice: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    command_line: str | None = None
+    reproduce: str | None = None
+    interrupted: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result document, ready for `json.dumps`."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Result:
+        """Reads what `to_dict` wrote; fields that this version does not know are left out.
+
+        Raises:
+            ValueError: The document is not a result of this schema.
+        """
+        if document.get("schema") != SCHEMA:
+            raise ValueError(f"not a result document: its schema is {document.get('schema')!r}")
+        known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        known["findings"] = tuple(
+            Finding(**{**f, "interval": tuple(f["interval"]) if f.get("interval") else None})
+            for f in document.get("findings", ())
+        )
+        known["arms"] = tuple(ArmSummary(**arm) for arm in document.get("arms", ()))
+        for name in ("sites", "holders", "advice", "warnings"):
+            known[name] = tuple(document.get(name, ()))
+        return cls(**known)
+
+    def to_markdown(self) -> str:
+        """The result as Markdown for a GitHub issue, without what is private and without a chart."""
+        from hfmemdebug.render.markdown import render_markdown
+        from hfmemdebug.render.redact import Redactor
+
+        return render_markdown(Redactor.of_this_machine().result(self), ())

@@ -1,0 +1,1 @@
+"""What is iterated and how: slices, warm-up, epochs, the user's consumer, settling."""

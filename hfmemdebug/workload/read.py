@@ -1,0 +1,173 @@
+"""Reading slices from a dataset, and how much memory a slice takes."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hfmemdebug.errors import InputError
+from hfmemdebug.probes.process import ProcessProbe
+from hfmemdebug.workload.slices import SlicePlan
+
+# A first small slice grows until it decodes to this much or takes this long.
+ENOUGH_BYTES = 8 * 1024**2
+ENOUGH_SECONDS = 0.02
+MOST_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a row costs, measured on a first small slice.
+
+    Attributes:
+        bytes_per_row: Bytes that a decoded row holds.
+        seconds_per_row: Time to read a row.
+    """
+
+    bytes_per_row: float
+    seconds_per_row: float
+
+
+def epoch_reader(dataset: Any, plan: SlicePlan) -> Callable[[int], Any]:
+    """A function that reads the slice of an index, for one epoch.
+
+    A stream is started anew by each call of this function; its slices come in their order.
+    """
+    if plan.rows is None:
+        batches: Iterator[Any] = iter(dataset.iter(batch_size=plan.step))
+
+        def read_next(index: int) -> Any:
+            return next(batches)
+
+        return read_next
+
+    def read(index: int) -> Any:
+        start = index * plan.step if plan.packed else plan.start(index)
+        return dataset[start : start + plan.length(index)]
+
+    return read
+
+
+def calibrate(dataset: Any, rows: int | None, probe: ProcessProbe) -> Calibration:
+    """Reads a few rows and measures what they decode to and how long it takes.
+
+    The rows come from the middle of the dataset, since first rows are often shorter. The consumer is not
+    called: what it keeps would be counted before its time. Python's and numpy's allocations are traced;
+    what malloc and Arrow hold besides (decoded images) is read from their counters.
+
+    Raises:
+        InputError: The dataset has no rows.
+    """
+    if rows == 0:
+        raise InputError("the dataset has no rows")
+    count = 1
+    while True:
+        rows_read, decoded, _ = _measure_once(dataset, rows, count, probe, traced=True)
+        # The faster of two: a busy machine and a cold cache make a slice look dear.
+        again = [_measure_once(dataset, rows, count, probe, traced=False) for _ in range(2)]
+        rows_read, seconds = again[0][0], min(seconds for _, _, seconds in again)
+        if (
+            decoded >= ENOUGH_BYTES
+            or seconds >= ENOUGH_SECONDS
+            or count >= MOST_ROWS
+            or rows_read < count
+            or (rows is not None and count >= rows)
+        ):
+            return Calibration(max(decoded, 1) / max(rows_read, 1), seconds / max(rows_read, 1))
+        count *= 10
+
+
+def _measure_once(
+    dataset: Any, rows: int | None, count: int, probe: ProcessProbe, *, traced: bool
+) -> tuple[int, int, float]:
+    """Reads some rows: how many came, what they hold in bytes, and the seconds it took.
+
+    Tracing makes Python several times slower, so that bytes and seconds are measured apart.
+    """
+    read = _reader_of_some(dataset, rows, count)
+    before = probe.read()
+    if traced:
+        tracemalloc.start(1)
+    try:
+        began = time.perf_counter()
+        held = read()
+        seconds = time.perf_counter() - began
+        decoded = tracemalloc.get_traced_memory()[0] if traced else 0
+    finally:
+        if traced:
+            tracemalloc.stop()
+    after = probe.read()
+    native = sum(
+        after[name] - before[name]
+        for name in ("malloc", "arrow")
+        if after[name] is not None and before[name] is not None
+    )
+    rows_read = rows_in(held)
+    del held
+    return rows_read, max(decoded, native), seconds
+
+
+def _reader_of_some(dataset: Any, rows: int | None, count: int) -> Callable[[], Any]:
+    """A function that reads a few rows.
+
+    Raises:
+        InputError: The stream has no rows.
+    """
+    if rows is None:
+        stream = iter(dataset.iter(batch_size=count))
+        first = next(stream, None)
+        if first is None:
+            raise InputError("the stream has no rows")
+        # The first batch brings the stream's buffers with it, a whole row group perhaps: the second is
+        # what a slice costs.
+        del first
+
+        def read() -> Any:
+            held = next(stream, None)
+            # A stream of one batch has no second.
+            return held if held is not None else next(iter(dataset.iter(batch_size=count)))
+
+        return read
+    count = min(count, rows)
+    start = (rows - count) // 2
+    return lambda: dataset[start : start + count]
+
+
+def rows_in(batch: Any) -> int:
+    """Rows of a batch: a dictionary of columns, or a table of the format that was chosen."""
+    columns = tuple(batch.values()) if isinstance(batch, dict) else (batch,)
+    return len(columns[0]) if columns else 0
+
+
+def take_into_memory(dataset: Any, plan: SlicePlan) -> Any:
+    """The planned rows alone, as a dataset in Arrow memory; what `keep_in_memory` is to all the rows."""
+    import pyarrow
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    table = dataset.data.table
+
+    def write(sink: Any) -> None:
+        with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+            for index in range(plan.count):
+                writer.write_table(table.slice(plan.start(index), plan.length(index)))
+
+    # The size first, through a sink that only counts: growing a buffer would need twice the memory.
+    counter = pyarrow.MockOutputStream()
+    write(counter)
+    buffer = pyarrow.allocate_buffer(counter.size())
+    write(pyarrow.FixedSizeBufferWriter(buffer))
+    copied = pyarrow.ipc.open_stream(buffer).read_all()
+    # With a fingerprint given, none is computed: that would pickle and hash all the rows.
+    taken = Dataset(
+        InMemoryTable(copied), info=dataset.info, split=dataset.split, fingerprint="in-memory-arm"
+    )
+    return taken.with_format(**_format_of(dataset))
+
+
+def _format_of(dataset: Any) -> dict[str, Any]:
+    chosen = dataset.format
+    return {"type": chosen["type"], **chosen.get("format_kwargs", {})}

@@ -1,0 +1,59 @@
+"""Settling between epochs: what could be given back is, step by step, and a reading follows each step.
+
+What a step gives back is the classification: cyclic garbage, an Arrow pool's retention, malloc's
+retention, mapped pages. Done in our own arms alone, never in a program that we were given.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hfmemdebug.probes.maps import Mapping, mappings_of
+from hfmemdebug.probes.pages import MADV_DONTNEED, advise
+from hfmemdebug.probes.process import ProcessProbe, read_mappings
+
+STEPS = ("before", "collect", "release_pools", "trim", "drop_pages")
+
+
+def settle(probe: ProcessProbe, files: frozenset[str], emit: Callable[[str, dict[str, Any]], None]) -> None:
+    """Runs the steps in their order.
+
+    A collector that the program has turned off stays off: the garbage that piles up then is its own.
+
+    Args:
+        probe: Reads this process.
+        files: Paths of the dataset's files, whose pages are dropped.
+        emit: Takes the name of a step and the reading after it.
+    """
+    emit("before", probe.read())
+    if gc.isenabled():
+        gc.collect()
+        emit("collect", probe.read())
+    if probe.arrow is not None:
+        probe.arrow.release_unused()
+        emit("release_pools", probe.read())
+    probe.malloc.trim()
+    emit("trim", probe.read_settled(files))
+    if files:
+        for mappings in _dataset_mappings(files):
+            advise(mappings, MADV_DONTNEED)
+        emit("drop_pages", probe.read())
+
+
+def settle_once(probe: ProcessProbe, files: frozenset[str] = frozenset()) -> None:
+    """The same before the first slice: what loading left behind is not the loop's.
+
+    Twice, so that what settling itself sets up on its first time is not the first epoch's either.
+    """
+    for _ in range(2):
+        settle(probe, files, lambda step, values: None)
+
+
+def _dataset_mappings(files: frozenset[str]) -> Iterator[tuple[Mapping, ...]]:
+    try:
+        yield mappings_of(read_mappings(), files)
+    except OSError:
+        # No smaps here (not Linux, or hidden): then nothing says that a mapping is clean, and none is dropped.
+        return

@@ -1,0 +1,267 @@
+"""From recordings to a verdict, on recordings that are scripted: nothing is measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hfmemdebug.analysis.verdict import assess_all, judge, what_is_open
+from hfmemdebug.errors import InputError
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import Sample
+
+MB = 1024 * 1024
+SLICES = 20
+STEP = 100
+
+
+def record(
+    mode: str = "mmap",
+    *,
+    consumer: bool = False,
+    epochs: int = 4,
+    malloc: Callable[[int], float] = lambda n: 0.0,
+    python: Callable[[int], float] = lambda n: 0.0,
+    arrow: Callable[[int], float] = lambda n: 0.0,
+    anon: Callable[[int], float] = lambda n: 0.0,
+    fds: Callable[[int], float] = lambda n: 0.0,
+    file_per_epoch: float = 0.0,
+    end: dict[str, Any] | None = None,
+    killed: bool = False,
+    filesystem: str = "ext4",
+) -> Recording:
+    """An arm in which each counter is a function of the slices read so far."""
+    name = {"mmap": "memory-mapped"}.get(mode, mode) + (" + consumer" if consumer else "")
+    tmpfs = filesystem == "tmpfs"
+
+    def read(n: int, pages: float) -> dict[str, Any]:
+        kept = malloc(n) + python(n) + arrow(n)
+        values = {
+            "anon": 100 * MB + kept + anon(n),
+            "file": 60 * MB + (0 if tmpfs else pages),
+            "shmem": pages if tmpfs else 0,
+            "swap": 0,
+            "arrow": arrow(n),
+            "malloc": 30 * MB + malloc(n),
+            "blocks": 450_000 + python(n) / 64,
+        }
+        values["rss"] = values["anon"] + values["file"] + values["shmem"]
+        return {key: int(value) for key, value in values.items()}
+
+    def settled(n: int) -> dict[str, Any]:
+        return {
+            "python": int(40 * MB + python(n)),
+            "fds": int(10 + fds(n)),
+            "file_maps": 200,
+            "threads": 4,
+            "children": 0,
+        }
+
+    samples = [Sample("settle", 0, 0, 0.0, step="start", **read(0, 0), **settled(0))]
+    n = 0
+    for epoch in range(1, epochs + 1):
+        for index in range(SLICES):
+            n += 1
+            pages = file_per_epoch * (index + 1) / SLICES
+            samples.append(
+                Sample(
+                    "slice",
+                    epoch,
+                    index,
+                    0.1 * n,
+                    warmup=epoch == 1 and index < 4,
+                    rows=STEP,
+                    **read(n, pages),
+                )
+            )
+        samples.append(
+            Sample("settle", epoch, SLICES, 0.1 * n, step="trim", **read(n, file_per_epoch), **settled(n))
+        )
+        samples.append(Sample("settle", epoch, SLICES, 0.1 * n, step="drop_pages", **read(n, 0)))
+    header = {
+        "command": "diagnose",
+        "arm": {"name": name, "mode": mode, "consumer": consumer},
+        "workload": {"dataset": "ds", "step": STEP, "count": SLICES, "warmup": 4, "bytes_per_row": 1000.0},
+        "loaded": {
+            "rows": 2000,
+            "files": [
+                {"path": "/d", "size_bytes": 100 * MB, "filesystem": filesystem, "memory_backed": tmpfs}
+            ],
+        },
+        "arrow_backend": "mimalloc",
+    }
+    ended = {"outcome": "completed", "loop_seconds": 0.1 * n, "observer_seconds": 0.001} | (end or {})
+    return Recording(header, samples, None if killed else ended)
+
+
+PROOF = {"reclaim": {"freed_bytes": 90 * MB, "why_not": None, "asked_bytes": 90 * MB, "same_data": True}}
+
+
+def leak(rate: float) -> Callable[[int], float]:
+    return lambda n: rate * n
+
+
+def test_mapped_pages_are_no_leak() -> None:
+    result = judge([record(file_per_epoch=90 * MB, end=PROOF), record("in-memory")])
+    assert (result.verdict, result.cause, result.origin) == ("no-leak", "mmap-file-pages", None)
+    assert result.rate_bytes_per_iteration == 0
+    assert result.findings[0].reclaimable is True
+    assert "took them back" in result.summary
+
+
+def test_the_order_of_the_arms_does_not_matter() -> None:
+    arms = [record(file_per_epoch=90 * MB), record("in-memory")]
+    assert judge(arms) == judge(arms[::-1])
+
+
+def test_on_tmpfs_the_pages_are_no_leak_and_cannot_be_taken_back() -> None:
+    result = judge([record(file_per_epoch=90 * MB, filesystem="tmpfs"), record("in-memory")])
+    assert (result.verdict, result.cause) == ("no-leak", "mmap-file-pages")
+    assert result.findings[0].reclaimable is False
+    assert any("tmpfs" in line for line in result.warnings)
+
+
+def test_nothing_grew() -> None:
+    result = judge([record("in-memory")])
+    assert (result.verdict, result.cause, result.findings) == ("no-leak", None, ())
+
+
+@pytest.mark.parametrize(
+    ("counter", "cause"),
+    [("python", "python-objects"), ("malloc", "native-heap"), ("arrow", "arrow-pool")],
+)
+def test_the_users_leak(counter: str, cause: str) -> None:
+    guilty = record(consumer=True, **{counter: leak(5000.0)})
+    result = judge([record(), guilty, record("in-memory"), record("in-memory", consumer=True)])
+    assert (result.verdict, result.cause, result.origin) == ("leak", cause, "user-code")
+    assert result.rate_bytes_per_iteration == pytest.approx(5000, rel=0.01)
+    assert result.rate_bytes_per_row == pytest.approx(50, rel=0.01)
+    assert result.rate_bytes_per_second == pytest.approx(50_000, rel=0.01)
+    assert [f.role for f in result.findings] == ["leak"]
+
+
+def test_one_object_a_slice_against_the_control() -> None:
+    result = judge([record(), record(consumer=True, python=leak(64.0))])
+    assert (result.verdict, result.cause) == ("leak", "python-objects")
+
+
+def test_what_large_objects_hold_is_theirs() -> None:
+    """Objects above 512 bytes come from malloc: where both grow, it is one leak of Python objects."""
+    result = judge([record(), record(consumer=True, python=leak(640.0), malloc=leak(90_000.0))])
+    assert result.cause == "python-objects"
+    assert len(result.findings) == 1
+    assert result.findings[0].rate_bytes_per_iteration == pytest.approx(90_640, rel=0.01)
+
+
+def test_arrays_are_pythons_where_tracing_saw_them() -> None:
+    traced = {"trace": {"sites": [], "holders": [], "traced_bytes_per_iteration": 80_000.0}}
+    result = judge([record(), record(consumer=True, malloc=leak(90_000.0), end=traced)])
+    assert result.cause == "python-objects"
+
+
+def test_sites_and_holders_come_with_the_leak() -> None:
+    site = {"file": "a.py", "line": 3, "function": "f", "kind": "python", "bytes_per_iteration": 5000.0}
+    holder = {"path": "module a: list `seen`", "growth_per_iteration": 1.0}
+    traced = {"trace": {"sites": [site], "holders": [holder], "traced_bytes_per_iteration": 5000.0}}
+    result = judge([record(), record(consumer=True, python=leak(5000.0), end=traced)])
+    assert result.sites == (site,)
+    assert result.holders == (holder,)
+    assert "a.py:3" in result.advice[0]
+
+
+def test_the_librarys_leak_is_the_librarys() -> None:
+    arms = [record(malloc=leak(5000.0)), record(consumer=True, malloc=leak(5000.0))]
+    result = judge(arms)
+    assert (result.verdict, result.origin) == ("leak", "library")
+
+
+def test_the_librarys_crumbs_are_a_warning() -> None:
+    result = judge([record(malloc=leak(220.0)), record("in-memory")])
+    assert result.verdict == "no-leak"
+    assert any("220 bytes per slice" in line for line in result.warnings)
+
+
+def test_crumbs_with_the_users_code_and_no_control_are_left_open() -> None:
+    result = judge([record(consumer=True, python=leak(64.0))])
+    assert result.verdict == "inconclusive"
+    assert "diagnose" in result.summary
+
+
+def test_without_a_control_nobody_is_named() -> None:
+    result = judge([record(consumer=True, python=leak(5000.0))])
+    assert (result.verdict, result.origin) == ("leak", None)
+
+
+def test_the_users_floor() -> None:
+    arms = [record(), record(consumer=True, python=leak(5000.0))]
+    assert judge(arms, min_leak=100_000).verdict == "no-leak"
+    assert judge(arms, min_leak=1000).verdict == "leak"
+
+
+def test_descriptors_that_pile_up() -> None:
+    result = judge([record(), record(consumer=True, fds=leak(1.0))])
+    assert (result.verdict, result.cause) == ("leak", "file-mapping")
+    assert result.findings[0].detail is not None
+    assert "descriptors" in result.findings[0].detail
+
+
+def test_anonymous_memory_that_no_counter_owns() -> None:
+    grown = record(consumer=True, anon=leak(MB), epochs=6)
+    result = judge([record(epochs=6), grown])
+    assert (result.verdict, result.cause) == ("leak", "anonymous-other")
+
+
+def test_what_is_open_says_what_would_decide_it() -> None:
+    young = [record(epochs=3), record(consumer=True, python=leak(5000.0), epochs=3)]
+    assert judge(young).verdict == "inconclusive"
+    question = what_is_open(assess_all(young))
+    assert question is not None
+    assert "epochs" in question
+    assert what_is_open(assess_all([record(), record("in-memory")])) is None
+
+
+@pytest.mark.parametrize("end", [None, {"outcome": "failed", "detail": "slice 3: ValueError: no"}])
+def test_a_program_that_died_is_not_cleared(end: dict[str, Any] | None) -> None:
+    dead = record(consumer=True, epochs=1, end=end, killed=end is None)
+    result = judge([record(), dead])
+    assert result.verdict == "inconclusive"
+    assert result.rate_bytes_per_iteration is None
+    assert any("did not end by itself" in line for line in result.warnings)
+
+
+def test_a_decided_verdict_wins_over_an_arm_that_died() -> None:
+    leaking = record(consumer=True, python=leak(5000.0), end={"outcome": "failed", "detail": "later"})
+    assert judge([record(), leaking]).verdict == "leak"
+    in_memory_died = record("in-memory", epochs=1, killed=True)
+    assert judge([record(), in_memory_died]).verdict == "no-leak"
+
+
+def test_without_a_sample_there_is_nothing_to_judge() -> None:
+    empty = Recording(record().header, ())
+    with pytest.raises(InputError, match="not one sample"):
+        judge([empty])
+
+
+def test_a_system_that_shows_little() -> None:
+    """With psutil alone there is no split of RSS: what is exact decides, and what is missing is named."""
+    bare = record("in-memory")
+    samples = [
+        Sample(
+            s.kind,
+            s.epoch,
+            s.slice,
+            s.seconds,
+            step=s.step,
+            warmup=s.warmup,
+            rows=s.rows,
+            rss=s.rss,
+            blocks=s.blocks,
+        )
+        for s in bare.samples
+    ]
+    header = {**bare.header, "missing": ["the split of RSS"]}
+    result = judge([Recording(header, samples, bare.end)])
+    assert result.verdict == "no-leak"
+    assert "not measured here: the split of RSS" in result.warnings

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from render import samples
+
+from hfmemdebug.cli.app import run
+from hfmemdebug.recording.file import Recording, RecordingWriter, load_recordings
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.store import end_run, new_run
+
+
+def saved(path: Path, recording: Recording) -> Path:
+    with RecordingWriter(path) as writer:
+        writer.header({k: v for k, v in recording.header.items() if k not in ("type", "schema")})
+        for sample in recording.samples:
+            writer.sample(sample)
+        if recording.end is not None:
+            writer.end({k: v for k, v in recording.end.items() if k != "type"})
+    return path
+
+
+def measured(name: str = "memory-mapped", *, mode: str = "mmap", dataset: str = "./ds") -> Recording:
+    """A run of two epochs with settling between them, as an arm records it."""
+    recording = samples.recording(name)
+    header = {
+        **recording.header,
+        "command": "diagnose",
+        "command_line": "hfmemdebug diagnose ./ds",
+        "arm": {"name": name, "mode": mode, "consumer": False},
+        "workload": {"dataset": dataset, "step": 20_000, "warmup": 3, "slices": 50, "epochs": 2},
+    }
+    settled = tuple(
+        Sample("settle", epoch, 50, epoch * 2.0, step=step, rss=400 << 20, anon=175 << 20, file=225 << 20, shmem=0,
+               swap=0, arrow=1024, malloc=9_000_000, blocks=585_000, python=60_000_000)
+        for epoch in (0, 1, 2)
+        for step in (("start",) if epoch == 0 else ("before", "collect", "release_pools", "trim", "drop_pages"))
+    )  # fmt: skip
+    slices = recording.samples
+    order = (*settled[:1], *slices[:50], *settled[1:6], *slices[50:], *settled[6:])
+    return replace(recording, header=header, samples=order)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def kept(state: Path) -> Path:
+    """A kept run of two arms."""
+    folder = new_run("diagnose")
+    saved(folder / "memory-mapped.jsonl", measured())
+    saved(folder / "in-memory.jsonl", measured("in-memory", mode="in-memory"))
+    end_run(folder)
+    return folder
+
+
+def test_last_on_the_screen(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", "--last"]) == 0
+    out = capsys.readouterr().out
+    assert out.split(":")[0].split(" in ")[0] in ("NO LEAK", "LEAK", "INCONCLUSIVE")
+    assert "memory-mapped" in out
+    assert "in-memory" in out
+
+
+def test_a_file_and_a_folder_say_the_same(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", str(kept), "--json"]) == 0
+    folder = json.loads(capsys.readouterr().out)
+    assert folder["schema"] == "hfmemdebug.result.v1"
+    assert [arm["name"] for arm in folder["arms"]] == ["memory-mapped", "in-memory"]
+    assert run(["report", *sorted(map(str, kept.glob("*.jsonl"))), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == folder
+
+
+def test_quiet_is_one_line(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", "--last", "-q"]) == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 1
+    assert captured.err == ""
+
+
+def test_markdown_alone_on_standard_output(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", "--last", "-o", "-"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("### ")
+    assert "```mermaid" in out
+    assert "- `datasets` version: 5.2.0" in out
+    assert "Outcome  " not in out
+
+
+def test_a_saved_run_can_be_reported_on_again(
+    kept: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["report", "--last", "-o", "all.jsonl", "-o", "r.md", "-o", "r.json", "-q"]) == 0
+    first = capsys.readouterr().out
+    assert len(load_recordings(state / "all.jsonl")) == 2
+    assert run(["report", "all.jsonl", "-q"]) == 0
+    assert capsys.readouterr().out == first
+    assert json.loads((state / "r.json").read_text())["schema"] == "hfmemdebug.result.v1"
+    assert (state / "r.md").read_text().startswith("### ")
+
+
+def test_a_recording_that_was_cut_by_a_kill(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = saved(state / "cut.jsonl", replace(measured(), end=None))
+    path.write_bytes(path.read_bytes()[:-40])
+    assert run(["report", str(path)]) == 0
+    assert "memory-mapped" in capsys.readouterr().out
+
+
+def test_nothing_private_is_shown(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording = measured()
+    header = {**recording.header, "command_line": f"hfmemdebug diagnose {state}/ds --token hf_{'A1' * 17}"}
+    path = saved(state / "private.jsonl", replace(recording, header=header))
+    for options in ([], ["--json"], ["-o", "-"]):
+        assert run(["report", str(path), *options]) == 0
+        out = capsys.readouterr().out
+        assert str(state) not in out
+        assert "hf_A1" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "nothing to report on"),
+        (["--last"], "no run has been recorded yet"),
+        (["a.jsonl", "--last"], "both --last and a recording"),
+        (["missing.jsonl"], "cannot be read"),
+        (["empty"], "holds no recording"),
+        (["other.json"], "is not a recording"),
+        (["odd.jsonl"], "does not say which arm"),
+        (["one.jsonl", "one.jsonl"], "more than one run"),
+        (["one.jsonl", "two.jsonl"], "more than one run"),
+        (["one.jsonl", "-o", "x.html"], ".md, .json or .jsonl"),
+        (["one.jsonl", "-o", "no/x.md"], "does not exist"),
+        (["one.jsonl", "-o", "-", "--json"], "standard output"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_status_two(
+    state: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    (state / "empty").mkdir()
+    (state / "other.json").write_text('{"a": 1}\n')
+    (state / "odd.jsonl").write_text('{"type":"header","schema":"hfmemdebug.recording.v1","arm":"x"}\n')
+    saved(state / "one.jsonl", measured())
+    saved(state / "two.jsonl", measured("in-memory", dataset="./another"))
+    assert run(["report", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert len(captured.err.splitlines()) == 1
+    if "--json" in arguments:
+        assert json.loads(captured.out)["kind"] == "usage"
+
+
+def test_help_has_examples_and_costs_no_heavy_import() -> None:
+    code = (
+        "import sys; from hfmemdebug.cli.app import run; run(['report', '--help']);"
+        "print(sorted({'datasets', 'pyarrow', 'torch', 'psutil', 'numpy'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "hfmemdebug report --last" in out.stdout
+    assert out.stdout.splitlines()[-1] == "[]"
+
+
+def test_on_a_terminal_without_unicode(kept: Path) -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "COLUMNS": "80"}
+    out = subprocess.run(
+        [sys.executable, "-m", "hfmemdebug", "report", str(kept)], capture_output=True, env=env, check=True
+    )
+    assert out.stdout.isascii()
+    assert b"Rows read" in out.stdout
+    assert max(map(len, out.stdout.splitlines())) <= 80

@@ -1,0 +1,46 @@
+"""In CI a skipped test is a failed one: what it needs is to be installed there.
+
+The exceptions say so in their reason, which begins with "only on" (a system) or "only with" (a version
+of a library).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+ALLOWED = ("only on ", "only with ")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("torch") and importlib.util.find_spec("torch") is None:
+        pytest.skip("PyTorch is not installed")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    outcome = yield
+    report = outcome.get_result()
+    # An expected failure is reported as a skip too.
+    if not hasattr(report, "wasxfail"):
+        _refuse_skip(report)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, None]:
+    outcome = yield
+    _refuse_skip(outcome.get_result())
+
+
+def _refuse_skip(report: Any) -> None:
+    if os.environ.get("CI") != "true" or not report.skipped:
+        return
+    where, line, said = report.longrepr
+    reason = said.removeprefix("Skipped: ")
+    if not reason.startswith(ALLOWED):
+        report.outcome = "failed"
+        report.longrepr = f"{where}:{line}: skipped in CI: {reason}"

@@ -1,0 +1,9 @@
+"""
+verdict: no-leak
+data: fixed
+why: a consumer that does nothing.
+"""
+
+
+def consume(batch):
+    pass

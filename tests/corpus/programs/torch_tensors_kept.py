@@ -1,0 +1,19 @@
+"""
+verdict: leak
+cause: native-heap or python-objects
+origin: user-code
+site: torch_tensors_kept.py:19
+holder: kept
+rate: 3800
+data: numeric
+libraries: torch
+why: a tensor of each slice's scores is kept.
+"""
+
+import torch
+
+kept = []
+
+
+def consume(batch):
+    kept.append(torch.tensor(batch["score"], dtype=torch.float64))  # the leak

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pyarrow
+import pytest
+
+from hfmemdebug.probes.arrow import ArrowProbe
+
+SIZE = 5 * 1024**2
+
+
+@pytest.mark.parametrize("backend", pyarrow.supported_memory_backends())
+def test_a_buffer_is_seen_in_whichever_pool(backend: str) -> None:
+    probe = ArrowProbe()
+    pool = getattr(pyarrow, f"{backend}_memory_pool")()
+    before = probe.in_use()
+    buffer = pyarrow.allocate_buffer(SIZE, memory_pool=pool)
+    assert probe.in_use() - before >= SIZE
+    del buffer
+    assert probe.in_use() == before
+
+
+def test_what_the_default_pool_held_counts_after_it_was_switched() -> None:
+    probe = ArrowProbe()
+    default = pyarrow.default_memory_pool()
+    other = next(
+        getattr(pyarrow, f"{name}_memory_pool")()
+        for name in pyarrow.supported_memory_backends()
+        if name != default.backend_name
+    )
+    before = probe.in_use()
+    held = pyarrow.allocate_buffer(SIZE)
+    pyarrow.set_memory_pool(other)
+    try:
+        assert pyarrow.total_allocated_bytes() < SIZE
+        assert probe.in_use() - before >= SIZE
+    finally:
+        pyarrow.set_memory_pool(default)
+    assert held.size == SIZE
+
+
+def test_the_backend_is_the_default_pools() -> None:
+    assert ArrowProbe().backend == pyarrow.default_memory_pool().backend_name
+
+
+def test_releasing_keeps_what_is_in_use() -> None:
+    probe = ArrowProbe()
+    array = pyarrow.array(range(100_000))
+    before = probe.in_use()
+    probe.release_unused()
+    assert probe.in_use() == before
+    assert array.sum().as_py() == 4999950000

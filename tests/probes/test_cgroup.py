@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hfmemdebug.probes.cgroup import (
+    cgroup_version,
+    memory_available,
+    memory_limit,
+    parse_cgroup,
+    parse_meminfo,
+    parse_mounts,
+)
+
+GB = 1 << 30
+V1_NO_LIMIT = "9223372036854771712"
+
+V2_CGROUP = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/job.scope\n"
+V2_MOUNTS = (
+    "24 31 0:22 / /proc rw,nosuid,nodev,noexec,relatime shared:13 - proc proc rw\n"
+    "30 23 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+)
+V1_CGROUP = """\
+12:pids:/docker/4f3c
+5:cpu,cpuacct:/docker/4f3c
+4:memory:/docker/4f3c
+1:name=systemd:/docker/4f3c
+"""
+# A container without a cgroup namespace: its own group is mounted as the root, under the host's name.
+V1_MOUNTS = (
+    "1241 1232 0:29 /docker/4f3c /sys/fs/cgroup/cpu,cpuacct ro master:12 - cgroup cgroup rw,cpu,cpuacct\n"
+    "1245 1232 0:33 /docker/4f3c /sys/fs/cgroup/memory ro master:16 - cgroup cgroup rw,memory\n"
+)
+HYBRID_CGROUP = """\
+9:name=systemd:/
+8:pids:/
+4:memory:/process_api/f78d
+3:cpuset:/
+0::/
+"""
+HYBRID_MOUNTS = (
+    "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n"
+    "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
+    "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"
+)
+MEMINFO = """\
+MemTotal:       16384000 kB
+MemFree:         1024000 kB
+MemAvailable:    8388608 kB
+SwapTotal:             0 kB
+SwapFree:              0 kB
+HugePages_Total:       2
+"""
+
+
+def machine(root: Path, cgroup: str | None, mounts: str | None, files: dict[str, str]) -> Path:
+    """A root directory with `/proc` texts and files of the control groups below `/sys/fs/cgroup`."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/meminfo").write_text(MEMINFO)
+    if cgroup is not None:
+        (root / "proc/self/cgroup").write_text(cgroup)
+    if mounts is not None:
+        (root / "proc/self/mountinfo").write_text(mounts)
+    for name, text in files.items():
+        path = root / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("text", "unified", "memory", "description"),
+    [
+        (V2_CGROUP, V2_CGROUP[3:-1], None, "v2"),
+        (V1_CGROUP, None, "/docker/4f3c", "v1"),
+        (HYBRID_CGROUP, "/", "/process_api/f78d", "v1 (hybrid)"),
+        ("1:name=systemd:/a\n0::/b\n", "/b", None, "v2 (hybrid)"),
+        ("4:memory:/with:colon\n", None, "/with:colon", "v1"),
+        ("", None, None, "none"),
+        ("nonsense\n", None, None, "none"),
+    ],
+)
+def test_cgroup_text(text: str, unified: str | None, memory: str | None, description: str) -> None:
+    membership = parse_cgroup(text)
+    assert (membership.unified, membership.memory_v1, membership.description) == (
+        unified,
+        memory,
+        description,
+    )
+
+
+def test_mounts_are_those_that_account_for_memory() -> None:
+    assert [(m.version, m.root, m.point) for m in parse_mounts(HYBRID_MOUNTS)] == [
+        (1, "/", "/sys/fs/cgroup/memory"),
+        (2, "/", "/sys/fs/cgroup/unified"),
+    ]
+    assert [m.root for m in parse_mounts(V1_MOUNTS)] == ["/docker/4f3c"]
+    escaped = "1 2 0:3 / /mnt/with\\040blank rw - cgroup2 cgroup2 rw\n"
+    assert parse_mounts(escaped)[0].point == "/mnt/with blank"
+    assert parse_mounts("garbage - cgroup2\n\n") == ()
+
+
+def test_v2_limit_is_the_lowest_among_the_ancestors(tmp_path: Path) -> None:
+    job = "user.slice/user-1000.slice/user@1000.service/app.slice/job.scope"
+    root = machine(
+        tmp_path,
+        V2_CGROUP,
+        V2_MOUNTS,
+        {
+            f"{job}/memory.max": "max",
+            "user.slice/user-1000.slice/user@1000.service/memory.max": str(6 * GB),
+            "user.slice/user-1000.slice/memory.max": str(2 * GB),
+            "user.slice/memory.max": str(3 * GB),
+        },
+    )
+    assert memory_limit(root=root) == 2 * GB
+    assert cgroup_version(root=root) == "v2"
+
+
+def test_v2_available_is_what_the_tightest_ancestor_leaves(tmp_path: Path) -> None:
+    job = "user.slice/user-1000.slice/user@1000.service/app.slice/job.scope"
+    root = machine(
+        tmp_path,
+        V2_CGROUP,
+        V2_MOUNTS,
+        {
+            f"{job}/memory.max": str(4 * GB),
+            f"{job}/memory.current": str(3 * GB),
+            f"{job}/memory.stat": f"anon {GB}\nfile {2 * GB}\ninactive_file {GB}\nactive_file {GB}",
+            "user.slice/memory.max": str(5 * GB),
+            "user.slice/memory.current": str(3 * GB),
+            "user.slice/memory.stat": "inactive_file 0\nactive_file 0",
+        },
+    )
+    # The job's own group: 4 - (3 - 2 of file pages) = 3; the slice: 5 - 3 = 2; the machine: 8.
+    assert memory_available(root=root) == 2 * GB
+
+
+def test_v2_above_high_a_process_stands_still_so_high_counts_as_the_end(tmp_path: Path) -> None:
+    root = machine(
+        tmp_path,
+        "0::/job\n",
+        V2_MOUNTS,
+        {"job/memory.max": str(4 * GB), "job/memory.high": str(GB), "job/memory.current": "0"},
+    )
+    assert memory_available(root=root) == GB
+    assert memory_limit(root=root) == 4 * GB
+
+
+def test_v1_container_without_a_namespace(tmp_path: Path) -> None:
+    root = machine(
+        tmp_path,
+        V1_CGROUP,
+        V1_MOUNTS,
+        {
+            "memory/memory.limit_in_bytes": str(GB),
+            "memory/memory.usage_in_bytes": str(GB * 3 // 4),
+            "memory/memory.stat": f"active_file 5\ntotal_inactive_file {GB // 4}\ntotal_active_file {GB // 4}",
+        },
+    )
+    assert memory_limit(root=root) == GB
+    assert memory_available(root=root) == GB * 3 // 4
+
+
+@pytest.mark.parametrize("sentinel", [V1_NO_LIMIT, "9223372036854710272"])
+def test_v1_sentinel_is_no_limit_whatever_the_page_size(tmp_path: Path, sentinel: str) -> None:
+    root = machine(
+        tmp_path,
+        HYBRID_CGROUP,
+        HYBRID_MOUNTS,
+        {
+            "memory/process_api/f78d/memory.limit_in_bytes": sentinel,
+            "memory/memory.limit_in_bytes": sentinel,
+            # The v2 hierarchy of a hybrid host has no memory controller: what lies there means nothing.
+            "unified/memory.max": "1",
+        },
+    )
+    assert memory_limit(root=root) is None
+    assert memory_available(root=root) == 8 * GB
+
+
+def test_hybrid_limit_of_an_ancestor(tmp_path: Path) -> None:
+    files = {
+        "memory/process_api/f78d/memory.limit_in_bytes": V1_NO_LIMIT,
+        "memory/process_api/memory.limit_in_bytes": str(600 << 20),
+    }
+    assert memory_limit(root=machine(tmp_path, HYBRID_CGROUP, HYBRID_MOUNTS, files)) == 600 << 20
+
+
+def test_group_outside_of_what_is_mounted_is_the_mounts_root(tmp_path: Path) -> None:
+    mounts = "30 23 0:26 /../pod /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+    root = machine(tmp_path, "0::/elsewhere\n", mounts, {"memory.max": str(GB)})
+    assert memory_limit(root=root) == GB
+
+
+def test_without_mountinfo_the_usual_places_are_read(tmp_path: Path) -> None:
+    assert memory_limit(root=machine(tmp_path / "2", "0::/a\n", None, {"a/memory.max": "7"})) == 7
+    files = {"memory/a/memory.limit_in_bytes": "9"}
+    assert memory_limit(root=machine(tmp_path / "1", "3:memory:/a\n", None, files)) == 9
+
+
+def test_usage_that_cannot_be_read_leaves_the_limit(tmp_path: Path) -> None:
+    assert memory_available(root=machine(tmp_path, "0::/a\n", V2_MOUNTS, {"a/memory.max": "4096"})) == 4096
+
+
+def test_over_the_limit_nothing_is_available(tmp_path: Path) -> None:
+    files = {"a/memory.max": "4096", "a/memory.current": "8192"}
+    assert memory_available(root=machine(tmp_path, "0::/a\n", V2_MOUNTS, files)) == 0
+
+
+def test_unknown_is_none_and_nothing_raises(tmp_path: Path) -> None:
+    assert memory_available(root=tmp_path) is None
+    assert memory_limit(root=tmp_path) is None
+    assert cgroup_version(root=tmp_path) == "none"
+    broken = machine(tmp_path / "x", "0::/a\n", "\x00\n - \n", {"a/memory.max": "many", "a/memory.stat": "x"})
+    assert memory_limit(root=broken) is None
+    assert memory_available(root=broken) == 8 * GB
+
+
+def test_meminfo_in_bytes() -> None:
+    values = parse_meminfo(MEMINFO)
+    assert values["MemTotal"] == 16384000 * 1024
+    assert values["HugePages_Total"] == 2
+
+
+def test_here() -> None:
+    available = memory_available()
+    assert available is None or available > 0

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hfmemdebug.probes.malloc import MallocProbe, find_allocator
+
+DEBIAN_10 = """\
+55d0c8a00000-55d0c8c9d000 r-xp 00000000 08:01 1837 /usr/bin/python3.7
+55d0ca5b1000-55d0ca7a4000 rw-p 00000000 00:00 0                          [heap]
+7f3e0c1d2000-7f3e0c1f4000 r--p 00000000 08:01 2098 /usr/lib/x86_64-linux-gnu/libc-2.28.so
+7f3e0c1f4000-7f3e0c33c000 r-xp 00022000 08:01 2098 /usr/lib/x86_64-linux-gnu/libc-2.28.so
+7ffd1c2e8000-7ffd1c309000 rw-p 00000000 00:00 0                          [stack]
+"""
+DEBIAN_12 = """\
+7f11d5a28000-7f11d5a4e000 r--p 00000000 fe:01 131 /usr/lib/x86_64-linux-gnu/libc.so.6
+7f11d5c26000-7f11d5c27000 r--p 00000000 fe:01 128 /usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
+"""
+ALPINE = """\
+7f6c04f3b000-7f6c04f50000 r--p 00000000 00:2f 611 /lib/ld-musl-x86_64.so.1
+7f6c04f50000-7f6c04fa8000 r-xp 00015000 00:2f 611 /lib/ld-musl-x86_64.so.1
+"""
+LIBRARIES_OF_ITS_OWN = """\
+7f11d0000000-7f11d5a4e000 r--p 00000000 fe:01 991 /opt/libjemalloc/lib/libarrow.so.2600
+7f11d5900000-7f11d5a4e000 r--p 00000000 fe:01 992 /home/u/libtcmalloc.sources/notes.txt
+"""
+
+
+def preloaded(library: str) -> str:
+    return f"7f0a0b000000-7f0a0b0a0000 r-xp 00000000 fe:01 77 {library}\n{DEBIAN_12}"
+
+
+@pytest.mark.parametrize(
+    ("maps", "allocator"),
+    [
+        (DEBIAN_10, "glibc"),
+        (DEBIAN_12, "glibc"),
+        (ALPINE, "musl"),
+        (preloaded("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"), "jemalloc"),
+        (preloaded("/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4.5.10"), "tcmalloc"),
+        (preloaded("/usr/lib/libtcmalloc.so.4 (deleted)"), "tcmalloc"),
+        (preloaded("/opt/lib/libmimalloc-secure.so.2.1"), "mimalloc"),
+        (LIBRARIES_OF_ITS_OWN + DEBIAN_12, "glibc"),
+        ("", "unknown"),
+    ],
+)
+def test_the_allocator_is_found_in_the_maps(maps: str, allocator: str) -> None:
+    assert find_allocator(maps) == allocator
+
+
+@pytest.mark.parametrize(
+    "maps", [ALPINE, preloaded("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"), ""], ids=["musl", "je", "?"]
+)
+def test_another_malloc_is_not_read_and_the_reason_is_given(maps: str) -> None:
+    probe = MallocProbe(maps)
+    assert probe.read() is None
+    assert probe.allocator in (probe.why_not or "")
+    assert probe.trim() is False
+
+
+@pytest.mark.parametrize("size", [64, 10 * 1024**2])
+def test_what_is_allocated_is_seen_and_its_return_as_well(size: int) -> None:
+    # In a process of its own: nothing else allocates between the readings. Small blocks come from the
+    # heap and large ones from mappings, which mallinfo2 counts apart.
+    program = f"""
+import ctypes, json
+from hfmemdebug.probes.malloc import MallocProbe
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+probe = MallocProbe()
+held = [0] * 1000
+for index in range(1000 if {size} < 4096 else 1):
+    held[index] = libc.malloc({size}); libc.free(held[index])
+before = probe.read()
+for index in range(1000 if {size} < 4096 else 1):
+    held[index] = libc.malloc({size})
+during = probe.read()
+for index in range(1000 if {size} < 4096 else 1):
+    libc.free(held[index])
+after = probe.read()
+print(json.dumps([before.in_use, during.in_use, after.in_use, before.free, during.free]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    before, during, after, *free = json.loads(done.stdout)
+    asked = size * (1000 if size < 4096 else 1)
+    assert asked <= during - before < 1.3 * asked + 8192
+    assert abs(after - before) < 8192
+    assert min(free) >= 0
+
+
+def test_trim_is_carried_out() -> None:
+    probe = MallocProbe()
+    assert probe.allocator == "glibc"
+    assert probe.why_not is None
+    assert probe.trim() is True
+    # It does not touch what is in use.
+    block = ctypes.create_string_buffer(b"kept", 1024)
+    probe.trim()
+    assert block.value == b"kept"

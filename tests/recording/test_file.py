@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from hfmemdebug.errors import InputError
+from hfmemdebug.recording.file import SCHEMA, RecordingWriter, load_recording, load_recordings
+from hfmemdebug.recording.sample import Sample
+
+
+def sample(index: int) -> Sample:
+    return Sample("slice", 1, index, index * 0.5, rss=index * 4096, anon=0)
+
+
+def write(path: Path, count: int, *, end: bool = True) -> Path:
+    with RecordingWriter(path) as writer:
+        writer.header({"arm": {"name": "memory-mapped"}, "name": "naïve name"})
+        for index in range(count):
+            writer.sample(sample(index))
+        if end:
+            writer.end({"outcome": "completed"})
+    return path
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    recording = load_recording(write(tmp_path / "new" / "a.jsonl", 5))
+    assert recording.samples == tuple(sample(i) for i in range(5))
+    assert recording.slices == recording.samples
+    assert recording.header["schema"] == SCHEMA
+    assert recording.end is not None
+    assert recording.end["outcome"] == "completed"
+
+
+def test_none_is_left_out_and_zero_is_not(tmp_path: Path) -> None:
+    (read,) = load_recording(write(tmp_path / "a.jsonl", 1)).samples
+    assert read.anon == 0
+    assert read.file is None
+    assert "file" not in json.loads((tmp_path / "a.jsonl").read_text().splitlines()[1])
+
+
+def test_each_line_is_in_the_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    writer = RecordingWriter(path)
+    writer.header({})
+    for index in range(3):
+        writer.sample(sample(index))
+        assert len(load_recording(path).samples) == index + 1
+    writer.close()
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", 1)
+    assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+
+
+def test_a_recording_cut_at_any_byte_keeps_all_but_its_last_line(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.jsonl", 4).read_bytes()
+    head = whole.index(b"\n") + 1
+    for length in range(head, len(whole)):
+        (tmp_path / "cut.jsonl").write_bytes(whole[:length])
+        recording = load_recording(tmp_path / "cut.jsonl")
+        full = whole[:length].count(b'"type":"sample"')
+        assert full - 1 <= len(recording.samples) <= full
+        assert list(recording.samples) == [sample(i) for i in range(len(recording.samples))]
+
+
+def test_a_line_after_a_cut_one_is_still_read(tmp_path: Path) -> None:
+    """So the supervisor closes the recording of an arm that was killed."""
+    path = write(tmp_path / "a.jsonl", 3, end=False)
+    path.write_bytes(path.read_bytes()[:-10] + b'\n{"type": "end", "outcome": "killed"}\n')
+    recording = load_recording(path)
+    assert len(recording.samples) == 2
+    assert recording.end is not None
+    assert recording.end["outcome"] == "killed"
+
+
+def test_several_in_one_file(tmp_path: Path) -> None:
+    both = tmp_path / "both.jsonl"
+    both.write_bytes(
+        write(tmp_path / "a.jsonl", 2).read_bytes() + write(tmp_path / "b.jsonl", 3).read_bytes()
+    )
+    assert [len(recording.samples) for recording in load_recordings(both)] == [2, 3]
+
+
+def test_fields_of_a_later_version_are_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", 1, end=False)
+    with path.open("a") as file:
+        file.write(
+            '{"type":"sample","kind":"slice","epoch":1,"slice":1,"seconds":1.0,"of_tomorrow":5}\n{"type":"new"}\n'
+        )
+    assert len(load_recording(path).samples) == 2
+
+
+@pytest.mark.parametrize("text", ["", "\n", "{}", "[1]\n", "nonsense\n", '{"type":"sample"}\n', "\x00\xff"])
+def test_what_is_no_recording_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.jsonl").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match="not a recording"):
+        load_recording(tmp_path / "a.jsonl")
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        load_recording(tmp_path / "none.jsonl")
+    with pytest.raises(InputError, match="directory"):
+        load_recording(os.fspath(tmp_path))
