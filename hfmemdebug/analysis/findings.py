@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hfmemdebug.analysis.assess import Assessment, Component
+from hfmemdebug.analysis.assess import EXACT, Assessment, Component
 from hfmemdebug.analysis.series import Epochs
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
@@ -77,12 +77,7 @@ def _in_bytes(assessment: Assessment, *components: Component) -> Finding:
     return Finding(
         cause=_CAUSE[components[0].name],
         role="leak",
-        # Owners that are read at the ends of epochs alone have no growth from slice to slice.
-        growth_bytes=round(
-            rate * len(assessment.recording.slices)
-            if components[0].name in ("other", "dev_shm")
-            else sum(c.trend.growth for c in components)
-        ),
+        growth_bytes=round(sum(c.trend.growth for c in components)),
         rate_bytes_per_iteration=round(rate, 1),
         interval=(round(sum(c.trend.low for c in components), 1), round(sum(c.trend.high for c in components), 1)),
         shape="growing",
@@ -221,23 +216,23 @@ def _start_of(recording: Recording, epoch: int, name: str) -> float | None:
 
 
 def shown_growth(recording: Recording) -> dict[str, int | None]:
-    """Growth by component from the end of the warm-up to the last slice, for people to see.
+    """Growth by component, for people to see.
 
-    It is read off the first epoch, as a program that reads its data once shows it: RSS and its parts
-    before anything was settled.
+    Pages are read off the first epoch, from the end of the warm-up to the last slice, as a program that
+    reads its data once shows them, before anything was settled. What counters have in use is what has
+    stayed at the end of the whole run.
     """
-    slices = [s for s in recording.slices if s.epoch == 1]
-    judged = [s for s in slices if not s.warmup]
-    warm = [s for s in slices if s.warmup]
+    epochs = Epochs.of(recording)
+    first = epochs.slices[0] if epochs.slices else ()
+    judged = [s for s in first if not s.warmup]
+    warm = [s for s in first if s.warmup]
     starts = [s for s in recording.samples if s.step == "start"]
     growth: dict[str, int | None] = {}
     for name in SHOWN:
-        if name == "python":
-            settled = Epochs.of(recording).series("python").settled
-            first, last = (settled[0], settled[-1]) if len(settled) > 1 else (None, None)
-            growth[name] = round(last - first) if first is not None and last is not None else None
+        settled = [v for v in epochs.series(name).settled if v is not None] if name in EXACT else []
+        if len(settled) > 1:
+            growth[name] = round(settled[-1] - settled[0])
             continue
-        # malloc is not read at every slice: the reading nearest to either end.
         before = next((v for s in (*reversed(warm), *starts) if (v := getattr(s, name)) is not None), None)
         after = next((v for s in reversed(judged) if (v := getattr(s, name)) is not None), None)
         growth[name] = after - before if before is not None and after is not None else None

@@ -185,6 +185,10 @@ def _with_slices(series: Series, rate: float) -> tuple[str, str | None]:
 
 
 def _growth(series: Series) -> float:
+    """From the end of the first epoch, or of the warm-up where there is one epoch, to the end."""
+    settled = [v for v in series.settled[1:] if v is not None]
+    if len(settled) > 1:
+        return settled[-1] - settled[0]
     values = [v for epoch in series.epochs for v in epoch][series.warmup :]
     known = [v for v in values if v is not None]
     return known[-1] - known[0] if known else 0.0

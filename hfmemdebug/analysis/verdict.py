@@ -84,6 +84,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     subject = guilty if guilty is not None else assessments[0]
     origin = _origin(guilty)
     cause = leaks[0].cause if leaks else cause_of(benign, subject.name)
+    sites = _sites(guilty, cause)
     summary = words.summary(
         verdict, cause, origin, rate, assessments, benign, open_question=still_open or too_short
     )
@@ -98,7 +99,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         rate_bytes_per_row=_per_row(rate, subject) if verdict != "inconclusive" else None,
         rate_bytes_per_second=_per_second(rate, subject) if verdict != "inconclusive" else None,
         smallest_detectable_bytes_per_iteration=_smallest_detectable(assessments),
-        sites=tuple(_traced(guilty).get("sites") or ()),
+        sites=sites,
         holders=tuple(_traced(guilty).get("holders") or ()),
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
         arms=tuple(_summarise(r) for r in recordings),
@@ -109,7 +110,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
             assessments,
             open_question=still_open or too_short,
             died=any(_has_died(r) for r in recordings),
-            sites=_traced(guilty).get("sites") or (),
+            sites=sites,
             holders=_traced(guilty).get("holders") or (),
         ),
         environment=header.get("environment") or {},
@@ -133,6 +134,19 @@ def _by_consumer(assessments: Sequence[Assessment]) -> list[Assessment]:
 
 def _traced(guilty: Assessment | None) -> dict[str, Any]:
     return ((guilty.recording.end or {}).get("trace") or {}) if guilty is not None else {}
+
+
+def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any], ...]:
+    """The lines that made what leaks.
+
+    What C libraries ask malloc for has no line in Python. The user's line that made the object around it
+    has one; a library's line that kept a few bytes beside it would mislead.
+    """
+    return tuple(
+        {name: value for name, value in site.items() if name != "in_library"}
+        for site in _traced(guilty).get("sites") or ()
+        if cause == "python-objects" or not site["in_library"]
+    )
 
 
 def _has_died(recording: Recording) -> bool:

@@ -1,7 +1,7 @@
 """What keeps leaked objects alive: containers that grow with the slices, and the path to each from a root.
 
-Only what the cycle collector tracks can be found: lists, dictionaries, sets, deques, caches and objects
-with attributes. Memory that a C library keeps has no path in Python.
+Found is what the cycle collector tracks, and dictionaries that it can reach: lists, sets, deques, caches
+and objects with attributes. Memory that a C library keeps has no path in Python.
 """
 
 from __future__ import annotations
@@ -41,12 +41,15 @@ def take_census() -> Census:
     """Counts what the collector tracks."""
     gc.collect()
     objects = gc.get_objects()
-    sizes: dict[int, int] = {}
-    for thing in objects:
-        size = _size_of(thing)
-        if size is not None:
-            sizes[id(thing)] = size
+    sizes = {
+        id(thing): size for thing in (*objects, *_untracked(objects)) if (size := _size_of(thing)) is not None
+    }
     return Census(sizes, Counter(map(type, objects)), frozenset(map(id, objects)))
+
+
+def _untracked(objects: list[Any]) -> list[dict[Any, Any]]:
+    """Dictionaries that hold numbers and strings alone, which the collector does not track (up to 3.13)."""
+    return [thing for thing in gc.get_referents(*objects) if type(thing) is dict and not gc.is_tracked(thing)]
 
 
 def _size_of(thing: Any) -> int | None:
@@ -76,13 +79,16 @@ def find_holders(read_slices: Callable[[int], None], slices: int) -> list[dict[s
     least = max(2, slices // 10)
     grown: list[tuple[int, Any]] = []
     mine = {id(before.sizes), id(before.types), id(before.__dict__)}
-    for thing in gc.get_objects():
+    objects = gc.get_objects()
+    # A dictionary comes once for each that refers to it.
+    for thing in {id(thing): thing for thing in (*objects, *_untracked(objects))}.values():
         old = before.sizes.get(id(thing))
         if old is None or id(thing) in mine:
             continue
         size = _size_of(thing)
         if size is not None and size - old >= least:
             grown.append((size - old, thing))
+    del objects, thing
     grown.sort(key=lambda pair: -pair[0])
     holders: list[dict[str, Any]] = []
     for growth, thing in grown[: 2 * MOST_HOLDERS]:

@@ -7,9 +7,10 @@ It sees what goes through Python's allocators (objects, numpy's arrays), not wha
 from __future__ import annotations
 
 import ast
+import itertools
 import sysconfig
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 # Deep enough to get from a library's inner function to the user's call of it.
 FRAMES = 24
 MOST_SITES = 5
+# What a leak's line asks for stays in each of so many parts of the pass.
+PARTS = 2
 # A site that stands for less than this share of the growth is not shown.
 LEAST_SHARE = 0.02
 _OURS = str(Path(__file__).resolve().parents[1])
@@ -31,34 +34,28 @@ class _Site:
 
 
 def find_sites(
-    before: tracemalloc.Snapshot, after: tracemalloc.Snapshot, iterations: int
+    snapshots: Sequence[tracemalloc.Snapshot], iterations: int
 ) -> tuple[list[dict[str, Any]], float]:
-    """Allocation sites by how much they grew between two snapshots.
+    """Allocation sites by how much they grew from each snapshot to the next.
 
     Args:
-        before: Taken after a few slices, so that what warms up is in it.
-        after: Taken ``iterations`` slices later.
-        iterations: Slices between them.
+        snapshots: Three or more, the first one after a few slices, so that what warms up is in it.
+        iterations: Slices between two of them.
 
     Returns:
         Sites as the result document has them, largest first, and the growth of all of them in bytes per
         iteration. The user's own line comes before the library's that it called: a site is the innermost
-        frame outside of the libraries, where there is one; ``in_library`` says that there is none.
+        frame outside of the libraries, where there is one; ``in_library`` says that there is none. What
+        grew only once is no leak's site: it counts by the part in which it grew least.
     """
-    keep = [tracemalloc.Filter(False, tracemalloc.__file__, all_frames=True)]
+    parts = [_growth(before, after) for before, after in itertools.pairwise(snapshots)]
     found: dict[tuple[str, int], _Site] = {}
-    for change in after.filter_traces(keep).compare_to(before.filter_traces(keep), "traceback"):
-        # What shrank counts too: what a slice makes and drops differs by the line of ours that read it.
-        place, in_library = _place(reversed([(f.filename, f.lineno) for f in change.traceback]))
-        if place is None or change.size_diff == 0:
-            continue
-        site = found.setdefault(place, _Site(in_library=in_library))
-        site.size += change.size_diff
-        site.count += change.count_diff
-    ranked = sorted(
-        ((place, site) for place, site in found.items() if site.size > 0 and site.count > 0),
-        key=lambda item: -item[1].size,
-    )
+    for place in set(parts[0]).intersection(*parts[1:]):
+        grown = [part[place] for part in parts]
+        least = _Site(min(s.size for s in grown), min(s.count for s in grown), grown[0].in_library)
+        if least.size > 0 and least.count > 0:
+            found[place] = least
+    ranked = sorted(found.items(), key=lambda item: -item[1].size)
     total = sum(site.size for _, site in ranked)
     sites = [
         {
@@ -75,6 +72,20 @@ def find_sites(
         if site.size >= LEAST_SHARE * total
     ]
     return sites, total / iterations
+
+
+def _growth(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> dict[tuple[str, int], _Site]:
+    keep = [tracemalloc.Filter(False, tracemalloc.__file__, all_frames=True)]
+    found: dict[tuple[str, int], _Site] = {}
+    for change in after.filter_traces(keep).compare_to(before.filter_traces(keep), "traceback"):
+        # What shrank counts too: what a slice makes and drops differs by the line of ours that read it.
+        place, in_library = _place(reversed([(f.filename, f.lineno) for f in change.traceback]))
+        if place is None or change.size_diff == 0:
+            continue
+        site = found.setdefault(place, _Site(in_library=in_library))
+        site.size += change.size_diff
+        site.count += change.count_diff
+    return found
 
 
 def _place(frames: Iterable[tuple[str, int]]) -> tuple[tuple[str, int] | None, bool]:
@@ -185,22 +196,20 @@ def lines_that_fill(file: str, name: str) -> list[int]:
     return sorted(lines)
 
 
-def take_snapshots(
-    read_slices: Callable[[int], None], slices: int
-) -> tuple[tracemalloc.Snapshot, tracemalloc.Snapshot]:
+def take_snapshots(read_slices: Callable[[int], None], slices: int) -> list[tracemalloc.Snapshot]:
     """Traces Python's allocations over a few slices.
 
     Args:
         read_slices: Reads so many slices and hands them to the consumer.
-        slices: Slices between the two snapshots; as many are read before the first one, so that what
-            warms up under tracing does not count.
+        slices: Slices before each of the snapshots; those before the first one are for what warms up
+            under tracing, which does not count.
     """
     tracemalloc.start(FRAMES)
     try:
         snapshots = []
-        for _ in range(2):
+        for _ in range(1 + PARTS):
             read_slices(slices)
             snapshots.append(tracemalloc.take_snapshot())
     finally:
         tracemalloc.stop()
-    return snapshots[0], snapshots[1]
+    return snapshots

@@ -30,22 +30,20 @@ def trace(read_slices: Callable[[int], None], slices: int) -> dict[str, Any]:
         slices: Slices for each part.
 
     Returns:
-        ``sites`` and ``holders`` as the result document has them, and ``traced_bytes_per_iteration``: what
-        of the leak went through Python's allocators.
+        ``sites`` and ``holders`` as the result document has them, each site with ``in_library``, and
+        ``traced_bytes_per_iteration``: what of the leak went through Python's allocators.
     """
-    before, after = take_snapshots(read_slices, slices)
-    sites, traced = find_sites(before, after, slices)
-    del before, after
+    sites, traced = find_sites(take_snapshots(read_slices, slices), slices)
     holders = find_holders(read_slices, slices)
     line = _line_of(holders)
     shown: list[dict[str, Any]] = []
     for site in sites:
-        if site.pop("in_library") and line is not None:
+        if site["in_library"] and line is not None:
             if site["share"] < LEAST_KEPT_SHARE:
                 # What tracing and the libraries lose beside the leak is not that line's.
                 continue
             # The library made it because it was asked to; the line that keeps it is the one to look at.
-            site.update(file=line[0], line=line[1], function=function_at(*line))
+            site.update(file=line[0], line=line[1], function=function_at(*line), in_library=False)
         same = next((s for s in shown if (s["file"], s["line"]) == (site["file"], site["line"])), None)
         if same is None:
             shown.append(site)

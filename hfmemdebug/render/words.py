@@ -43,9 +43,9 @@ _COMPONENT_WORDS = {
     "anon": "  anonymous",
     "shmem": "  shared memory",
     "swap": "Swap",
-    "arrow": "Arrow pool in use",
-    "malloc": "malloc in use",
-    "python": "Python objects",
+    "arrow": "Still in use: Arrow pool",
+    "malloc": "Still in use: malloc",
+    "python": "Still in use: Python objects",
 }
 # Shown even where nobody could read them: a missing figure must not look like nothing grew.
 _ALWAYS_SHOWN = ("rss", "file", "anon", "shmem", "arrow", "malloc", "python")

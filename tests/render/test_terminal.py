@@ -74,7 +74,7 @@ def test_what_could_not_be_read_is_a_dash_and_never_a_zero() -> None:
         "mapped file pages",
         "anonymous",
         "shared memory",
-        "Arrow pool in use",
+        "Still in use: Arrow pool",
         "Peak RSS",
     ):
         assert row(text, label) == "–"

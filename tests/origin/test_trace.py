@@ -1,0 +1,91 @@
+"""Sites and holders of programs whose leak is known, each traced in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_DRIVER = """
+import json, sys
+sys.path.insert(0, {folder!r})
+import program
+from hfmemdebug.origin.trace import trace
+
+def read_slices(count):
+    for _ in range(count):
+        program.consume()
+
+print(json.dumps(trace(read_slices, 20)))
+"""
+
+
+def traced(folder: Path, source: str) -> dict[str, Any]:
+    """What the tracing pass says of a program whose `consume()` is called at every slice."""
+    (folder / "program.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-c", _DRIVER.format(folder=str(folder))], capture_output=True, text=True, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "path", "unit"),
+    [
+        ("seen = []\n\ndef consume():\n    seen.append(bytes(1000))\n", 4, "list `seen`", "item"),
+        # The collector does not track a dictionary of numbers and strings before Python 3.14.
+        (
+            "import itertools\ncache = {}\nsteps = itertools.count()\n\ndef consume():\n"
+            "    cache[next(steps)] = bytes(1000)\n",
+            6,
+            "dict `cache`",
+            "key",
+        ),
+        (
+            "class Metrics:\n    def __init__(self):\n        self.values = {}\n\nmetrics = Metrics()\n\n"
+            "def consume():\n    metrics.values[len(metrics.values)] = float(len(metrics.values))\n",
+            8,
+            "dict `metrics.values`",
+            "key",
+        ),
+        (
+            "import functools, itertools\nsteps = itertools.count()\n\n@functools.lru_cache(maxsize=None)\n"
+            "def load(step):\n    return bytes(1000)\n\ndef consume():\n    load(next(steps))\n",
+            6,
+            "lru_cache (unbounded) `load`",
+            "entry",
+        ),
+    ],
+)
+def test_line_and_holder(tmp_path: Path, source: str, line: int, path: str, unit: str) -> None:
+    found = traced(tmp_path, source)
+    assert found["sites"][0]["line"] == line
+    assert Path(found["sites"][0]["file"]).name == "program.py"
+    assert found["sites"][0]["in_library"] is False
+    holder = found["holders"][0]
+    assert path in holder["path"]
+    assert holder["unit"] == unit
+    assert holder["growth_per_iteration"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_what_was_asked_for_once_is_no_site(tmp_path: Path) -> None:
+    source = (
+        "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.malloc.restype = ctypes.c_void_p\nonce = []\ncalls = 0\n\n"
+        "def consume():\n    global calls\n    calls += 1\n    libc.malloc(64)\n"
+        "    if calls == 50:\n        once.extend(bytes(1000) for _ in range(40))\n"
+    )
+    found = traced(tmp_path, source)
+    assert found["sites"] == []
+    assert found["traced_bytes_per_iteration"] < 32
+
+
+def test_bounded_cache_that_is_full_is_no_site(tmp_path: Path) -> None:
+    source = "from collections import deque\nlast = deque(maxlen=10)\n\ndef consume():\n    last.append(bytes(1000))\n"
+    found = traced(tmp_path, source)
+    assert found["sites"] == []
+    assert found["holders"] == []
