@@ -38,7 +38,7 @@ class Component:
 
     Attributes:
         name: ``python``, ``malloc``, ``arrow``, ``other`` (anonymous memory that no counter owns),
-            ``shmem``, ``file_maps``, ``fds``, ``threads``, ``children``, ``dev_shm``.
+            ``shmem``, ``file_maps``, ``fds``, ``threads``, ``children``, ``children_anon``, ``dev_shm``.
         trend: What it does, in the unit of the counter (bytes, or things for the counts).
         series: What was judged.
     """
@@ -128,6 +128,8 @@ def assess(
         judge(name, series, max(floor, EPOCH_NOISE[name] / slices))
     pages = max(PAGES_FLOOR_PER_EPOCH, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording)) / slices
     judge("other", _unowned(epochs, against, recording), max(floor, pages))
+    # Workers are never settled: what they hold for the moment moves by as much as pages do.
+    judge("children_anon", difference("children_anon"), max(floor, pages))
     judge("shmem", difference("shmem"), max(floor, PAGES_FLOOR_PER_EPOCH / slices))
     # Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
     for name in ("file_maps", "fds", "threads", "children"):

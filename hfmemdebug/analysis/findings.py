@@ -27,6 +27,7 @@ _CAUSE = {
     "malloc": "native-heap",
     "arrow": "arrow-pool",
     "other": "anonymous-other",
+    "children_anon": "anonymous-other",
     "shmem": "shared-memory",
     "dev_shm": "shared-memory",
 }
@@ -55,6 +56,9 @@ def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
     if findings or "malloc" in growing or "arrow" in growing:
         # Pages beyond the exact counters' growth are their size classes' waste, as long as these grow too.
         growing.pop("other", None)
+    if "children" in growing:
+        # Each that stays brings its memory along.
+        growing.pop("children_anon", None)
     if "shmem" in growing:
         # The same blocks, as the process has them mapped and as the file system counts them.
         growing.pop("dev_shm", None)
@@ -82,6 +86,7 @@ def _in_bytes(assessment: Assessment, *components: Component) -> Finding:
         interval=(round(sum(c.trend.low for c in components), 1), round(sum(c.trend.high for c in components), 1)),
         shape="growing",
         reclaimable=False,
+        detail="in the child processes, not in this one" if components[0].name == "children_anon" else None,
         arm=assessment.name,
     )  # fmt: skip
 
@@ -89,9 +94,10 @@ def _in_bytes(assessment: Assessment, *components: Component) -> Finding:
 def _of_things(assessment: Assessment, component: Component) -> Finding:
     cause, things = _THINGS[component.name]
     trend = component.trend
-    mapped = Epochs.of(assessment.recording).series("file").settled
-    known = [v for v in mapped if v is not None]
-    grown = max(known[-1] - known[1], 0.0) if component.name == "file_maps" and len(known) > 2 else 0.0
+    # What such things hold, where that is counted too.
+    holds = {"file_maps": "file", "children": "children_anon"}.get(component.name)
+    known = [v for v in assessment.epochs.series(holds).settled if v is not None] if holds else []
+    grown = max(known[-1] - known[1], 0.0) if len(known) > 2 else 0.0
     growth = max(grown, _BYTES_OF_A_THING * trend.growth)
     judged = max(len(assessment.recording.slices) - len(assessment.epochs.slices[0]), 1)
     count = trend.rate * judged

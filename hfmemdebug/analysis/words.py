@@ -20,6 +20,7 @@ OWNER = {
     "fds": "the number of open file descriptors",
     "threads": "the number of threads",
     "children": "the number of child processes",
+    "children_anon": "memory of the child processes",
 }
 
 LEAKED = {
@@ -45,8 +46,9 @@ def summary(
 ) -> str:
     """One sentence, two at most."""
     if verdict == "leak":
-        what = LEAKED.get(cause or "", "memory")
         guilty = next(a for a in sorted(assessments, key=lambda a: a.control is None) if a.growing)
+        only_children = {c.name for c in guilty.growing} == {"children_anon"}
+        what = "memory in its child processes" if only_children else LEAKED.get(cause or "", "memory")
         slices = len(guilty.recording.slices)
         step = guilty.recording.header["workload"].get("step") or 1
         rate_text = (
@@ -146,7 +148,10 @@ _ADVICE_OF_LEAK = {
     ),
     "file-mapping": ("Close files and mappings that are opened in each call, or open them once.",),
     "shared-memory": ("Unlink and close shared memory when it is done with.",),
-    "anonymous-other": ("Look for threads, pools and processes that each call starts and nothing ends.",),
+    "anonymous-other": (
+        "Look for threads, pools and processes that each call starts and nothing ends, and for what workers "
+        "keep from call to call.",
+    ),
 }
 
 

@@ -64,13 +64,12 @@ def load_from_hub(
         except HfmemdebugError as refused:
             with hub_errors_as_lines(spec, repo=name):
                 return _from_copy(name, spec, refused, keep_in_memory, streaming, say)
-        notes = [f"'{name}' is '{repo.id}' on the Hub"] if name != repo.id else []
         with hub_errors_as_lines(spec, repo=repo.id):
             try:
                 builder = _builder(repo, spec)
             except (NetworkError, AccessError) as refused:
                 return _from_copy(repo.id, spec, refused, keep_in_memory, streaming, say)
-            return _from_hub(builder, repo, spec, notes, keep_in_memory, streaming, say)
+            return _from_hub(builder, repo, spec, keep_in_memory, streaming, say)
 
 
 def _builder(repo: HubRepo, spec: DatasetSpec) -> Any:
@@ -95,12 +94,12 @@ def _from_hub(
     builder: Any,
     repo: HubRepo,
     spec: DatasetSpec,
-    notes: list[str],
     keep_in_memory: bool,
     streaming: bool,
     say: Say,
 ) -> tuple[Any, LoadReport]:
     split = _chosen_split(_splits_of(builder), spec, repo.id, streaming)
+    notes: list[str] = []
     if spec.config is None and builder.config.name != "default":
         notes.append(f"the configuration '{builder.config.name}' was taken, as none was named")
     if streaming:

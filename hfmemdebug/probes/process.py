@@ -6,7 +6,6 @@ anywhere else. What a kernel cannot see stays None and is named in `missing`.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import sys
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+from hfmemdebug.probes.children import read_children
 from hfmemdebug.probes.cpython import allocated_blocks, python_bytes
 from hfmemdebug.probes.malloc import MallocProbe
 from hfmemdebug.probes.maps import Mapping, mappings_of, parse_maps
@@ -61,6 +61,7 @@ class ProcKernel:
     def details(self, files: frozenset[str]) -> dict[str, int | None]:
         """See `Kernel`."""
         mappings = read_mappings()
+        children = read_children()
         resident = [mapping.rss for mapping in mappings_of(mappings, files)]
         try:
             shm = os.statvfs("/dev/shm")
@@ -72,7 +73,8 @@ class ProcKernel:
             "file_maps": sum(mapping.is_file for mapping in mappings),
             "fds": len(os.listdir("/proc/self/fd")),
             "threads": self.status().threads,
-            "children": _count_children(),
+            "children": children.count if children is not None else None,
+            "children_anon": children.anon if children is not None else None,
             "dev_shm": dev_shm,
         }
 
@@ -116,18 +118,6 @@ def _peak_from_rusage() -> int | None:
         return None
     # ru_maxrss is in bytes on macOS and in units of 1024 bytes elsewhere (getrusage(2)).
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _count_children() -> int | None:
-    """Living child processes; None where the kernel does not list them (CONFIG_PROC_CHILDREN)."""
-    if not Path("/proc/thread-self/children").exists():
-        return None
-    children = 0
-    for task in os.listdir("/proc/self/task"):
-        # A thread may end between the two lines.
-        with contextlib.suppress(OSError):
-            children += len(Path(f"/proc/self/task/{task}/children").read_text().split())
-    return children
 
 
 def read_mappings() -> tuple[Mapping, ...]:

@@ -36,6 +36,7 @@ class Sample:
         fds: Open file descriptors; at epoch ends only.
         threads: Threads; at epoch ends only.
         children: Living child processes; at epoch ends only.
+        children_anon: Anonymous memory of those, swapped out or not; at epoch ends only.
         dev_shm: Bytes used in /dev/shm by everybody; at epoch ends only.
         gc_objects: Objects that the collector tracks; at epoch ends only.
     """
@@ -64,6 +65,7 @@ class Sample:
     fds: int | None = None
     threads: int | None = None
     children: int | None = None
+    children_anon: int | None = None
     dev_shm: int | None = None
     gc_objects: int | None = None
 

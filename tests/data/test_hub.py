@@ -57,7 +57,7 @@ def test_an_old_name_is_mapped_and_its_train_split_loaded(loaded: dict[str, Any]
     assert (report["storage"], report["from_cache"]) == ("memory-mapped", False)
     assert report["record_batches"] >= 1
     assert [Path(file["path"]).suffix for file in report["files"]] == [".arrow"]
-    assert report["notes"] == ["'wmt19' is 'wmt/wmt19' on the Hub"]
+    assert report["notes"] == []
     assert loaded["noise"] == ""
 
 
