@@ -235,8 +235,14 @@ def _smallest_detectable(assessments: Sequence[Assessment]) -> float | None:
     Where the user's code was measured against a control, it is their leak that is looked for.
     """
     against = [a for a in assessments if a.control is not None] or assessments
-    exact = [c.trend.resolution for a in against for c in a.components.values() if c.name in EXACT]
-    return round(max(exact), 1) if exact else None
+    seen = [
+        c.trend.resolution
+        for a in against
+        for c in a.components.values()
+        # Where malloc cannot be read, its leaks show in pages alone.
+        if c.name in EXACT or (c.name == "other" and "malloc" in a.unread)
+    ]
+    return round(max(seen), 1) if seen else None
 
 
 def _summarise(recording: Recording) -> ArmSummary:

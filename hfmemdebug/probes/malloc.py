@@ -1,7 +1,8 @@
 """What malloc has in use and holds free, and which malloc it is.
 
 ``mallinfo2`` (glibc 2.33 and later) answers for glibc's heap alone. Under a preloaded jemalloc or tcmalloc
-it describes a heap that nobody uses, and musl has none: there the answer is None, with the reason.
+it describes a heap that nobody uses, and musl has none: those two are asked in their own ways, of the others
+the answer is None, with the reason.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from hfmemdebug.probes.jemalloc import Jemalloc
+from hfmemdebug.probes.tcmalloc import Tcmalloc
+
+_IN_ITS_PLACE: dict[str, type[Jemalloc] | type[Tcmalloc]] = {"jemalloc": Jemalloc, "tcmalloc": Tcmalloc}
 
 
 class _Mallinfo2(ctypes.Structure):
@@ -52,7 +58,7 @@ def find_allocator(maps: str) -> str:
 
 
 class MallocProbe:
-    """Reads glibc's malloc.
+    """Reads the malloc of this process: glibc's, or jemalloc or tcmalloc in its place.
 
     Attributes:
         allocator: What `find_allocator` found.
@@ -65,12 +71,21 @@ class MallocProbe:
         self._libc: Any = None
         self._mallinfo2: Any = None
         self._malloc_trim: Any = None
+        self._replacement: Jemalloc | Tcmalloc | None = None
         if not sys.platform.startswith("linux"):
             return
         try:
             self.allocator = find_allocator(Path("/proc/self/maps").read_text() if maps is None else maps)
         except OSError:
             return
+        if self.allocator in _IN_ITS_PLACE:
+            try:
+                self._replacement = _IN_ITS_PLACE[self.allocator](ctypes.CDLL(None))
+                self.why_not = None
+                return
+            except (AttributeError, OSError):
+                # A build that does not answer is as opaque as the rest.
+                pass
         if self.allocator != "glibc":
             self.why_not = f"malloc is {self.allocator}, whose bytes in use cannot be read"
             return
@@ -90,6 +105,9 @@ class MallocProbe:
 
     def read(self) -> MallocReading | None:
         """One reading: under ten microseconds on a fresh heap, far more on one with many free chunks."""
+        if self._replacement is not None:
+            in_use, free = self._replacement.read()
+            return MallocReading(in_use, free)
         if self._mallinfo2 is None:
             return None
         info = self._mallinfo2()
@@ -101,6 +119,9 @@ class MallocProbe:
         The calling thread's cache of small chunks is filled as well, so that what it holds is the same at
         every settled reading.
         """
+        if self._replacement is not None:
+            self._replacement.trim()
+            return True
         if self._malloc_trim is None:
             return False
         self._fill_thread_cache()

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,45 @@ print(json.dumps([before.in_use, during.in_use, after.in_use, before.free, durin
     assert asked <= during - before < 1.3 * asked + 8192
     assert abs(after - before) < 8192
     assert min(free) >= 0
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"), [("jemalloc", "libjemalloc.so.*"), ("tcmalloc", "libtcmalloc_minimal.so.*")]
+)
+def test_a_preloaded_malloc_is_asked_in_its_own_way(name: str, pattern: str) -> None:
+    found = sorted(Path("/usr/lib").glob(f"*/{pattern}"))
+    if not found:
+        pytest.skip(f"{name} is not installed (Debian: libjemalloc2, libtcmalloc-minimal4)")
+    program = """
+import ctypes, json
+from hfmemdebug.probes.malloc import MallocProbe
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = libc.free.argtypes = [ctypes.c_size_t]
+probe = MallocProbe()
+held = [0] * 1000
+readings = [probe.read(), probe.read()]
+for index in range(1000):
+    held[index] = libc.malloc(64)
+readings.append(probe.read())
+for index in range(1000):
+    libc.free(held[index])
+assert probe.trim()
+readings.append(probe.read())
+print(json.dumps([probe.allocator, probe.why_not, *(reading.in_use for reading in readings)]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "LD_PRELOAD": str(found[0])},
+    )
+    allocator, why_not, first, before, during, after = json.loads(done.stdout)
+    assert (allocator, why_not) == (name, None)
+    assert abs(before - first) < 1024
+    assert 64_000 <= during - before < 66_000
+    assert abs(after - before) < 2048
 
 
 def test_trim_is_carried_out() -> None:
