@@ -1,7 +1,7 @@
 """One arm: the process that loads a dataset, reads slices of it and records itself.
 
-It does what its supervisor tells it, one command at a time: ``load``, ``take``, ``calibrate``, ``epoch``,
-``trace``, ``prove``, ``end``. Every sample is written to the recording before the supervisor hears of it.
+It does what its supervisor tells it, one command at a time: ``prepare``, ``load``, ``take``, ``calibrate``,
+``epoch``, ``trace``, ``prove``, ``end``. Every sample is written to the recording before the supervisor hears of it.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class Arm:
     def obey(self) -> None:
         """Carries out commands until ``end`` comes or the supervisor has gone."""
         commands: dict[str, Callable[..., None]] = {
+            "prepare": self.prepare,
             "load": self.load,
             "take": self.take,
             "calibrate": self.calibrate,
@@ -103,6 +104,10 @@ class Arm:
                 break
             commands[name](**command)
             self.channel.send(event=f"{name}_done")
+
+    def prepare(self) -> None:
+        """Imports what loading needs, while another arm loads."""
+        import datasets  # noqa: F401
 
     def load(self) -> None:
         """Loads the dataset: memory-mapped, or as a stream. What goes into memory is taken from there."""

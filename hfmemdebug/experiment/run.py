@@ -33,7 +33,7 @@ FEWEST_SLICES = 6
 # With the user's code in it, an epoch must be long enough for leaks that come every tenth slice.
 FEWEST_SLICES_WITH_CONSUMER = 25
 # What the arms' loops should take together where nothing says otherwise.
-LOOP_SECONDS = 2.0
+LOOP_SECONDS = 0.8
 LOOP_SECONDS_WITH_CONSUMER = 6.0
 
 # A leak is confirmed by so many times the work, if that takes no longer than so many seconds.
@@ -130,6 +130,7 @@ class Round:
         self._stopped = False
         self._stopped_because: str | None = None
         self._prover: ArmProcess | None = None
+        self._proved_after: int | None = None
 
     @property
     def leader(self) -> ArmProcess:
@@ -146,6 +147,8 @@ class Round:
             for arm in self.arms:
                 self.crew.start(arm, self._task(arm))
             self.leader.send(do="load")
+            for arm in self.arms[1:]:
+                arm.send(do="prepare")
             events = self.crew.events()
             while any(arm.alive for arm in self.arms):
                 try:
@@ -202,7 +205,7 @@ class Round:
             self._start_reading()
         elif name == "epoch_done":
             self._after_epoch(arm)
-        elif name == "prove_done":
+        elif name == "prove_done" and arm is self._prover:
             arm.send(do="end")
         elif name in ("closed", "gone"):
             self._after_end(arm)
@@ -274,7 +277,16 @@ class Round:
         if arm.epochs_done < self.target and not self.clock.is_over(self._epoch_seconds):
             self._next_epoch(arm)
         else:
+            self._prove_while_others_read(arm)
             self._decide()
+
+    def _prove_while_others_read(self, arm: ArmProcess) -> None:
+        """Uses the time in which the arm waits; should epochs be added, their pages are read in anew."""
+        mapped = [a for a in self.arms if a.mode == "mmap"]
+        waits = any(a.alive and a.epochs_done < self.target for a in self.arms)
+        if mapped == [arm] and waits and arm.epochs_done >= self.target:
+            self._proved_after = arm.epochs_done
+            arm.send(do="prove")
 
     def _decide(self) -> None:
         """With all arms at the same epoch: ends them, or has them go on where the answer is open."""
@@ -333,7 +345,9 @@ class Round:
             if arm is not self._prover:
                 arm.send(do="end")
         if len(mapped) == 1:
-            mapped[0].send(do="prove")
+            # What it was told before is done first.
+            proved = self._proved_after == mapped[0].epochs_done
+            mapped[0].send(do="end" if proved else "prove")
 
     def _after_end(self, arm: ArmProcess) -> None:
         others = [a for a in self.arms if a.alive]

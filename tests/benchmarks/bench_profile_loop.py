@@ -72,7 +72,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--pairs", type=int, default=7, help="pairs that count (default 7)")
+    parser.add_argument("--pairs", type=int, default=15, help="pairs that count (default 15)")
     parser.add_argument("--dir", default=".", help="where to write (default: the current folder)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=Path(options.dir).resolve()) as name:

@@ -88,4 +88,5 @@ def test_bounded_cache_that_is_full_is_no_site(tmp_path: Path) -> None:
     source = "from collections import deque\nlast = deque(maxlen=10)\n\ndef consume():\n    last.append(bytes(1000))\n"
     found = traced(tmp_path, source)
     assert found["sites"] == []
-    assert found["holders"] == []
+    # Under a coverage measurement its own data grow too.
+    assert not any("last" in holder["path"] for holder in found["holders"])
