@@ -184,6 +184,9 @@ class Crew:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(arm.process.pid, signal.SIGKILL)
             arm.process.wait()
+        if arm.channel is not None:
+            arm.channel.close()
+            arm.channel = None
 
     def _how_it_died(self, arm: ArmProcess) -> dict[str, Any]:
         """The outcome of an arm that ended without a word, which its recording gets as closing line."""

@@ -40,3 +40,8 @@ class Channel:
             # A side that was killed can leave half a line behind.
             if line.endswith("\n"):
                 yield json.loads(line)
+        self._reader.close()
+
+    def close(self) -> None:
+        """Closes our end: the other side's lines end. Its own may still be read to their end."""
+        os.close(self._write_fd)
