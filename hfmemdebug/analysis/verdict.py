@@ -14,6 +14,7 @@ from hfmemdebug.analysis.findings import (
     shown_growth,
     what_settling_gave_back,
 )
+from hfmemdebug.analysis.ledger import make_bill
 from hfmemdebug.analysis.trend import MORE_EPOCHS
 from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
@@ -254,6 +255,7 @@ def _summarise(recording: Recording) -> ArmSummary:
     outcome = end or {"outcome": "killed", "detail": "the recording ends without a closing line"}
     loop_seconds = outcome.get("loop_seconds")
     loaded = recording.header.get("loaded") or {}
+    bill = make_bill(recording)
     return ArmSummary(
         name=arm["name"],
         mode=arm["mode"],
@@ -275,6 +277,8 @@ def _summarise(recording: Recording) -> ArmSummary:
         settled=what_settling_gave_back(recording),
         reclaim=outcome.get("reclaim"),
         loaded=loaded or None,
+        bill=dict(bill.owners) if bill is not None else {},
+        explained_share=bill.explained if bill is not None else None,
         observer_share=(
             round(outcome["observer_seconds"] / loop_seconds, 4)
             if loop_seconds and outcome.get("observer_seconds") is not None

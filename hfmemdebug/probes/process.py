@@ -6,7 +6,6 @@ anywhere else. What a kernel cannot see stays None and is named in `missing`.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
@@ -204,6 +203,5 @@ class ProcessProbe:
         reading = self.malloc.read()
         values["malloc_free"] = reading.free if reading is not None else None
         values["python"] = python_bytes()
-        values["gc_objects"] = len(gc.get_objects())
         values.update(self.kernel.details(files))
         return values

@@ -38,7 +38,6 @@ class Sample:
         children: Living child processes; at epoch ends only.
         children_anon: Anonymous memory of those, swapped out or not; at epoch ends only.
         dev_shm: Bytes used in /dev/shm by everybody; at epoch ends only.
-        gc_objects: Objects that the collector tracks; at epoch ends only.
     """
 
     kind: str
@@ -67,7 +66,6 @@ class Sample:
     children: int | None = None
     children_anon: int | None = None
     dev_shm: int | None = None
-    gc_objects: int | None = None
 
     @property
     def unreclaimable(self) -> int | None:

@@ -50,6 +50,21 @@ _COMPONENT_WORDS = {
 # Shown even where nobody could read them: a missing figure must not look like nothing grew.
 _ALWAYS_SHOWN = ("rss", "file", "anon", "shmem", "arrow", "malloc", "python")
 
+# Where every byte went; the owners add up to the first line.
+_BILL_WORDS = {
+    "dataset_pages": "  dataset's mapped pages",
+    "other_file_pages": "  other mapped pages",
+    "shared": "  shared memory",
+    "python": "  Python objects in use",
+    "malloc": "  malloc in use",
+    "arrow": "  Arrow pool in use",
+    "kept_free": "  free, given back when asked",
+    "nobody": "  not explained",
+}
+# Without a sign of having grown, these say nothing.
+_BILLED_IF_GROWN = ("other_file_pages", "shared")
+_NEGLIGIBLE = 1024**2
+
 _SETTLING_WORDS = {
     "collect": "Given back: collection",
     "release_pools": "Given back: Arrow pools",
@@ -105,17 +120,10 @@ def arm_rows(result: Result, *, thorough: bool = False) -> list[tuple[str, list[
         ("Rows read (of all)", [_rows_read(arm, thorough=thorough) for arm in arms]),
         ("Iterations", [_iterations(arm) for arm in arms]),
     ]
-    for name in _components(arms):
-        grown = [arm.growth.get(name) for arm in arms]
-        if any(grown) or (name in _ALWAYS_SHOWN and (thorough or name != "shmem" or None in grown)):
-            label = _COMPONENT_WORDS.get(name, one_line(name, 30))
-            rows.append((label, [format_bytes(value, signed=True) for value in grown]))
-    # What is lost in the rounding of the arms' RSS says nothing to a tired reader.
-    floor = max(1 << 20, max((arm.peak_rss_bytes or 0 for arm in arms), default=0) // 100)
-    for name, label in _SETTLING_WORDS.items():
-        given = [arm.settled.get(name) for arm in arms]
-        if any(value is not None if thorough else abs(value or 0) >= floor for value in given):
-            rows.append((label, [format_bytes(value) for value in given]))
+    billed = any(arm.bill for arm in arms)
+    rows += _bill_rows(arms) if billed else _growth_rows(arms, thorough=thorough)
+    if thorough or not billed:
+        rows += _settling_rows(arms, thorough=thorough)
     return [
         *rows,
         ("Peak RSS", [format_bytes(arm.peak_rss_bytes) for arm in arms]),
@@ -123,6 +131,47 @@ def arm_rows(result: Result, *, thorough: bool = False) -> list[tuple[str, list[
         ("Time (spent measuring)", [_time(arm) for arm in arms]),
         ("Outcome", [one_line(arm.outcome, 40) for arm in arms]),
     ]
+
+
+def _bill_rows(arms: Sequence[ArmSummary]) -> list[tuple[str, list[str]]]:
+    grown = [sum(arm.bill.values()) if arm.bill else None for arm in arms]
+    rows = [("RSS and swap grew by", [format_bytes(total, signed=True) for total in grown])]
+    for name, label in _BILL_WORDS.items():
+        owned = [arm.bill.get(name) for arm in arms]
+        if name in _BILLED_IF_GROWN and all(abs(value or 0) < _NEGLIGIBLE for value in owned):
+            continue
+        if any(value is not None for value in owned) or name == "malloc":
+            rows.append((label, [format_bytes(value, signed=True) for value in owned]))
+    unexplained = [None if arm.explained_share is None else 1 - arm.explained_share for arm in arms]
+    label, cells = rows.pop()
+    return [
+        *rows,
+        (
+            label,
+            [c if u is None else f"{c} ({_percent(u)})" for c, u in zip(cells, unexplained, strict=True)],
+        ),
+    ]
+
+
+def _settling_rows(arms: Sequence[ArmSummary], *, thorough: bool) -> list[tuple[str, list[str]]]:
+    # What is lost in the rounding of the arms' RSS says nothing to a tired reader.
+    floor = max(1 << 20, max((arm.peak_rss_bytes or 0 for arm in arms), default=0) // 100)
+    rows = []
+    for name, label in _SETTLING_WORDS.items():
+        given = [arm.settled.get(name) for arm in arms]
+        if any(value is not None if thorough else abs(value or 0) >= floor for value in given):
+            rows.append((label, [format_bytes(value) for value in given]))
+    return rows
+
+
+def _growth_rows(arms: Sequence[ArmSummary], *, thorough: bool) -> list[tuple[str, list[str]]]:
+    rows = []
+    for name in _components(arms):
+        grown = [arm.growth.get(name) for arm in arms]
+        if any(grown) or (name in _ALWAYS_SHOWN and (thorough or name != "shmem" or None in grown)):
+            label = _COMPONENT_WORDS.get(name, one_line(name, 30))
+            rows.append((label, [format_bytes(value, signed=True) for value in grown]))
+    return rows
 
 
 def _components(arms: Sequence[ArmSummary]) -> list[str]:

@@ -17,17 +17,24 @@ from hfmemdebug.probes.process import ProcessProbe, read_mappings
 STEPS = ("before", "collect", "release_pools", "trim", "drop_pages")
 
 
-def settle(probe: ProcessProbe, files: frozenset[str], emit: Callable[[str, dict[str, Any]], None]) -> None:
+def settle(
+    probe: ProcessProbe,
+    files: frozenset[str],
+    emit: Callable[[str, dict[str, Any]], None],
+    *,
+    drop: bool = True,
+) -> None:
     """Runs the steps in their order.
 
     A collector that the program has turned off stays off: the garbage that piles up then is its own.
 
     Args:
         probe: Reads this process.
-        files: Paths of the dataset's files, whose pages are dropped.
+        files: Paths of the dataset's mapped files.
         emit: Takes the name of a step and the reading after it.
+        drop: Drop the pages of those files.
     """
-    emit("before", probe.read())
+    emit("before", probe.read_settled(files))
     if gc.isenabled():
         gc.collect()
         emit("collect", probe.read())
@@ -36,7 +43,7 @@ def settle(probe: ProcessProbe, files: frozenset[str], emit: Callable[[str, dict
         emit("release_pools", probe.read())
     probe.malloc.trim()
     emit("trim", probe.read_settled(files))
-    if files:
+    if files and drop:
         for mappings in _dataset_mappings(files):
             advise(mappings, MADV_DONTNEED)
         emit("drop_pages", probe.read())

@@ -23,7 +23,6 @@ SLOW = {
     "dev_shm",
     "python",
     "malloc_free",
-    "gc_objects",
 }
 
 

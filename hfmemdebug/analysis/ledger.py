@@ -1,0 +1,89 @@
+"""The bill: every byte by which an arm grew, by owner, and what no owner is found for.
+
+From the start, settled, to the end of the last epoch, before anything was settled again: what a dashboard
+shows of the run. What the allocators kept free is what they gave back when they were asked afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import Sample
+
+# Page counts lag behind by some hundred kilobytes, and settling leaves a megabyte more or less in the
+# heap: of growth below this, that would be a share of its own.
+RESOLUTION = 16 * 1024**2
+
+
+@dataclass(frozen=True)
+class Bill:
+    """An arm's growth by owner.
+
+    Attributes:
+        owners: Bytes by owner, in the order in which they are shown: ``dataset_pages`` (of its mapped files),
+            ``other_file_pages`` (the libraries' code, other mappings), ``shared``, ``python`` (objects in
+            use), ``malloc`` (in use), ``arrow`` (in use), ``kept_free`` (cyclic garbage, and what malloc and
+            Arrow's pools gave back when they were asked), ``nobody``.
+        growth: Growth of RSS and swap, which the owners add up to.
+        explained: Share of it whose owner is known; None where too little grew to tell.
+    """
+
+    owners: Mapping[str, int]
+    growth: int
+    explained: float | None
+
+
+def make_bill(recording: Recording) -> Bill | None:
+    """The bill of an arm; None where it was cut short before the end of an epoch, or cannot be read here."""
+    start = next((s for s in recording.samples if s.step == "start"), None)
+    settling = _last_settling(recording.samples)
+    end, trimmed = settling.get("before"), settling.get("trim")
+    if start is None or end is None or trimmed is None or start.anon is None:
+        return None
+    owners: dict[str, int] = {}
+    pages = _grown(start, end, "file") or 0
+    of_dataset = _grown(start, end, "dataset_resident")
+    if of_dataset is not None:
+        owners["dataset_pages"] = of_dataset
+    owners["other_file_pages"] = pages - (of_dataset or 0)
+    owners["shared"] = _grown(start, end, "shmem") or 0
+    for name in ("python", "malloc", "arrow"):
+        # In use when all is settled: before that, garbage is in the counters.
+        grown = _grown(start, trimmed, name)
+        if grown is not None:
+            owners[name] = grown
+    if recording.header.get("arrow_backend") == "system" and "malloc" in owners:
+        # Arrow's blocks are malloc's then, and are counted there too.
+        owners["malloc"] -= owners.get("arrow", 0)
+    anonymous = _private(end) - _private(start)
+    owners["kept_free"] = _private(end) - _private(trimmed)
+    owners["nobody"] = anonymous - sum(
+        owners.get(name, 0) for name in ("python", "malloc", "arrow", "kept_free")
+    )
+    growth = anonymous + pages + owners["shared"]
+    explained = 1 - min(abs(owners["nobody"]) / growth, 1.0) if growth >= RESOLUTION else None
+    return Bill(owners, growth, round(explained, 4) if explained is not None else None)
+
+
+def _last_settling(samples: Sequence[Sample]) -> dict[str, Sample]:
+    """The last complete settling's readings, by step."""
+    found: dict[str, Sample] = {}
+    for sample in reversed(samples):
+        if sample.kind == "settle" and sample.step is not None and sample.step != "start":
+            found[sample.step] = sample
+            if sample.step == "before":
+                if "trim" in found:
+                    return found
+                found = {}
+    return {}
+
+
+def _private(sample: Sample) -> int:
+    return (sample.anon or 0) + (sample.swap or 0)
+
+
+def _grown(start: Sample, end: Sample, name: str) -> int | None:
+    before, after = getattr(start, name), getattr(end, name)
+    return None if before is None or after is None else after - before

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hfmemdebug.analysis.ledger import make_bill
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import Sample
+
+MB = 1 << 20
+
+
+def settled(step: str, epoch: int, **values: Any) -> Sample:
+    return Sample(kind="settle", step=step, epoch=epoch, slice=0, seconds=0.0, **values)
+
+
+def recording(*samples: Sample, backend: str = "mimalloc") -> Recording:
+    header = {"arm": {"name": "memory-mapped", "mode": "mmap", "consumer": False}, "arrow_backend": backend}
+    return Recording(header=header, samples=samples, end=None)
+
+
+START = {
+    "anon": 100 * MB,
+    "file": 50 * MB,
+    "shmem": 0,
+    "swap": 0,
+    "python": 20 * MB,
+    "malloc": 30 * MB,
+    "arrow": 0,
+}
+
+
+def grown(step: str, epoch: int = 1, **more: int) -> Sample:
+    return settled(step, epoch, **{name: value + more.get(name, 0) for name, value in START.items()},
+                   dataset_resident=more.get("dataset_resident"))  # fmt: skip
+
+
+def test_every_byte_has_an_owner() -> None:
+    bill = make_bill(
+        recording(
+            settled("start", 0, **START, dataset_resident=0),
+            grown("before", anon=40 * MB, file=300 * MB, shmem=2 * MB, dataset_resident=290 * MB),
+            grown("collect", anon=38 * MB, file=300 * MB),
+            grown("trim", anon=30 * MB, file=300 * MB, python=10 * MB, malloc=15 * MB, arrow=4 * MB),
+        )
+    )
+    assert bill is not None
+    assert bill.owners == {
+        "dataset_pages": 290 * MB,
+        "other_file_pages": 10 * MB,
+        "shared": 2 * MB,
+        "python": 10 * MB,
+        "malloc": 15 * MB,
+        "arrow": 4 * MB,
+        "kept_free": 10 * MB,
+        "nobody": 1 * MB,
+    }
+    assert sum(bill.owners.values()) == bill.growth == 342 * MB
+    assert bill.explained == pytest.approx(1 - 1 / 342, abs=1e-4)
+
+
+def test_the_last_whole_settling_counts() -> None:
+    bill = make_bill(
+        recording(
+            settled("start", 0, **START),
+            grown("before", 1, anon=100 * MB),
+            grown("trim", 1, anon=100 * MB),
+            grown("before", 2, anon=20 * MB, malloc=20 * MB),
+            grown("trim", 2, anon=20 * MB, malloc=20 * MB),
+            grown("before", 3, anon=500 * MB),
+        )
+    )
+    assert bill is not None
+    assert bill.growth == 20 * MB
+    assert bill.explained == 1.0
+
+
+def test_arrow_on_malloc_is_not_counted_twice() -> None:
+    after = grown("trim", anon=50 * MB, malloc=50 * MB, arrow=50 * MB)
+    bill = make_bill(
+        recording(settled("start", 0, **START), grown("before", anon=50 * MB), after, backend="system")
+    )
+    assert bill is not None
+    assert (bill.owners["malloc"], bill.owners["arrow"], bill.owners["nobody"]) == (0, 50 * MB, 0)
+
+
+def test_of_little_growth_no_share_is_given() -> None:
+    bill = make_bill(
+        recording(settled("start", 0, **START), grown("before", anon=MB), grown("trim", anon=MB))
+    )
+    assert bill is not None
+    assert bill.explained is None
+    assert bill.owners["nobody"] == MB
+
+
+def test_swapped_pages_have_grown_too() -> None:
+    bill = make_bill(
+        recording(
+            settled("start", 0, **START),
+            grown("before", swap=64 * MB),
+            grown("trim", swap=64 * MB, malloc=64 * MB),
+        )
+    )
+    assert bill is not None
+    assert (bill.growth, bill.owners["malloc"], bill.explained) == (64 * MB, 64 * MB, 1.0)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        (),
+        (settled("start", 0, **START),),
+        (settled("start", 0, **START), grown("before", anon=MB)),
+        (settled("start", 0, rss=MB), settled("before", 1, rss=MB), settled("trim", 1, rss=MB)),
+    ],
+    ids=["nothing", "no epoch", "cut", "no split of RSS"],
+)
+def test_what_cannot_be_billed_is_not(samples: tuple[Sample, ...]) -> None:
+    assert make_bill(recording(*samples)) is None
