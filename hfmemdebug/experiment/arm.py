@@ -10,11 +10,12 @@ import atexit
 import contextlib
 import ctypes
 import gc
+import itertools
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -257,25 +258,25 @@ class Arm:
 
     def trace(self) -> None:
         """Reads some more slices to find where the leaked memory comes from and what holds it."""
-        from hfmemdebug.origin.trace import how_many_slices, trace
+        from hfmemdebug.origin.trace import trace
 
         assert self.plan is not None
         plan, consumer = self.plan, self.consumer
-        done = max(self._slices_done, 1)
 
-        def read_slices(count: int) -> None:
+        def walk() -> Iterator[None]:
             read = epoch_reader(self.dataset, plan)
-            for index in range(count):
+            for index in itertools.cycle(range(plan.count)):
                 try:
-                    rows = read(index % plan.count)
+                    rows = read(index)
                 except StopIteration:
                     return
                 if consumer is not None:
                     consumer.call(rows)
                 del rows
+                yield
 
         try:
-            self.outcome["trace"] = trace(read_slices, how_many_slices(self._loop_seconds / done))
+            self.outcome["trace"] = trace(walk)
         except BaseException as error:
             raise ProgramError("the consumer, as it was traced") from error
 

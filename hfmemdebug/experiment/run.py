@@ -336,8 +336,9 @@ class Round:
         A page that another process maps too cannot be paged out.
         """
         guilty = {a.name for a in self._assess() if a.growing}
+        traced = any((recording.end or {}).get("trace") for recording in self.earlier)
         for arm in running:
-            if arm.consumer and arm.name in guilty:
+            if arm.consumer and arm.name in guilty and not traced:
                 arm.send(do="trace")
         mapped = [arm for arm in running if arm.mode == "mmap"]
         self._prover = mapped[0] if mapped else None

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import sys
 import types
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,11 +62,11 @@ def _size_of(thing: Any) -> int | None:
     return None
 
 
-def find_holders(read_slices: Callable[[int], None], slices: int) -> list[dict[str, Any]]:
+def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[dict[str, Any]]:
     """Reads slices and finds what has grown by them.
 
     Args:
-        read_slices: Reads so many slices and hands them to the consumer.
+        walk: Reads slices from the first one on, as it is iterated over.
         slices: How many to read.
 
     Returns:
@@ -73,7 +74,7 @@ def find_holders(read_slices: Callable[[int], None], slices: int) -> list[dict[s
         container, its module's file and its place for whoever looks for the line (each may be None).
     """
     before = take_census()
-    read_slices(slices)
+    deque(itertools.islice(walk(), slices), maxlen=0)
     gc.collect()
     # One more is what anything may have; every tenth slice is the rarest leak that is looked for.
     least = max(2, slices // 10)

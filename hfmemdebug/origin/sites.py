@@ -7,10 +7,13 @@ It sees what goes through Python's allocators (objects, numpy's arrays), not wha
 from __future__ import annotations
 
 import ast
+import gc
 import itertools
 import sysconfig
+import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +22,10 @@ from typing import Any
 # Deep enough to get from a library's inner function to the user's call of it.
 FRAMES = 24
 MOST_SITES = 5
+MOST_SLICES = 40
+FEWEST_SLICES = 4
+# Seconds for each part of the pass, if the fewest slices do not take longer.
+PART_SECONDS = 1.5
 # What a leak's line asks for stays in each of so many parts of the pass.
 PARTS = 2
 # A site that stands for less than this share of the growth is not shown.
@@ -196,20 +203,34 @@ def lines_that_fill(file: str, name: str) -> list[int]:
     return sorted(lines)
 
 
-def take_snapshots(read_slices: Callable[[int], None], slices: int) -> list[tracemalloc.Snapshot]:
+def take_snapshots(walk: Callable[[], Iterator[None]]) -> tuple[list[tracemalloc.Snapshot], int]:
     """Traces Python's allocations over a few slices.
 
     Args:
-        read_slices: Reads so many slices and hands them to the consumer.
-        slices: Slices before each of the snapshots; those before the first one are for what warms up
-            under tracing, which does not count.
+        walk: Reads slices from the first one on, as it is iterated over.
+
+    Returns:
+        The snapshots, and how many slices lie between two of them. As many come before the first one, for
+        what warms up under tracing, which does not count.
     """
     tracemalloc.start(FRAMES)
     try:
-        snapshots = []
-        for _ in range(1 + PARTS):
-            read_slices(slices)
-            snapshots.append(tracemalloc.take_snapshot())
+        # Code that makes many small objects is fifty times slower now: only trying tells.
+        began, slices = time.monotonic(), 0
+        for slices, _ in enumerate(itertools.islice(walk(), MOST_SLICES), start=1):
+            if slices >= FEWEST_SLICES and time.monotonic() - began > PART_SECONDS:
+                break
+        snapshots = [_snapshot()]
+        for _ in range(PARTS):
+            deque(itertools.islice(walk(), slices), maxlen=0)
+            snapshots.append(_snapshot())
     finally:
         tracemalloc.stop()
-    return snapshots
+    return snapshots, slices
+
+
+def _snapshot() -> tracemalloc.Snapshot:
+    # Cycles that wait for the collector are no leak, unless the program has turned that off.
+    if gc.isenabled():
+        gc.collect()
+    return tracemalloc.take_snapshot()

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hfmemdebug.origin.holders import find_holders
 from hfmemdebug.origin.sites import find_sites, function_at, is_library, lines_that_fill, take_snapshots
 
-# Under tracing, reading is this many times slower at the worst (FRAMES deep).
-SLOWER = 15.0
-SECONDS = 4.0
-FEWEST_SLICES = 4
-MOST_SLICES = 40
 LEAST_KEPT_SHARE = 0.2
 
 
-def how_many_slices(seconds_per_slice: float) -> int:
-    """Slices for each part of the pass, so that all of it takes a few seconds."""
-    affordable = int(SECONDS / 2 / max(seconds_per_slice * SLOWER, 1e-6))
-    return max(FEWEST_SLICES, min(MOST_SLICES, affordable))
-
-
-def trace(read_slices: Callable[[int], None], slices: int) -> dict[str, Any]:
+def trace(walk: Callable[[], Iterator[None]]) -> dict[str, Any]:
     """Finds the sites and the holders of a leak.
 
     Args:
-        read_slices: Reads so many slices and hands them to the consumer.
-        slices: Slices for each part.
+        walk: Reads slices from the first one on and hands each to the consumer, as it is iterated over.
 
     Returns:
         ``sites`` and ``holders`` as the result document has them, each site with ``in_library``, and
         ``traced_bytes_per_iteration``: what of the leak went through Python's allocators.
     """
-    sites, traced = find_sites(take_snapshots(read_slices, slices), slices)
-    holders = find_holders(read_slices, slices)
+    snapshots, slices = take_snapshots(walk)
+    sites, traced = find_sites(snapshots, slices)
+    del snapshots
+    holders = find_holders(walk, slices)
     line = _line_of(holders)
     shown: list[dict[str, Any]] = []
     for site in sites:

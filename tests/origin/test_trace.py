@@ -16,11 +16,12 @@ sys.path.insert(0, {folder!r})
 import program
 from hfmemdebug.origin.trace import trace
 
-def read_slices(count):
-    for _ in range(count):
+def walk():
+    while True:
         program.consume()
+        yield
 
-print(json.dumps(trace(read_slices, 20)))
+print(json.dumps(trace(walk)))
 """
 
 
@@ -77,7 +78,7 @@ def test_what_was_asked_for_once_is_no_site(tmp_path: Path) -> None:
     source = (
         "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.malloc.restype = ctypes.c_void_p\nonce = []\ncalls = 0\n\n"
         "def consume():\n    global calls\n    calls += 1\n    libc.malloc(64)\n"
-        "    if calls == 50:\n        once.extend(bytes(1000) for _ in range(40))\n"
+        "    if calls == 100:\n        once.extend(bytes(1000) for _ in range(40))\n"
     )
     found = traced(tmp_path, source)
     assert found["sites"] == []
