@@ -81,7 +81,7 @@ def _verdict(console: Console, result: Result) -> None:
     from rich.text import Text
 
     verdict, rest = words.verdict_sentence(result)
-    console.print(Text.assemble((verdict, _COLOUR_OF.get(result.verdict, "bold")), (rest, "bold")))
+    console.print(Text.assemble((verdict, _COLOUR_OF.get(result.verdict or "", "bold")), (rest, "bold")))
     if result.interrupted:
         console.print(Text("Interrupted: this is what had been measured until then."))
 
