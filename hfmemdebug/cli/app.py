@@ -13,6 +13,7 @@ from hfmemdebug import __version__
 from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.diagnose import diagnose
 from hfmemdebug.cli.env import env
+from hfmemdebug.cli.fit import fit
 from hfmemdebug.cli.limit import limit
 from hfmemdebug.cli.profile import profile
 from hfmemdebug.cli.report import report
@@ -60,7 +61,8 @@ def _root(
 for command in (synth, profile, diagnose, report, env):
     app.command()(command)
 # All that follows the command's own name is the command's, with or without a "--" before it.
-app.command(context_settings={"allow_interspersed_args": False})(limit)
+for runner in (limit, fit):
+    app.command(context_settings={"allow_interspersed_args": False})(runner)
 
 
 def main(arguments: list[str] | None = None) -> None:

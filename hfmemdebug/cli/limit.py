@@ -52,7 +52,7 @@ def limit(
     request = within_outer_limit(read_request(memory, swap), console)
     # Beside a document on standard output there is no place for what the command prints.
     streams = {"stdout": 2} if as_json or claims_stdout(output) else {}
-    ended = run_limited(command, request, backend=backend, extra={"MEMLIMIT": memory}, **streams)
+    ended = run_limited(command, request, backend=backend, extra={"MEMLIMIT": memory}, streams=streams)
     result = limit_result(ended, command, command_line=typed_command(sys.argv[1:]))
     console.closing(result.summary)
     if as_json:

@@ -94,6 +94,10 @@ class Enclosure(Protocol):
         """What has been used until now."""
         ...
 
+    def drop_pages(self) -> None:
+        """Has the kernel take back the file pages that are charged to it, so that the next run reads them anew."""
+        ...
+
     def close(self) -> None:
         """Kills what is left in it and removes it."""
         ...

@@ -122,8 +122,20 @@ class Group:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
-    def remove(self) -> bool:
+    def drop_pages(self) -> None:
+        """Has the kernel take back what it can of what is charged to it, once its processes have ended."""
+        with contextlib.suppress(OSError):
+            if self.version == 1:
+                self._write("memory.force_empty", 0)
+            else:
+                # More than there is to take back is an error, after all that there is was taken.
+                self._write("memory.reclaim", self._number("memory.current") or 0)
+
+    def remove(self, *, ours: bool = True) -> bool:
         """Kills what is in it and removes it with all groups below it.
+
+        Args:
+            ours: It was made by us. A scope is systemd's to remove, which would not notice if we did.
 
         Returns:
             Whether it is gone.
@@ -132,8 +144,9 @@ class Group:
         while self.folder.is_dir():
             self.kill()
             for folder, _, _ in os.walk(self.folder, topdown=False):
-                with contextlib.suppress(OSError):
-                    Path(folder).rmdir()
+                if ours or Path(folder) != self.folder:
+                    with contextlib.suppress(OSError):
+                        Path(folder).rmdir()
             if time.monotonic() > until:
                 return False
             if self.folder.is_dir():

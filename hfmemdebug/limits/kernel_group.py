@@ -58,6 +58,10 @@ class KernelGroup:
         """What has been used until now."""
         return self.group.usage()
 
+    def drop_pages(self) -> None:
+        """Has the kernel take back the file pages that are charged to it."""
+        self.group.drop_pages()
+
     def close(self) -> None:
         """Kills what is left in it and removes it."""
         self.group.remove()

@@ -12,6 +12,8 @@ import secrets
 from pathlib import Path
 
 PREFIX = "hfmemdebug-"
+# What systemd puts behind the name of a scope.
+SCOPE = ".scope"
 # In the environment of every process under a limit: it finds those that left the tree.
 VARIABLE = "HFMEMDEBUG_LIMIT_ID"
 _NAME = re.compile(rf"{PREFIX}(\d+)-(\d+)-(\d+)-[0-9a-f]{{6}}(?:-self|\.scope)?")

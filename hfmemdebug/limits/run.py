@@ -7,12 +7,12 @@ import os
 import signal
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hfmemdebug.limits.enclosure import Request, Usage
+from hfmemdebug.limits.enclosure import Enclosure, Request, Usage
 from hfmemdebug.limits.start import Started, start
 from hfmemdebug.limits.sweep import sweep
 from hfmemdebug.limits.tree import adopt_orphans
@@ -73,8 +73,10 @@ def run_limited(
     *,
     backend: str = "auto",
     deadline: float | None = None,
+    give_up: Callable[[Enclosure], bool] | None = None,
+    drop_pages: bool = False,
     extra: Mapping[str, str] | None = None,
-    **popen: Any,
+    streams: Mapping[str, Any] | None = None,
 ) -> Ended:
     """Runs a command to its end.
 
@@ -83,8 +85,10 @@ def run_limited(
         request: The limit.
         backend: A mechanism's name, or ``auto``.
         deadline: Seconds after which it is killed, or None.
+        give_up: Called at every look; where it says so, the command is killed.
+        drop_pages: Drop the file pages that it has brought in, when it has ended.
         extra: Environment variables that it gets beside this process's.
-        popen: Standard streams, as `subprocess.Popen` takes them.
+        streams: What takes the place of its standard streams, as `subprocess.Popen` names them.
 
     Raises:
         UsageError: There is no such mechanism.
@@ -95,19 +99,26 @@ def run_limited(
     with _terminal_as_it_was(), _signals_held_back() as mask:
         environment = {**os.environ, **(extra or {})}
         began = time.monotonic()
-        started = start(command, request, backend=backend, environment=environment, mask=mask, **popen)
+        started = start(
+            command, request, backend=backend, environment=environment, mask=mask, **(streams or {})
+        )
         try:
-            status, overdue = _await_end(started, None if deadline is None else began + deadline)
+            until = None if deadline is None else began + deadline
+            status, overdue = _await_end(started, until, give_up or (lambda enclosure: False))
             seconds = time.monotonic() - began
             usage = started.enclosure.usage()
             left = _say_farewell(started)
+            if drop_pages:
+                started.enclosure.drop_pages()
         finally:
             started.close()
             _reap_all()
     return _describe(started, status, usage, overdue=overdue, seconds=seconds, left=left)
 
 
-def _await_end(started: Started, until: float | None) -> tuple[int, bool]:
+def _await_end(
+    started: Started, until: float | None, give_up: Callable[[Enclosure], bool]
+) -> tuple[int, bool]:
     """Passes signals on and takes samples until the command ends.
 
     Returns:
@@ -121,6 +132,8 @@ def _await_end(started: Started, until: float | None) -> tuple[int, bool]:
         now = time.monotonic()
         if now >= next_look:
             enclosure.look()
+            if give_up(enclosure):
+                _kill_all(started)
             # Looking takes long where there are many processes: half of the time at most.
             took = time.monotonic() - now
             next_look = now + max(enclosure.tick, 2 * took)

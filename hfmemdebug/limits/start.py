@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -19,6 +20,7 @@ from hfmemdebug.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_OWN_FAIL
 from hfmemdebug.limits.choose import AUTO, candidates
 from hfmemdebug.limits.enclosure import Enclosure, Request, Unavailable
 from hfmemdebug.limits.owner import VARIABLE, new_name
+from hfmemdebug.sizes import format_bytes
 
 # glibc's posix_spawn leaves two of its own signals ignored in the child, which would be passed on.
 # The switch is in the documentation of `subprocess`.
@@ -26,6 +28,7 @@ subprocess._USE_POSIX_SPAWN = False  # type: ignore[misc, unused-ignore]
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _START_WITHIN_SECONDS = 30.0
+_END_WITHIN_SECONDS = 2.0
 
 
 class LimitError(HfmemdebugError):
@@ -189,13 +192,29 @@ def _start_in(
             group = enclosure.confirm(process.pid)
             os.write(go, f"{group}\n".encode())
             holder = _await_execution(lines, command)
+        except Unavailable:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_WITHIN_SECONDS)
+            if enclosure.prefix and process.returncode == -signal.SIGKILL:
+                # The tool before the launcher has set the limit, and the kernel has killed the launcher.
+                raise LimitError(
+                    f"no process can even start within {format_bytes(request.bytes)}",
+                    128 + signal.SIGKILL,
+                    next="Choose a higher --memory.",
+                ) from None
+            _end(process)
+            raise
         except BaseException:
-            process.kill()
-            process.wait()
+            _end(process)
             raise
         if hold is not None:
             own.keep(hold)
         return Started(process, enclosure, request, holder=holder, hold=hold)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 class _Descriptors:

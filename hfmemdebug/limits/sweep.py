@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hfmemdebug.limits.group import Group
-from hfmemdebug.limits.owner import PREFIX, VARIABLE, is_orphan
+from hfmemdebug.limits.owner import PREFIX, SCOPE, VARIABLE, is_orphan
 from hfmemdebug.probes.cgroup import groups
 
 _ROUNDS = 20
@@ -33,7 +33,7 @@ def sweep() -> int:
                 os.kill(pid, signal.SIGKILL)
     for folder, version in _orphaned_groups():
         with contextlib.suppress(OSError):
-            Group(folder, version).remove()
+            Group(folder, version).remove(ours=not folder.name.endswith(SCOPE))
     return ended
 
 

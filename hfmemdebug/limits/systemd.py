@@ -16,6 +16,7 @@ from pathlib import Path
 from hfmemdebug.limits.enclosure import Request, Unavailable, Usage
 from hfmemdebug.limits.group import Group
 from hfmemdebug.limits.kernel_group import TICK_SECONDS
+from hfmemdebug.limits.owner import SCOPE
 from hfmemdebug.probes.cgroup import groups
 
 NAME = "systemd"
@@ -55,12 +56,13 @@ class Scope:
     killed = False
 
     def __init__(self, tool: str, request: Request, name: str, *, as_root: bool) -> None:
-        self.unit = f"{name}.scope"
+        self.unit = f"{name}{SCOPE}"
         self.how = "systemd-run --scope" if as_root else "systemd-run --user --scope"
         whose = () if as_root else ("--user",)
         properties = (f"MemoryMax={request.bytes}", f"MemorySwapMax={request.swap}", "Delegate=yes")
         self.prefix = (
             tool, *whose, "--scope", "--quiet", "--collect", f"--unit={self.unit}",
+            "--description=a command under hfmemdebug limit",
             *(f"--property={text}" for text in properties), "--",
         )  # fmt: skip
         self.environment: dict[str, str] = {}
@@ -102,7 +104,12 @@ class Scope:
         """What has been used until now."""
         return self._group.usage() if self._group is not None else Usage()
 
-    def close(self) -> None:
-        """Kills what is left in it; systemd removes it."""
+    def drop_pages(self) -> None:
+        """Has the kernel take back the file pages that are charged to it."""
         if self._group is not None:
-            self._group.remove()
+            self._group.drop_pages()
+
+    def close(self) -> None:
+        """Kills what is left in it; systemd removes it then."""
+        if self._group is not None:
+            self._group.remove(ours=False)

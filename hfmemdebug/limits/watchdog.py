@@ -76,6 +76,9 @@ class Watchdog:
         """The highest that was seen."""
         return self._usage
 
+    def drop_pages(self) -> None:
+        """Does nothing: no page is charged to a watchdog."""
+
     def close(self) -> None:
         """Kills what is left of the tree."""
         if self._tree is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal as signals
 from typing import Any
 
+from hfmemdebug.limits.fit import Trial
 from hfmemdebug.sizes import format_bytes, format_seconds
 
 
@@ -67,3 +68,9 @@ def signal_name(number: int) -> str:
         return signals.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def trial_line(trial: Trial) -> str:
+    """One run of `fit`, as it is reported while others follow."""
+    limit = "no limit" if trial.bytes is None else f"limit {format_bytes(trial.bytes)}"
+    return f"{limit}: {trial.outcome} after {format_seconds(trial.seconds)}"

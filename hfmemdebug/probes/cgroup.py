@@ -88,7 +88,7 @@ def memory_limit(*, root: Path = Path("/")) -> int | None:
         root: Where `/proc` and `/sys` are found.
     """
     limits = (
-        limit for folder, version in groups(root=root) if (limit := _limit(folder, version)) is not None
+        limit for folder, version in groups(root=root) if (limit := group_limit(folder, version)) is not None
     )
     return min(limits, default=None)
 
@@ -158,23 +158,35 @@ def groups(*, pid: int | str = "self", root: Path = Path("/")) -> Iterator[tuple
         yield point.joinpath(*parts[:depth]), version
 
 
-def _limit(folder: Path, version: int) -> int | None:
+def group_limit(folder: Path, version: int) -> int | None:
+    """The limit of one group in bytes, whatever its ancestors have; None where it has none."""
     limit = _number(folder / ("memory.limit_in_bytes" if version == 1 else "memory.max"))
     return None if limit is None or limit >= _V1_UNLIMITED else limit
 
 
+def group_usage(folder: Path, version: int) -> int | None:
+    """Bytes that are charged to one group; None where that cannot be read."""
+    return _number(folder / ("memory.usage_in_bytes" if version == 1 else "memory.current"))
+
+
+def group_stat(folder: Path) -> dict[str, int]:
+    """The lines of one group's ``memory.stat``; empty where it cannot be read."""
+    found = re.findall(r"^(\S+) (\d+)$", _read(folder / "memory.stat") or "", re.MULTILINE)
+    return {name: int(value) for name, value in found}
+
+
 def _headroom(folder: Path, version: int) -> int | None:
-    limits = [_limit(folder, version)]
+    limits = [group_limit(folder, version)]
     if version == 2:
         # Above memory.high nothing is killed, but without swap the process all but stands still.
         limits.append(_number(folder / "memory.high"))
     known = [limit for limit in limits if limit is not None]
-    usage = _number(folder / ("memory.usage_in_bytes" if version == 1 else "memory.current"))
+    usage = group_usage(folder, version)
     if not known or usage is None:
         return min(known, default=None)
-    stat = dict(re.findall(r"^(\S+) (\d+)$", _read(folder / "memory.stat") or "", re.MULTILINE))
+    stat = group_stat(folder)
     prefix = "total_" if version == 1 else ""
-    cached = sum(int(stat.get(f"{prefix}{name}", 0)) for name in ("inactive_file", "active_file"))
+    cached = sum(stat.get(f"{prefix}{name}", 0) for name in ("inactive_file", "active_file"))
     return min(known) - max(0, usage - cached)
 
 

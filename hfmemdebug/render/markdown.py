@@ -9,7 +9,7 @@ from hfmemdebug import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
-from hfmemdebug.render.chart import mermaid_chart, thin
+from hfmemdebug.render.chart import fit_chart, mermaid_chart, thin
 from hfmemdebug.render.escape import fence, html, prose, table
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes, format_count
@@ -132,6 +132,10 @@ def _findings(result: Result) -> str:
 
 def _limit(result: Result) -> str:
     parts = [table(words.LIMIT_HEADER, words.limit_cells(result.limit))] if result.limit else []
+    if result.fit:
+        parts.append(table(words.FIT_HEADER, words.fit_cells(result.fit)))
+        if curve := fit_chart(result.fit):
+            parts.append(curve)
     return "\n\n".join(parts)
 
 

@@ -330,3 +330,33 @@ def limit_cells(limit: dict[str, Any]) -> list[list[str]]:
         for label, key, show in _LIMIT_ROWS
         if limit.get(key) is not None
     ]
+
+
+FIT_HEADER = ["Limit", "Outcome", "Time", "Times as long", "Pages read from disk", "Waited for memory"]
+
+
+def fit_cells(fit: dict[str, Any]) -> list[list[str]]:
+    """The runs of `fit` as cells under `FIT_HEADER`: the one without a limit, then from the largest down."""
+    free = fit["free"]
+    trials = sorted(fit["tried"], key=lambda trial: trial["bytes"], reverse=True)
+    return [
+        [
+            "none" if trial["bytes"] is None else format_bytes(trial["bytes"]),
+            one_line(trial["outcome"], 40),
+            format_seconds(trial["seconds"]),
+            f"{trial['seconds'] / free['seconds']:.1f}" if trial["outcome"] == "completed" else "–",
+            format_count(trial["major_faults"]),
+            format_seconds(trial["stalled_seconds"]),
+        ]
+        for trial in (free, *trials)
+    ]
+
+
+def fit_bars(fit: dict[str, Any], width: int = 16) -> list[str]:
+    """The curve: for each row of `fit_cells` a bar as long as its time; nothing where it did not finish."""
+    trials = [fit["free"], *sorted(fit["tried"], key=lambda trial: trial["bytes"], reverse=True)]
+    longest = max(trial["seconds"] for trial in trials if trial["outcome"] == "completed")
+    return [
+        "#" * max(1, round(width * trial["seconds"] / longest)) if trial["outcome"] == "completed" else ""
+        for trial in trials
+    ]
