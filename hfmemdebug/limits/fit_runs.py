@@ -15,7 +15,7 @@ from hfmemdebug.limits.run import Ended, run_limited
 # A run under a limit may take so many times as long as the one without, and this much at least.
 SLOWEST = 10.0
 SLOWEST_SECONDS = 10.0
-_NOTE_SECONDS = 0.25
+_NOTE_SECONDS = 0.1
 
 Listener = Callable[[Trial], None]
 

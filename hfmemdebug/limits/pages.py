@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from hfmemdebug.probes.pages import drop_cached
+
 # Smaller files are hardly data, and cost nothing to read again.
 _SMALLEST = 1 << 20
 _DATA = re.compile(r"^[0-9a-f-]+ r[w-]-[sp] [0-9a-f]+ \S+ [1-9]\d*\s+(/.*)$", re.MULTILINE)
@@ -42,11 +44,7 @@ class DataFiles:
         """Drops their clean pages from the cache; what another process has mapped stays."""
         for path in self.found:
             with contextlib.suppress(OSError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-                try:
-                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-                finally:
-                    os.close(descriptor)
+                drop_cached(path)
 
 
 def _is_data(path: str) -> bool:

@@ -71,7 +71,7 @@ def test_slower_at_every_limit_that_was_tried() -> None:
 
 
 def test_a_command_that_passes_nowhere() -> None:
-    fit = scripted(10**6, held=10)
+    fit = scripted(10**12, held=10)
     assert fit.smallest is None
     assert "no limit was found" in describe(fit, format_bytes)
 
@@ -92,8 +92,8 @@ def test_a_command_that_holds_and_reads(tmp_path: Path) -> None:
         for _ in range(40):
             file.write(os.urandom(MB))
     program = (
-        "import mmap\nheld = bytearray(50 << 20)\nfile = open('data', 'rb')\n"
-        "m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\nprint(sum(m[i] for i in range(0, len(m), 4096)))"
+        "import mmap, time\nheld = bytearray(50 << 20)\nfile = open('data', 'rb')\n"
+        "m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\nprint(sum(m[i] for i in range(0, len(m), 4096)))\ntime.sleep(0.3)"
     )
     done = fit("--json", "-o", "fit.md", "--", *PYTHON, program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
