@@ -11,6 +11,10 @@ EXIT_INCONCLUSIVE = 3
 EXIT_PROGRAM_FAILED = 4
 EXIT_UNAVAILABLE = 5
 EXIT_INTERNAL = 70
+# `limit` and `fit` end as `env` and `timeout` do, since their other statuses are those of a command.
+EXIT_OWN_FAILURE = 125
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
 EXIT_INTERRUPTED = 130
 # 128 + SIGPIPE, as for any command whose reader went away.
 EXIT_OUTPUT_CLOSED = 141

@@ -97,11 +97,14 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command found out. The fields are those of the contract, and `to_dict` is the document."""
+    """What a command found out. The fields are those of the contract, and `to_dict` is the document.
+
+    `limit` and `fit` have no verdict (None), and fields of their own that other commands leave None.
+    """
 
     command: str
     summary: str
-    verdict: str
+    verdict: str | None
     cause: str | None
     origin: str | None
     iteration: str
@@ -119,6 +122,8 @@ class Result:
     command_line: str | None = None
     reproduce: str | None = None
     interrupted: bool = False
+    limit: dict[str, Any] | None = None
+    fit: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result document, ready for `json.dumps`."""

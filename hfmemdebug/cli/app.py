@@ -13,6 +13,8 @@ from hfmemdebug import __version__
 from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.diagnose import diagnose
 from hfmemdebug.cli.env import env
+from hfmemdebug.cli.fit import fit
+from hfmemdebug.cli.limit import limit
 from hfmemdebug.cli.profile import profile
 from hfmemdebug.cli.report import report
 from hfmemdebug.cli.synth import synth
@@ -21,6 +23,7 @@ from hfmemdebug.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_OUTPUT_CLOSED,
+    EXIT_OWN_FAILURE,
     EXIT_UNAVAILABLE,
     HfmemdebugError,
     UsageError,
@@ -57,6 +60,9 @@ def _root(
 
 for command in (synth, profile, diagnose, report, env):
     app.command()(command)
+# All that follows the command's own name is the command's, with or without a "--" before it.
+for runner in (limit, fit):
+    app.command(context_settings={"allow_interspersed_args": False})(runner)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -73,11 +79,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs the command line and returns the exit status."""
-    as_json = "--json" in arguments
+    # What follows a "--" is somebody else's command line.
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    as_json = "--json" in own
+    runs_another = own[:1] in (["limit"], ["fit"])
     try:
         status = app(args=arguments, standalone_mode=False)
     except HfmemdebugError as error:
-        return _fail(error, as_json)
+        status = _fail(error, as_json)
+        # Their other statuses belong to the command that they run.
+        return EXIT_OWN_FAILURE if runs_another and status == EXIT_UNAVAILABLE else status
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -89,12 +100,12 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
             return _output_failed(error)
-        return _crash(error, as_json)
+        return _crash(error, as_json, EXIT_OWN_FAILURE if runs_another else EXIT_INTERNAL)
     except Exception as error:
         usage = _usage_error(error)
         if usage is not None:
             return _fail(usage, as_json)
-        return _crash(error, as_json)
+        return _crash(error, as_json, EXIT_OWN_FAILURE if runs_another else EXIT_INTERNAL)
     return status if isinstance(status, int) else EXIT_OK
 
 
@@ -146,7 +157,7 @@ def _fail(error: HfmemdebugError, as_json: bool) -> int:
     return error.exit_status
 
 
-def _crash(error: Exception, as_json: bool) -> int:
+def _crash(error: Exception, as_json: bool, status: int) -> int:
     import traceback
 
     traceback.print_exception(error)
@@ -159,4 +170,4 @@ def _crash(error: Exception, as_json: bool) -> int:
             f"{type(error).__name__}: {error}", next=f"Report it: {ISSUES}"
         ).to_dict()
         Console(as_json=True).document(document)
-    return EXIT_INTERNAL
+    return status

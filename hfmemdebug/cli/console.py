@@ -47,6 +47,10 @@ class Console:
         if not self.quiet:
             print(self._clean(text), file=sys.stderr, flush=True)
 
+    def closing(self, text: str) -> None:
+        """The one line at the end of a command whose streams are somebody else's: standard error."""
+        print(f"hfmemdebug: {self._clean(text)}", file=sys.stderr, flush=True)
+
     def warn(self, text: str) -> None:
         """A warning: standard error, also with `--quiet`."""
         print(f"warning: {self._clean(text)}", file=sys.stderr, flush=True)

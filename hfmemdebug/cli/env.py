@@ -19,11 +19,17 @@ def env(
 
       hfmemdebug env --json
     """
+    from hfmemdebug.limits.available import what_works
     from hfmemdebug.probes.environment import INTRO, environment, format_environment
     from hfmemdebug.render.redact import Redactor
 
-    lines = Redactor.of_this_machine().document(environment())
+    redact = Redactor.of_this_machine()
+    lines = redact.document(environment())
+    limits = redact.document(what_works())
     if as_json:
-        print(json.dumps({"schema": "hfmemdebug.env.v1", "environment": lines}, indent=2, ensure_ascii=False))
-    else:
-        print(f"\n{INTRO}\n\n{format_environment(lines)}")
+        document = {"schema": "hfmemdebug.env.v1", "environment": lines, "limits": limits}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    # The first that works is what `--backend auto` takes.
+    tried = {f"Limits by {name}": "work" if why is None else f"no: {why}" for name, why in limits.items()}
+    print(f"\n{INTRO}\n\n{format_environment({**lines, **tried})}")

@@ -142,6 +142,14 @@ MinLeakOption = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="systemd, cgroup2, cgroup1 or watchdog; auto tries them in this order.",
+    ),
+]
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="One JSON document on standard output.", rich_help_panel=OUTPUT),

@@ -24,12 +24,13 @@ _STDOUT = "-"
 _WIDEST = 120
 
 
-def check_outputs(paths: Sequence[Path] | None, *, as_json: bool = False) -> None:
+def check_outputs(paths: Sequence[Path] | None, *, as_json: bool = False, recorded: bool = True) -> None:
     """Finds out before the measurement whether its outcome can be written.
 
     Args:
         paths: The values of `-o`.
         as_json: Whether `--json` claims standard output.
+        recorded: Whether the command makes recordings, which `.jsonl` wants.
 
     Raises:
         UsageError: An ending that is none of ours, a folder that does not exist or is a file, or two
@@ -48,6 +49,8 @@ def check_outputs(paths: Sequence[Path] | None, *, as_json: bool = False) -> Non
                 f"-o {path}: the ending picks the format, and '{path.suffix or path.name}' is none",
                 next="Use .md, .json or .jsonl, or - for Markdown on standard output.",
             )
+        if not recorded and path.suffix.lower() == ".jsonl":
+            raise UsageError(f"-o {path}: this command makes no recording", next="Use .md or .json.")
         folder = path.parent
         if path.is_dir():
             raise UsageError(f"-o {path}: this is a folder", next="Name a file in it.")

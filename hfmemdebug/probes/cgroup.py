@@ -87,7 +87,9 @@ def memory_limit(*, root: Path = Path("/")) -> int | None:
     Args:
         root: Where `/proc` and `/sys` are found.
     """
-    limits = (limit for folder, version in _groups(root) if (limit := _limit(folder, version)) is not None)
+    limits = (
+        limit for folder, version in groups(root=root) if (limit := group_limit(folder, version)) is not None
+    )
     return min(limits, default=None)
 
 
@@ -103,7 +105,7 @@ def memory_available(*, root: Path = Path("/")) -> int | None:
     Returns:
         Bytes, never below 0; None where neither the machine nor a group could be read.
     """
-    free = [_headroom(folder, version) for folder, version in _groups(root)]
+    free = [_headroom(folder, version) for folder, version in groups(root=root)]
     free.append(parse_meminfo(_read(root / "proc/meminfo") or "").get("MemAvailable"))
     return max(0, min(known)) if (known := [value for value in free if value is not None]) else None
 
@@ -115,7 +117,7 @@ def cgroup_version(*, root: Path = Path("/")) -> str:
 
 def oom_kills(*, root: Path = Path("/")) -> int | None:
     """How often the OOM killer has struck in this process's own group and below it; None if unknown."""
-    for folder, version in _groups(root):
+    for folder, version in groups(root=root):
         text = _read(folder / ("memory.oom_control" if version == 1 else "memory.events"))
         found = re.search(r"^oom_kill (\d+)$", text or "", re.MULTILINE)
         if found is not None:
@@ -131,9 +133,17 @@ def parse_meminfo(text: str) -> dict[str, int]:
     return values
 
 
-def _groups(root: Path) -> Iterator[tuple[Path, int]]:
-    """The folder of this process's memory group and of each visible ancestor, with the version."""
-    membership = parse_cgroup(_read(root / "proc/self/cgroup") or "")
+def groups(*, pid: int | str = "self", root: Path = Path("/")) -> Iterator[tuple[Path, int]]:
+    """The folder of a process's memory group and of each visible ancestor, the nearest first.
+
+    Args:
+        pid: The process.
+        root: Where `/proc` and `/sys` are found.
+
+    Yields:
+        A folder, and the version (1 or 2) of its hierarchy. Neither needs to exist.
+    """
+    membership = parse_cgroup(_read(root / f"proc/{pid}/cgroup") or "")
     version = 1 if membership.memory_v1 is not None else 2
     path = membership.memory_v1 if version == 1 else membership.unified
     if path is None:
@@ -148,23 +158,35 @@ def _groups(root: Path) -> Iterator[tuple[Path, int]]:
         yield point.joinpath(*parts[:depth]), version
 
 
-def _limit(folder: Path, version: int) -> int | None:
+def group_limit(folder: Path, version: int) -> int | None:
+    """The limit of one group in bytes, whatever its ancestors have; None where it has none."""
     limit = _number(folder / ("memory.limit_in_bytes" if version == 1 else "memory.max"))
     return None if limit is None or limit >= _V1_UNLIMITED else limit
 
 
+def group_usage(folder: Path, version: int) -> int | None:
+    """Bytes that are charged to one group; None where that cannot be read."""
+    return _number(folder / ("memory.usage_in_bytes" if version == 1 else "memory.current"))
+
+
+def group_stat(folder: Path) -> dict[str, int]:
+    """The lines of one group's ``memory.stat``; empty where it cannot be read."""
+    found = re.findall(r"^(\S+) (\d+)$", _read(folder / "memory.stat") or "", re.MULTILINE)
+    return {name: int(value) for name, value in found}
+
+
 def _headroom(folder: Path, version: int) -> int | None:
-    limits = [_limit(folder, version)]
+    limits = [group_limit(folder, version)]
     if version == 2:
         # Above memory.high nothing is killed, but without swap the process all but stands still.
         limits.append(_number(folder / "memory.high"))
     known = [limit for limit in limits if limit is not None]
-    usage = _number(folder / ("memory.usage_in_bytes" if version == 1 else "memory.current"))
+    usage = group_usage(folder, version)
     if not known or usage is None:
         return min(known, default=None)
-    stat = dict(re.findall(r"^(\S+) (\d+)$", _read(folder / "memory.stat") or "", re.MULTILINE))
+    stat = group_stat(folder)
     prefix = "total_" if version == 1 else ""
-    cached = sum(int(stat.get(f"{prefix}{name}", 0)) for name in ("inactive_file", "active_file"))
+    cached = sum(stat.get(f"{prefix}{name}", 0) for name in ("inactive_file", "active_file"))
     return min(known) - max(0, usage - cached)
 
 

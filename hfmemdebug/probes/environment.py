@@ -20,6 +20,7 @@ from pathlib import Path
 
 from hfmemdebug import __version__
 from hfmemdebug.probes.cgroup import cgroup_version, memory_limit, parse_meminfo
+from hfmemdebug.probes.container import container_memory, memory_pressure
 from hfmemdebug.sizes import format_bytes
 
 UNKNOWN = "unknown"
@@ -59,6 +60,8 @@ def environment(*, root: Path = Path("/"), environ: Mapping[str, str] = os.envir
         "Container": lambda: container(root=root, environ=environ),
         "cgroup": lambda: cgroup_version(root=root),
         "Memory limit": lambda: _limit(root),
+        "Memory in use": lambda: _in_use(root),
+        "Memory pressure": lambda: _pressure(root),
         "RAM": lambda: _ram(root),
         "Swap": lambda: _swap(root),
         "Page size": lambda: format_bytes(os.sysconf("SC_PAGE_SIZE")),
@@ -181,6 +184,24 @@ def _limit(root: Path) -> str:
         return "none" if (root / "proc/self/cgroup").exists() else UNKNOWN
     limit = memory_limit(root=root)
     return "unlimited" if limit is None else format_bytes(limit)
+
+
+def _in_use(root: Path) -> str:
+    memory = container_memory(root=root)
+    if memory is None:
+        return "not accounted by a control group"
+    return (
+        f"{format_bytes(memory.usage)} usage, {format_bytes(memory.working_set)} working set (Kubernetes), "
+        f"{format_bytes(memory.unreclaimable)} of it not reclaimable (what an OOM kill is about)"
+    )
+
+
+def _pressure(root: Path) -> str:
+    values = memory_pressure(root=root)
+    if "some" not in values:
+        return "the kernel does not say (no PSI)"
+    full = f", all for {values['full']:.1f} %" if "full" in values else ""
+    return f"some processes waited for memory for {values['some']:.1f} % of the last 10 s{full}"
 
 
 def _ram(root: Path) -> str:

@@ -19,6 +19,22 @@ MADV_DONTNEED = 4
 MADV_PAGEOUT = 21
 
 
+def drop_cached(path: str) -> None:
+    """Has a file's pages dropped from the page cache; those that a process has mapped stay.
+
+    What was written only just now is written to disk first, since the kernel keeps it otherwise.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
 @functools.cache
 def _libc() -> ctypes.CDLL:
     # Kept: each new one leaves a class behind, in a cycle that only the collector frees.

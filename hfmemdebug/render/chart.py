@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
@@ -67,6 +67,27 @@ def mermaid_chart(recording: Recording, title: str) -> str | None:
             "```",
             "",
             f"{named[0].upper()}{named[1:]}.{dropped} One MB is 1024 × 1024 bytes.",
+        ]
+    )
+
+
+def fit_chart(fit: dict[str, Any]) -> str | None:
+    """Wall time over the limits under which a command finished; None where those are fewer than two."""
+    passed = {t["bytes"]: t["seconds"] for t in fit["tried"] if t["outcome"] == "completed"}
+    if len(passed) < 2:
+        return None
+    limits = sorted(passed)
+    names = ", ".join(f'"{round(limit / _MB)}"' for limit in limits)
+    times = [round(passed[limit], 2) for limit in limits]
+    return "\n".join(
+        [
+            "```mermaid",
+            "xychart-beta",
+            '    title "Wall time under each limit"',
+            f'    x-axis "limit, MB" [{names}]',
+            f'    y-axis "seconds" 0 --> {max(times) * 1.05:.2f}',
+            f"    line [{', '.join(map(str, times))}]",
+            "```",
         ]
     )
 

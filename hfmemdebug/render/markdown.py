@@ -9,7 +9,7 @@ from hfmemdebug import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
-from hfmemdebug.render.chart import mermaid_chart, thin
+from hfmemdebug.render.chart import fit_chart, mermaid_chart, thin
 from hfmemdebug.render.escape import fence, html, prose, table
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes, format_count
@@ -51,6 +51,7 @@ def render_markdown(result: Result, recordings: Sequence[Recording]) -> str:
         section
         for section in (
             _Section("Verdict", _verdict(result), 0, heading=False),
+            _Section("Memory limit", _limit(result), 1),
             _Section("The runs", _arms(result), 1),
             _Section("What grew", _findings(result), 2),
             _Section("What can be taken back, and what could be seen", _proof(result), 2),
@@ -105,7 +106,7 @@ def _after(rest: str) -> str:
 
 def _arms(result: Result) -> str:
     arms = result.arms[:_MOST_ARMS]
-    if not arms:
+    if not arms or result.verdict is None:
         return ""
     rows = [[label, *cells[:_MOST_ARMS]] for label, cells in words.arm_rows(result, thorough=True)]
     parts = [table(["", *(words.one_line(arm.name, 60) for arm in arms)], rows)]
@@ -129,7 +130,18 @@ def _findings(result: Result) -> str:
     return "\n\n".join(parts)
 
 
+def _limit(result: Result) -> str:
+    parts = [table(words.LIMIT_HEADER, words.limit_cells(result.limit))] if result.limit else []
+    if result.fit:
+        parts.append(table(words.FIT_HEADER, words.fit_cells(result.fit)))
+        if curve := fit_chart(result.fit):
+            parts.append(curve)
+    return "\n\n".join(parts)
+
+
 def _proof(result: Result) -> str:
+    if result.verdict is None:
+        return ""
     return _list([*words.reclaim_lines(result)[:_MOST_ARMS], words.detectable_line(result)])
 
 
@@ -143,7 +155,8 @@ def _commands(result: Result) -> str:
     if result.command_line:
         parts.append(fence(result.command_line[:2000], "sh"))
     if result.reproduce and result.reproduce != result.command_line:
-        parts.append(f"The same without the data:\n\n{fence(result.reproduce[:2000], 'sh')}")
+        what = "The same without the data" if result.verdict else "What was run"
+        parts.append(f"{what}:\n\n{fence(result.reproduce[:2000], 'sh')}")
     return "\n\n".join(parts)
 
 

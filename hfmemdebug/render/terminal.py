@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.render import words
 from hfmemdebug.result import Result
@@ -59,6 +59,11 @@ def render_terminal(result: Result, *, width: int = 100, unicode: bool = True, c
         _environ={},
     )
     _verdict(console, result)
+    if result.fit is not None:
+        _fit(console, result.fit)
+        _warnings(console, result)
+    if result.verdict is None:
+        return _finished(file, unicode=unicode)
     if result.arms:
         _arms(console, result)
     if result.findings:
@@ -67,8 +72,22 @@ def render_terminal(result: Result, *, width: int = 100, unicode: bool = True, c
     _proof(console, result)
     _advice(console, result)
     _warnings(console, result)
+    return _finished(file, unicode=unicode)
+
+
+def _finished(file: StringIO, *, unicode: bool) -> str:
     text = "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
     return text if unicode else _to_ascii(text)
+
+
+def _fit(console: Console, fit: dict[str, Any]) -> None:
+    table = _table()
+    for place, head in enumerate([*words.FIT_HEADER, ""]):
+        table.add_column(_plain(head), justify="left" if place in (1, len(words.FIT_HEADER)) else "right")
+    for cells, bar in zip(words.fit_cells(fit), words.fit_bars(fit), strict=True):
+        table.add_row(*map(_plain, cells), _plain(bar))
+    console.print()
+    console.print(table)
 
 
 def render_verdict_line(result: Result) -> str:
@@ -81,7 +100,7 @@ def _verdict(console: Console, result: Result) -> None:
     from rich.text import Text
 
     verdict, rest = words.verdict_sentence(result)
-    console.print(Text.assemble((verdict, _COLOUR_OF.get(result.verdict, "bold")), (rest, "bold")))
+    console.print(Text.assemble((verdict, _COLOUR_OF.get(result.verdict or "", "bold")), (rest, "bold")))
     if result.interrupted:
         console.print(Text("Interrupted: this is what had been measured until then."))
 

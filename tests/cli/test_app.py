@@ -27,7 +27,7 @@ def imported(code: str, names: tuple[str, ...]) -> list[str]:
     return done.stderr.split()
 
 
-@pytest.mark.parametrize("command", ["", "synth", "profile", "diagnose", "report", "env"])
+@pytest.mark.parametrize("command", ["", "synth", "profile", "diagnose", "report", "env", "limit"])
 def test_help_imports_nothing_heavy_and_has_examples(command: str) -> None:
     arguments = [*filter(None, [command]), "--help"]
     assert imported(f"from hfmemdebug.cli.app import run; assert run({arguments!r}) == 0", HEAVY) == []

@@ -1,0 +1,70 @@
+"""`hfmemdebug fit`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hfmemdebug.cli.console import Console
+from hfmemdebug.cli.limit import CommandArgument
+from hfmemdebug.cli.options import BackendOption, JsonOption, OutputOption, QuietOption
+from hfmemdebug.cli.write import check_outputs, show_result, write_outputs
+from hfmemdebug.errors import EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from hfmemdebug.limits.fit import Trial
+
+
+def fit(
+    command: CommandArgument,
+    swap: Annotated[str, typer.Option("--swap", metavar="SIZE", help="Swap beyond each limit.")] = "0",
+    backend: BackendOption = "auto",
+    output: OutputOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Finds the smallest memory limit under which a command still finishes, and what each limit costs in time.
+
+    The command is run several times, ten or so, from the start each time: mind what it writes (checkpoints,
+    uploads). It gets no standard input; what it prints is shown once, on standard error.
+
+    \b
+    Examples:
+      hfmemdebug fit -- python train.py --epochs 1
+      hfmemdebug fit -o fit.md -- python count_words.py ./my-ds
+    """
+    check_outputs(output, as_json=as_json, recorded=False)
+
+    from hfmemdebug.cli.measure import typed_command
+    from hfmemdebug.limits.fit_runs import CommandFailed, Runs
+    from hfmemdebug.limits.outcome import fit_result
+    from hfmemdebug.limits.words import trial_line
+    from hfmemdebug.probes.cgroup import memory_available
+    from hfmemdebug.sizes import parse_size
+
+    console = Console(as_json=as_json, quiet=quiet)
+    console.hint("The command is run several times, from the start each time: mind what it writes.")
+
+    def listen(trial: Trial) -> None:
+        console.hint(trial_line(trial))
+
+    runs = Runs(
+        command,
+        backend=backend,
+        free_bytes=memory_available() or sys.maxsize // 4096 * 4096,
+        swap=parse_size(swap),
+        listen=listen,
+    )
+    try:
+        found = runs.find()
+    except CommandFailed as failed:
+        why = "was interrupted" if runs.interrupted else f"ended with exit status {failed.ended.status}"
+        console.closing(f"without a limit the command {why}: there is nothing to fit")
+        return failed.ended.status
+    assert runs.last is not None
+    result = fit_result(found, runs.last, command, command_line=typed_command(sys.argv[1:]))
+    show_result(result, console, paths=output)
+    write_outputs(result, (), output, console)
+    return EXIT_INTERRUPTED if runs.interrupted else 0

@@ -1,0 +1,94 @@
+"""`hfmemdebug limit`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hfmemdebug.cli.console import Console
+from hfmemdebug.cli.options import BackendOption, JsonOption, OutputOption, QuietOption
+from hfmemdebug.cli.write import check_outputs, claims_stdout, show_result, write_outputs
+from hfmemdebug.errors import UsageError
+
+if TYPE_CHECKING:
+    from hfmemdebug.limits.enclosure import Request
+
+CommandArgument = Annotated[
+    list[str], typer.Argument(metavar="-- COMMAND...", help="What to run, and its arguments.")
+]
+
+
+def limit(
+    command: CommandArgument,
+    memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="Memory at most.")],
+    swap: Annotated[str, typer.Option("--swap", metavar="SIZE", help="Swap beyond that.")] = "0",
+    backend: BackendOption = "auto",
+    output: OutputOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Runs a command, with all that it starts, under a real memory limit.
+
+    Streams, signals, terminal and exit status are the command's own (128 + signal where it was killed); 125 is a
+    failure of ours, 126 and 127 are a command that cannot be executed or found. A line on standard error says
+    at the end what enforced the limit, the peak, and how the command ended. In it, MEMLIMIT is SIZE.
+
+    \b
+    Examples:
+      hfmemdebug limit --memory 1G -- python train.py
+      hfmemdebug limit --memory 1G -- bash              (a shell in which every program is limited)
+      hfmemdebug limit --memory 600M --swap 200M -- python train.py --epochs 3
+      hfmemdebug limit --memory 1G --json -- python train.py   (its standard output goes to standard error)
+    """
+    from hfmemdebug.cli.measure import typed_command
+    from hfmemdebug.limits.outcome import limit_result
+    from hfmemdebug.limits.run import run_limited
+
+    check_outputs(output, as_json=as_json, recorded=False)
+    console = Console(as_json=as_json, quiet=quiet)
+    request = within_outer_limit(read_request(memory, swap), console)
+    # Beside a document on standard output there is no place for what the command prints.
+    streams = {"stdout": 2} if as_json or claims_stdout(output) else {}
+    ended = run_limited(command, request, backend=backend, extra={"MEMLIMIT": memory}, streams=streams)
+    result = limit_result(ended, command, command_line=typed_command(sys.argv[1:]))
+    console.closing(result.summary)
+    if as_json:
+        show_result(result, console)
+    write_outputs(result, (), output, console)
+    return ended.status
+
+
+def read_request(memory: str, swap: str) -> Request:
+    """The limit that the options ask for.
+
+    Raises:
+        UsageError: A size is none, or leaves no memory at all.
+    """
+    from hfmemdebug.limits.enclosure import Request
+    from hfmemdebug.sizes import parse_size
+
+    request = Request(parse_size(memory), parse_size(swap))
+    if request.bytes < 4096:
+        raise UsageError(f"--memory {memory}: less than a page of memory", next="For example --memory 1G.")
+    return request
+
+
+def within_outer_limit(request: Request, console: Console) -> Request:
+    """The request, lowered to a limit that holds around this process already.
+
+    A new group may stand beside ours, where that limit would not hold.
+    """
+    from hfmemdebug.probes.cgroup import memory_limit
+    from hfmemdebug.sizes import format_bytes
+
+    outer = memory_limit()
+    if outer is None or outer >= request.bytes:
+        return request
+    console.warn(
+        f"a limit of {format_bytes(outer)} holds around this process, so that is what is set, and not the "
+        f"{format_bytes(request.bytes)} asked for"
+    )
+    return replace(request, bytes=outer)
