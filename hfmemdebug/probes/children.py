@@ -31,7 +31,7 @@ def read_children() -> Children | None:
     count, anon = 0, 0
     waiting = [os.getpid()]
     while waiting:
-        for child in _children_of(waiting.pop()):
+        for child in children_of(waiting.pop()):
             with contextlib.suppress(OSError):
                 status = parse_status(Path(f"/proc/{child}/status").read_bytes())
                 count += 1
@@ -40,7 +40,8 @@ def read_children() -> Children | None:
     return Children(count, anon)
 
 
-def _children_of(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
+    """The living children of a process, whichever of its threads has started them."""
     children: list[int] = []
     # A process or thread may end between any two lines.
     with contextlib.suppress(OSError):

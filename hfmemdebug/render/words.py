@@ -72,7 +72,9 @@ def one_line(text: str, most: int = 400) -> str:
 
 
 def verdict_words(result: Result) -> str:
-    """``NO LEAK``, ``LEAK`` or ``INCONCLUSIVE``."""
+    """``NO LEAK``, ``LEAK`` or ``INCONCLUSIVE``; empty where a command has no verdict."""
+    if result.verdict is None:
+        return ""
     return VERDICT_WORDS.get(result.verdict, one_line(result.verdict, 40).upper())
 
 
@@ -80,6 +82,8 @@ def verdict_sentence(result: Result, most: int = 1000) -> tuple[str, str]:
     """The summary in two parts: the verdict in capitals, and what follows it, separator included."""
     verdict = verdict_words(result)
     summary = one_line(result.summary, most)
+    if not verdict:
+        return "", summary
     if re.match(rf"{re.escape(verdict)}\b", summary, re.IGNORECASE):
         return verdict, summary[len(verdict) :]
     return verdict, f": {summary}" if summary else ""
