@@ -6,6 +6,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SCHEMA = "hfmemdebug.result.v1"
+_OF_PROCESSES = (
+    "processes",
+    "shared_memory",
+    "total_pss_bytes",
+    "total_reclaimable_bytes",
+    "total_unreclaimable_bytes",
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,9 @@ class ArmSummary:
 class Result:
     """What a command found out. The fields are those of the contract, and `to_dict` is the document.
 
-    `limit` and `fit` have no verdict (None), and fields of their own that other commands leave None.
+    The verdict is None where a command has none. `limit` and `fit` have fields of their own; `processes` and
+    what follows it are those of `attach` and `run`: an entry for each process, shared memory by who holds it
+    open, and sums over the tree, by PSS.
     """
 
     command: str
@@ -124,10 +133,19 @@ class Result:
     interrupted: bool = False
     limit: dict[str, Any] | None = None
     fit: dict[str, Any] | None = None
+    processes: tuple[dict[str, Any], ...] | None = None
+    shared_memory: tuple[dict[str, Any], ...] | None = None
+    total_pss_bytes: int | None = None
+    total_reclaimable_bytes: int | None = None
+    total_unreclaimable_bytes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The result document, ready for `json.dumps`."""
-        return {"schema": SCHEMA, **asdict(self)}
+        """The result document, ready for `json.dumps`; what is about processes only where there are any."""
+        document = {"schema": SCHEMA, **asdict(self)}
+        if self.processes is None:
+            for name in _OF_PROCESSES:
+                del document[name]
+        return document
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Result:
@@ -146,6 +164,8 @@ class Result:
         known["arms"] = tuple(ArmSummary(**arm) for arm in document.get("arms", ()))
         for name in ("sites", "holders", "advice", "warnings"):
             known[name] = tuple(document.get(name, ()))
+        for name in ("processes", "shared_memory"):
+            known[name] = tuple(document[name]) if document.get(name) is not None else None
         return cls(**known)
 
     def to_markdown(self) -> str:

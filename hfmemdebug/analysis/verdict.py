@@ -62,6 +62,10 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     Raises:
         InputError: There is nothing in the recordings to be judged.
     """
+    if recordings and recordings[0].header["arm"]["mode"] == "program":
+        from hfmemdebug.analysis.program_verdict import judge_program
+
+        return judge_program(recordings[0], min_leak=min_leak)
     recordings = sorted(recordings, key=_order)
     judged = [r for r in recordings if r.slices]
     if not judged:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hfmemdebug import __version__
+from hfmemdebug.cli.attach import attach
 from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.diagnose import diagnose
 from hfmemdebug.cli.env import env
@@ -58,7 +59,7 @@ def _root(
     pass
 
 
-for command in (synth, profile, diagnose, report, env):
+for command in (synth, profile, diagnose, attach, report, env):
     app.command()(command)
 # All that follows the command's own name is the command's, with or without a "--" before it.
 for runner in (limit, fit):

@@ -52,8 +52,27 @@ def environment(*, root: Path = Path("/"), environ: Mapping[str, str] = os.envir
         root: Where `/proc` and `/sys` are found.
         environ: The environment variables.
     """
-    lines = _datasets_lines()
-    memory: dict[str, Callable[[], str]] = {
+    lines = {**_datasets_lines(), **machine_environment(root=root, environ=environ)}
+    process: dict[str, Callable[[], str]] = {
+        "Arrow memory pool": lambda: _arrow_pool(environ),
+        "malloc": lambda: malloc_in_use(_text(root / "proc/self/maps")),
+        "malloc settings": lambda: _malloc_settings(environ),
+        "Garbage collector": lambda: f"{'on' if gc.isenabled() else 'off'}, thresholds {gc.get_threshold()}",
+        "Start method": _start_method,
+    }
+    for label, read in process.items():
+        lines[label] = _never_raise(read)
+    return lines
+
+
+def machine_environment(*, root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The part of `environment` that is about the machine: all there is to say of another process.
+
+    Args:
+        root: Where `/proc` and `/sys` are found.
+        environ: The environment variables.
+    """
+    machine: dict[str, Callable[[], str]] = {
         "hfmemdebug version": lambda: __version__,
         "Kernel": lambda: f"{platform.system()} {platform.release()}",
         "C library": lambda: _c_library(root),
@@ -67,15 +86,8 @@ def environment(*, root: Path = Path("/"), environ: Mapping[str, str] = os.envir
         "Page size": lambda: format_bytes(os.sysconf("SC_PAGE_SIZE")),
         "Transparent huge pages": lambda: _chosen(_text(root / "sys/kernel/mm/transparent_hugepage/enabled")),
         "Overcommit": lambda: _overcommit(_text(root / "proc/sys/vm/overcommit_memory")),
-        "Arrow memory pool": lambda: _arrow_pool(environ),
-        "malloc": lambda: malloc_in_use(_text(root / "proc/self/maps")),
-        "malloc settings": lambda: _malloc_settings(environ),
-        "Garbage collector": lambda: f"{'on' if gc.isenabled() else 'off'}, thresholds {gc.get_threshold()}",
-        "Start method": _start_method,
     }
-    for label, read in memory.items():
-        lines[label] = _never_raise(read)
-    return lines
+    return {label: _never_raise(read) for label, read in machine.items()}
 
 
 def format_environment(lines: Mapping[str, str]) -> str:

@@ -11,14 +11,15 @@ class Sample:
     """One reading of the measured process.
 
     Attributes:
-        kind: ``"slice"`` after a slice was read and dropped; ``"settle"`` at a step of settling.
+        kind: ``"slice"`` after a slice was read and dropped; ``"settle"`` at a step of settling. Of a program
+            that is watched from outside: ``"process"`` for one of its processes, ``"tree"`` for all of them.
         step: For ``"settle"``: the step just done (``"before"``, ``"collect"``, ``"release_pools"``,
             ``"trim"``, ``"drop_pages"``); None for slices.
         epoch: Epoch, from 1; 0 is before the first slice.
         slice: Slice within the epoch, from 0.
         warmup: Whether the slice is warm-up: shown, not judged.
         start_row: First row of the slice.
-        rows: Rows in the slice.
+        rows: Rows in the slice; of a program that is watched: rows read so far.
         seconds: Monotonic time since the process's first sample.
         rss: Resident set size.
         anon: RssAnon, the resident anonymous memory.
@@ -38,6 +39,17 @@ class Sample:
         children: Living child processes; at epoch ends only.
         children_anon: Anonymous memory of those, swapped out or not; at epoch ends only.
         dev_shm: Bytes used in /dev/shm by everybody; at epoch ends only.
+        pid: The process; of a program that is watched, as are all that follow.
+        ppid: Its parent.
+        role: What it is for.
+        forked: Whether it began as a copy of its parent.
+        pss: Proportional set size: shared pages divided by those who share them.
+        pss_anon: Its anonymous part.
+        pss_file: Its part of mapped files.
+        pss_shmem: Its part of shared memory.
+        private_dirty: Written pages that nobody else maps.
+        ending: The process has begun to end: what it frees from here on is no answer.
+        full_collections: How often CPython's collector has looked at everything.
     """
 
     kind: str
@@ -66,6 +78,17 @@ class Sample:
     children: int | None = None
     children_anon: int | None = None
     dev_shm: int | None = None
+    pid: int | None = None
+    ppid: int | None = None
+    role: str | None = None
+    forked: bool | None = None
+    pss: int | None = None
+    pss_anon: int | None = None
+    pss_file: int | None = None
+    pss_shmem: int | None = None
+    private_dirty: int | None = None
+    ending: bool | None = None
+    full_collections: int | None = None
 
     @property
     def unreclaimable(self) -> int | None:

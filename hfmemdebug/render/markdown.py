@@ -11,6 +11,7 @@ from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
 from hfmemdebug.render.chart import fit_chart, mermaid_chart, thin
 from hfmemdebug.render.escape import fence, html, prose, table
+from hfmemdebug.render.processes import process_tables
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes, format_count
 
@@ -53,6 +54,7 @@ def render_markdown(result: Result, recordings: Sequence[Recording]) -> str:
             _Section("Verdict", _verdict(result), 0, heading=False),
             _Section("Memory limit", _limit(result), 1),
             _Section("The runs", _arms(result), 1),
+            _Section("The processes", _processes(result), 2),
             _Section("What grew", _findings(result), 2),
             _Section("What can be taken back, and what could be seen", _proof(result), 2),
             _Section("Where it is allocated", _list(words.site_lines(result)), 3),
@@ -87,7 +89,7 @@ def _fit(sections: list[_Section]) -> str:
 
 def _verdict(result: Result) -> str:
     verdict, rest = words.verdict_sentence(result)
-    lines = [f"### {verdict}{_after(rest)}"]
+    lines = [f"### {verdict}{_after(rest)}" if verdict else prose(rest, 1000)]
     if result.interrupted:
         lines.append("Interrupted: this is what had been measured until then.")
     origin = {"user-code": "the user's code", "library": "a library"}.get(result.origin or "")
@@ -117,6 +119,15 @@ def _arms(result: Result) -> str:
     return "\n\n".join(parts)
 
 
+def _processes(result: Result) -> str:
+    parts = []
+    for header, rows, left in process_tables(result):
+        parts.append(table(list(header), rows))
+        if left:
+            parts.append(prose(left))
+    return "\n\n".join(parts)
+
+
 def _findings(result: Result) -> str:
     findings = result.findings[:_MOST_LINES]
     if not findings:
@@ -140,9 +151,8 @@ def _limit(result: Result) -> str:
 
 
 def _proof(result: Result) -> str:
-    if result.verdict is None:
-        return ""
-    return _list([*words.reclaim_lines(result)[:_MOST_ARMS], words.detectable_line(result)])
+    seen = [] if result.verdict is None else [words.detectable_line(result)]
+    return _list([*words.reclaim_lines(result)[:_MOST_ARMS], *seen])
 
 
 def _charts(recordings: Sequence[Recording]) -> str:

@@ -7,6 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.render import words
+from hfmemdebug.render.processes import process_tables
 from hfmemdebug.result import Result
 
 if TYPE_CHECKING:
@@ -66,10 +67,13 @@ def render_terminal(result: Result, *, width: int = 100, unicode: bool = True, c
         return _finished(file, unicode=unicode)
     if result.arms:
         _arms(console, result)
+    if result.processes is not None:
+        _processes(console, result)
     if result.findings:
         _findings(console, result)
     _leak(console, result)
-    _proof(console, result)
+    if result.verdict is not None or result.arms:
+        _proof(console, result)
     _advice(console, result)
     _warnings(console, result)
     return _finished(file, unicode=unicode)
@@ -121,6 +125,22 @@ def _arms(console: Console, result: Result) -> None:
         )
     for line in words.outcome_lines(result)[:_MOST_ARMS]:
         console.print(_plain(line))
+
+
+def _processes(console: Console, result: Result) -> None:
+    """A row for each process and each data file; counts of what is left out."""
+    for header, rows, left in process_tables(result):
+        table = _table()
+        for place, title in enumerate(header):
+            # Text to the left, figures to the right.
+            text = place == 0 or title == "What it is"
+            table.add_column(_plain(title), justify="left" if text else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*map(_plain, row))
+        console.print()
+        console.print(table)
+        if left:
+            console.print(_plain(left))
 
 
 def _findings(console: Console, result: Result) -> None:

@@ -1,0 +1,105 @@
+"""Does a counter of somebody else's program grow with its work? One run, no control, no settling.
+
+Only what a program never gives back counts: the lowest value of each of eight windows. Garbage that waits
+for its collector, batches in flight and buffers that come and go lie above it. What is called growth rises
+from window to window to the end, in no single step and not ever more slowly, as a leak does and a cache, a
+warm-up or a queue that fills does not. Where that is not plain, the answer is that it is not plain.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from math import sqrt
+from statistics import median, stdev
+
+from hfmemdebug.analysis.series import spread
+from hfmemdebug.analysis.trend import Trend
+
+# The first quarter is imports, first batches and allocators that settle.
+WARMUP = 0.25
+WINDOWS = 8
+# In each window at least two readings, or its lowest one is no lowest one.
+LEAST_POINTS = 2 * WINDOWS
+# Growth in the later half, as a share of the earlier half's: a logarithm has 0.5, a square root 0.7.
+NOT_FADING = 0.75
+# One window's share of all growth: an even leak has one seventh, a step nearly everything.
+MOST_IN_ONE = 0.5
+# What grew and then, for three windows, by less than this share of it, has stopped.
+STOPPED = 0.05
+_NOISE = "its noise hides what is looked for"
+
+
+def find_growth(
+    points: Sequence[tuple[float, float]], floor: float, *, tolerance: float = 0.0
+) -> Trend | None:
+    """Decides what a counter does.
+
+    Args:
+        points: Work done (rows or seconds, never falling) and the counter's value there.
+        floor: Growth over the whole run below which nothing is called growth.
+        tolerance: Growth over the whole run that may go unseen in noise and still be called none.
+
+    Returns:
+        Rates are for one unit of work. None where there are too few readings to say anything.
+    """
+    if len(points) < 2:
+        return None
+    first, last = points[0][0], points[-1][0]
+    span = last - first
+    judged = [(x, y) for x, y in points if x >= first + WARMUP * span]
+    if span <= 0 or len(judged) < LEAST_POINTS:
+        return None
+    lows = _lows(judged)
+    if lows is None:
+        return Trend(
+            "inconclusive", 0.0, 0.0, 0.0, judged[-1][1] - judged[0][1], 0.0, "its work came in bursts"
+        )
+    rises = [b - a for a, b in itertools.pairwise(lows)]
+    per_window = median((b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(lows), 2))
+    middle = median(low - per_window * i for i, low in enumerate(lows))
+    residuals = [low - middle - per_window * i for i, low in enumerate(lows)]
+    centre = (WINDOWS - 1) / 2
+    error = 2 * stdev(residuals) / sqrt(sum((i - centre) ** 2 for i in range(WINDOWS)))
+    unit = WINDOWS / (judged[-1][0] - judged[0][0])
+    windows = span * unit
+    total = lows[-1] - lows[0]
+
+    def growth(shape: str, needs: str | None = None) -> Trend:
+        low, high = (per_window - error) * unit, (per_window + error) * unit
+        needs = needs if shape == "inconclusive" else None
+        return Trend(shape, per_window * unit, low, high, total, max(floor / span, high - low), needs)
+
+    small = max(floor, tolerance)
+    if rises[-1] + rises[-2] + rises[-3] < -max(small, 3 * error):
+        return growth("inconclusive", "it shrank, which may hide what grows")
+    clear = (per_window - error) * windows >= floor
+    if not clear and (per_window + error) * windows <= small and total <= small:
+        return growth("stable")
+    if lows[-1] - lows[-4] <= max(STOPPED * (max(lows) - lows[0]), floor / 4):
+        noise = 2 * spread(rises)
+        if total <= small + noise:
+            return growth("stable" if noise <= small else "inconclusive", _NOISE)
+        return growth("step" if max(rises) > MOST_IN_ONE * total else "plateau")
+    if not clear:
+        return growth("inconclusive", _NOISE)
+    early, late = lows[WINDOWS // 2 - 1] - lows[0], lows[-1] - lows[WINDOWS // 2]
+    if min(rises) < -per_window / 2 or min(rises[-2:]) <= 0:
+        return growth("inconclusive", "it grew in fits and starts")
+    if max(rises) > MOST_IN_ONE * total:
+        return growth("inconclusive", "much of it came in one step")
+    if late < NOT_FADING * early:
+        return growth("inconclusive", "it grew ever more slowly")
+    return growth("growing")
+
+
+def _lows(judged: Sequence[tuple[float, float]]) -> list[float] | None:
+    """The lowest value in each of the windows of equal work; None where a window is empty."""
+    first, last = judged[0][0], judged[-1][0]
+    lows: list[float | None] = [None] * WINDOWS
+    for x, y in judged:
+        window = min(WINDOWS - 1, int((x - first) / (last - first) * WINDOWS)) if last > first else 0
+        known = lows[window]
+        lows[window] = y if known is None else min(known, y)
+    found = [low for low in lows if low is not None]
+    return found if len(found) == WINDOWS else None

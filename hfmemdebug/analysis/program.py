@@ -1,0 +1,261 @@
+"""A watched program's recording as counters over its work: what each owner of memory did, tree and all.
+
+A process that is forked begins with its parent's counters, and one that ends gives everything back: what is
+summed is what each living process has gained since it was first seen. Workers that are made anew in each epoch
+then make a sawtooth, and their parent's memory is counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from hfmemdebug.analysis.growth import find_growth
+from hfmemdebug.analysis.trend import Trend
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import Sample
+
+MB = 1 << 20
+# `run` has no control: growth of less than this over the whole run is nobody's leak.
+FLOOR_OVER_RUN = 1.0 * MB
+# Noise that may hide a leak of up to this share of the program's memory is still called none, and said.
+TOLERATED_SHARE = 0.02
+# Page counts move by arenas and size classes: below this they say nothing without an exact counter.
+PAGES_FLOOR = 16.0 * MB
+PAGES_FLOOR_SHARE = 0.1
+# One object of CPython's, where nothing better is known.
+BLOCK_BYTES = 64.0
+ROWS = "1000 rows"
+SECONDS = "second"
+# Rows are the measure of work where they were read all along.
+LEAST_ROWS = 1000
+LEAST_SHARE_WITH_ROWS = 0.4
+# What ends the run is cut off, up to this share of it.
+MOST_ENDING = 0.3
+
+EXACT = ("python", "malloc", "arrow")
+# Things that pile up: this many more over a run are more than any program's housekeeping.
+THINGS = {"children": 8.0, "threads": 16.0, "fds": 32.0}
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One look at the tree.
+
+    Attributes:
+        tree: The sums.
+        processes: A sample for each living process.
+    """
+
+    tree: Sample
+    processes: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What one owner of memory did.
+
+    Attributes:
+        name: ``python``, ``malloc``, ``arrow``, ``other`` (anonymous memory that no counter owns), ``pages``
+            (all anonymous memory, where there are no counters), ``shmem``, ``dev_shm``, or a key of `THINGS`.
+        growth: Its growth, for one iteration: 1000 rows, or a second.
+        gained: How much each process has gained from first to last, those that gained most first.
+    """
+
+    name: str
+    growth: Trend
+    gained: tuple[tuple[Sample, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A watched program, ready to be judged.
+
+    Attributes:
+        ticks: What is judged: the looks from the first to where the program began to end.
+        iteration: ``"1000 rows"`` or ``"second"``.
+        iterations: Of those, over the judged looks.
+        owners: What could be judged.
+        level: The most that the tree had of anonymous and shared memory, in bytes.
+        exact: Whether a sampler inside has read the exact counters of the process that does the work.
+    """
+
+    recording: Recording
+    ticks: tuple[Tick, ...]
+    iteration: str
+    iterations: float
+    owners: dict[str, Owner]
+    level: float
+    exact: bool
+    first_of: dict[int, Sample] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows that were read, over all processes."""
+        return max((tick.tree.rows or 0 for tick in self.ticks), default=0)
+
+    @property
+    def seconds(self) -> float:
+        """How long it was watched."""
+        return self.ticks[-1].tree.seconds - self.ticks[0].tree.seconds if self.ticks else 0.0
+
+
+def read_program(recording: Recording, *, min_leak: float | None = None) -> Program:
+    """Judges each owner of memory in a recording of `run` or `attach`.
+
+    Args:
+        recording: The recording.
+        min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
+    """
+    ticks = _without_ending(_ticks(recording.samples))
+    iteration, work = _work(ticks)
+    floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
+    level = max((_owned(tick.tree) for tick in ticks), default=0.0)
+    exact = any(p.blocks is not None for tick in ticks for p in tick.processes)
+    first_of = _first(ticks)
+    tolerance = max(floor, TOLERATED_SHARE * level)
+    owners: dict[str, Owner] = {}
+
+    def judge(name: str, values: Sequence[float | None], floor: float, tolerance: float) -> None:
+        points = [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
+        growth = find_growth(points, floor, tolerance=tolerance)
+        if growth is not None:
+            owners[name] = Owner(name, growth, _gained(ticks, first_of, name))
+
+    pages_floor = max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
+    series = {name: _gains(ticks, first_of, name) for name in (*EXACT, "anon_swap")}
+    weight = _block_bytes(ticks)
+    series["python"] = [
+        None if value is None else weight * value for value in _gains(ticks, first_of, "blocks")
+    ]
+    if exact:
+        for name in EXACT:
+            if any(value is not None for value in series[name]):
+                judge(name, series[name], floor, tolerance)
+        rest = [
+            None if pages is None else pages - sum(series[name][i] or 0.0 for name in EXACT)
+            for i, pages in enumerate(series["anon_swap"])
+        ]
+        judge("other", rest, pages_floor, pages_floor)
+    else:
+        judge("pages", series["anon_swap"], pages_floor, pages_floor)
+    for name in ("shmem", "dev_shm"):
+        values = [getattr(tick.tree, name) for tick in ticks]
+        judge(name, [None if v is None else float(v) for v in values], floor, tolerance)
+    for name, least in THINGS.items():
+        judge(name, [None if (v := getattr(t.tree, name)) is None else float(v) for t in ticks], least, least)
+    span = work[-1] - work[0] if len(work) > 1 else 0.0
+    return Program(recording, ticks, iteration, span, owners, level, exact, first_of)
+
+
+def _ticks(samples: Sequence[Sample]) -> tuple[Tick, ...]:
+    ticks: list[Tick] = []
+    waiting: list[Sample] = []
+    for sample in samples:
+        if sample.kind == "process":
+            waiting.append(sample)
+        elif sample.kind == "tree":
+            ticks.append(Tick(sample, tuple(waiting)))
+            waiting = []
+    return tuple(ticks)
+
+
+def _without_ending(ticks: tuple[Tick, ...]) -> tuple[Tick, ...]:
+    """Leaves out what comes after the program has begun to end: there memory is freed that it had all along."""
+    root = ticks[0].processes[0].pid if ticks and ticks[0].processes else None
+    kept = [t for t in ticks if not any(p.ending and p.pid == root for p in t.processes)] if ticks else []
+    least = len(kept) * (1 - MOST_ENDING)
+    usual = median(t.tree.children or 0 for t in kept) if kept else 0
+    while len(kept) > max(least, 2) and (kept[-1].tree.children or 0) < usual:
+        kept.pop()
+    return tuple(kept)
+
+
+def _work(ticks: Sequence[Tick]) -> tuple[str, list[float]]:
+    """What is counted as work, and how much of it was done at each look."""
+    rows = [float(tick.tree.rows or 0) for tick in ticks]
+    if rows and rows[-1] - rows[0] >= LEAST_ROWS:
+        # Cumulated over processes that come and go, it may not fall.
+        for i in range(1, len(rows)):
+            rows[i] = max(rows[i], rows[i - 1])
+        reading = [i for i in range(1, len(rows)) if rows[i] > rows[i - 1]]
+        moving = len(reading) / max(1, reading[-1] - reading[0] + 1)
+        if reading[-1] - reading[0] >= len(rows) * LEAST_SHARE_WITH_ROWS and moving >= LEAST_SHARE_WITH_ROWS:
+            return ROWS, [value / 1000 for value in rows]
+    return SECONDS, [tick.tree.seconds for tick in ticks]
+
+
+def _first(ticks: Sequence[Tick]) -> dict[int, Sample]:
+    first: dict[int, Sample] = {}
+    for tick in ticks:
+        for process in tick.processes:
+            if process.pid is not None:
+                first.setdefault(process.pid, process)
+    return first
+
+
+def value(sample: Sample, name: str) -> float | None:
+    """A field of a sample as a number; ``anon_swap`` is the sum of two."""
+    if name == "anon_swap":
+        return None if sample.anon is None else float(sample.anon + (sample.swap or 0))
+    found = getattr(sample, name)
+    return None if found is None else float(found)
+
+
+def gain(sample: Sample, first: Sample, name: str) -> float | None:
+    """What a process has gained since it was first seen, or since it began where it is no copy."""
+    now = value(sample, name)
+    if now is None:
+        return None
+    return now - (value(first, name) or 0.0) if first.forked else now
+
+
+def _gains(ticks: Sequence[Tick], first_of: dict[int, Sample], name: str) -> list[float | None]:
+    series: list[float | None] = []
+    for tick in ticks:
+        gains = [gain(p, first_of[p.pid], name) for p in tick.processes if p.pid is not None]
+        known = [g for g in gains if g is not None]
+        series.append(sum(known) if known else None)
+    return series
+
+
+def _gained(
+    ticks: Sequence[Tick], first_of: dict[int, Sample], name: str
+) -> tuple[tuple[Sample, float], ...]:
+    """By process: from the end of the warm-up, or from when it was first seen, to when it was last seen."""
+    name = {"other": "anon_swap", "pages": "anon_swap", "dev_shm": "shmem", "python": "blocks"}.get(
+        name, name
+    )
+    if name in ("children", "fds") or not ticks:
+        return ()
+    start: dict[int, Sample] = {}
+    last: dict[int, Sample] = {}
+    for tick in ticks[len(ticks) // 4 :]:
+        for process in tick.processes:
+            if process.pid is not None and value(process, name) is not None:
+                start.setdefault(process.pid, process)
+                last[process.pid] = process
+    gains = [
+        (last[pid], (value(last[pid], name) or 0.0) - (value(s, name) or 0.0)) for pid, s in start.items()
+    ]
+    return tuple(sorted(gains, key=lambda item: -item[1]))
+
+
+def _owned(tree: Sample) -> float:
+    return float((tree.anon or 0) + (tree.shmem or 0) + (tree.swap or 0))
+
+
+def _block_bytes(ticks: Sequence[Tick]) -> float:
+    """Bytes of one of CPython's blocks: of those that came, where both were read at two times."""
+    best, weight = 1000.0, BLOCK_BYTES
+    readings: dict[int, list[tuple[float, float]]] = {}
+    for tick in ticks[len(ticks) // 4 :]:
+        for p in tick.processes:
+            if p.pid is not None and p.python is not None and p.blocks is not None:
+                readings.setdefault(p.pid, []).append((float(p.blocks), float(p.python)))
+    for seen in readings.values():
+        blocks, held = seen[-1][0] - seen[0][0], seen[-1][1] - seen[0][1]
+        if blocks > best and held > 0:
+            best, weight = blocks, min(512.0, max(16.0, held / blocks))
+    return weight

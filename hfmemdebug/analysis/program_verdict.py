@@ -1,0 +1,391 @@
+"""What a watched program's counters amount to: a verdict, found from the one run and without a control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, gain, read_program
+from hfmemdebug.analysis.words import OWNER
+from hfmemdebug.errors import InputError
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.result import ArmSummary, Finding, Result
+from hfmemdebug.sizes import format_bytes, format_count, format_seconds
+
+_CAUSE = {
+    "python": "python-objects",
+    "malloc": "native-heap",
+    "arrow": "arrow-pool",
+    "other": "anonymous-other",
+    "pages": "anonymous-other",
+    "shmem": "shared-memory",
+    "dev_shm": "shared-memory",
+    "children": "anonymous-other",
+    "threads": "anonymous-other",
+    "fds": "file-mapping",
+}
+_BENIGN_CAUSE = {"step": "step", "plateau": "bounded-cache"}
+_WORDS = {**OWNER, "pages": "anonymous memory"}
+# A thread or process that stays holds at least a stack's or a table's page.
+_THING_BYTES = 4096
+NOTEWORTHY = 4 * MB
+# Python objects own the buffers that malloc keeps where one comes with at most this much.
+_MOST_PER_OBJECT = 4 * MB
+_LEAST_OBJECTS = 64.0
+
+
+def judge_program(recording: Recording, *, min_leak: float | None = None) -> Result:
+    """The result of `run` or of `attach` over a time.
+
+    Args:
+        recording: Its recording.
+        min_leak: Growth over the whole run, in bytes, below which nothing is called a leak; None takes what
+            the run was started with.
+
+    Raises:
+        InputError: There is no sample in it.
+    """
+    header = recording.header
+    if min_leak is None:
+        min_leak = header.get("min_leak")
+    program = read_program(recording, min_leak=min_leak)
+    if not program.ticks:
+        raise InputError(
+            "there is not one sample in the recording: the program ended before it was looked at"
+        )
+    attached = header["command"] == "attach"
+    guilty = _guilty(program)
+    leaks = tuple(_leak(program, owner) for owner in guilty)
+    benign = (*_benign(program), *_mapped_pages(program), *_copies(program))
+    still_open = None if guilty else _open_question(program)
+    died = _how_it_died(recording)
+    verdict = "leak" if guilty else "inconclusive" if still_open or died else "no-leak"
+    if attached and guilty:
+        # Nobody knows what the program was doing when we came: growth is seen, a leak is not proved.
+        verdict = "inconclusive"
+        leaks = tuple(replace(leak, shape="inconclusive") for leak in leaks)
+    cause = leaks[0].cause if leaks else max(benign, key=lambda f: f.growth_bytes).cause if benign else None
+    rate = sum(leak.rate_bytes_per_iteration or 0.0 for leak in leaks)
+    decided = verdict != "inconclusive"
+    return Result(
+        command=header["command"],
+        summary=_summary(program, verdict, leaks, benign, still_open, died, attached=attached),
+        verdict=verdict,
+        cause=cause if decided or leaks else None,
+        origin=None,
+        iteration=program.iteration,
+        rate_bytes_per_iteration=round(rate, 1) if decided or leaks else None,
+        rate_bytes_per_row=round(rate / 1000, 3)
+        if program.iteration == ROWS and (decided or leaks)
+        else None,
+        rate_bytes_per_second=_per_second(program, rate) if decided or leaks else None,
+        smallest_detectable_bytes_per_iteration=_smallest(program),
+        findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
+        arms=(_arm(program, recording),),
+        advice=_advice(verdict, leaks, benign, attached=attached, question=still_open or died),
+        environment=header.get("environment") or {},
+        warnings=_warnings(program, recording),
+        command_line=header.get("command_line"),
+        processes=tuple((recording.end or {}).get("processes") or _last_processes(program)),
+        shared_memory=tuple((recording.end or {}).get("shared_memory") or ()),
+        total_pss_bytes=program.ticks[-1].tree.pss,
+        total_reclaimable_bytes=program.ticks[-1].tree.file,
+        total_unreclaimable_bytes=_unreclaimable(program.ticks[-1].tree),
+    )
+
+
+def _guilty(program: Program) -> list[Owner]:
+    """The owners that leak, each byte in one of them alone."""
+    grows = {name: owner for name, owner in program.owners.items() if owner.growth.grows}
+    exact = [grows[name] for name in EXACT if name in grows]
+    things = [grows[name] for name in THINGS if name in grows]
+    shared = [grows[name] for name in ("shmem", "dev_shm") if name in grows][:1]
+    if shared and shared[0].name == "dev_shm" and not (program.recording.end or {}).get("shm_of_ours"):
+        # Everybody's files are counted there, and none of this program's is among what came.
+        shared = []
+    if exact or shared or things:
+        return [*exact, *shared, *things]
+    return [grows[name] for name in ("other", "pages") if name in grows]
+
+
+def _is_pythons(program: Program) -> bool:
+    """Whether what malloc keeps are Python objects' buffers: objects that came along, one for each of them."""
+    malloc, python = program.owners.get("malloc"), program.owners.get("python")
+    if malloc is None or python is None:
+        return False
+    objects = sum(gained for _, gained in python.gained if gained > 0)
+    return (
+        objects >= _LEAST_OBJECTS
+        and malloc.growth.growth / objects <= _MOST_PER_OBJECT
+        and python.growth.rate > 0
+    )
+
+
+def _leak(program: Program, owner: Owner) -> Finding:
+    growth = owner.growth
+    cause = _CAUSE[owner.name]
+    if owner.name == "malloc" and (
+        _is_pythons(program) or ("python" in program.owners and program.owners["python"].growth.grows)
+    ):
+        cause = "python-objects"
+    unit = _THING_BYTES if owner.name in THINGS else 1
+    return Finding(
+        cause=cause,
+        role="leak",
+        growth_bytes=round(growth.growth * unit),
+        rate_bytes_per_iteration=round(growth.rate * unit, 1),
+        interval=(round(growth.low * unit, 1), round(growth.high * unit, 1)),
+        shape="growing",
+        reclaimable=False,
+        detail=_who(owner),
+        arm="program",
+    )
+
+
+def _who(owner: Owner) -> str | None:
+    """Which process it is in."""
+    if owner.name in THINGS:
+        return (
+            f"{format_count(owner.growth.growth)} more of {_WORDS[owner.name].removeprefix('the number of ')}"
+        )
+    gained = [(sample, g) for sample, g in owner.gained if g > 0]
+    whole = sum(g for _, g in gained)
+    if not gained or not whole:
+        return None
+    most, share = gained[0][0], gained[0][1] / whole
+    what = _WORDS[owner.name]
+    if share >= 0.7:
+        return f"{what}, {share:.0%} of it in {most.role} (PID {most.pid})"
+    roles = ", ".join(dict.fromkeys(str(sample.role) for sample, _ in gained[:4]))
+    return f"{what}, spread over {len(gained)} processes ({roles})"
+
+
+def _benign(program: Program) -> list[Finding]:
+    findings = []
+    for name in (*EXACT, "other", "pages", "shmem"):
+        owner = program.owners.get(name)
+        if owner is None or owner.growth.shape not in _BENIGN_CAUSE or owner.growth.growth < NOTEWORTHY:
+            continue
+        findings.append(
+            Finding(
+                cause=_BENIGN_CAUSE[owner.growth.shape],
+                role="benign",
+                growth_bytes=round(owner.growth.growth),
+                rate_bytes_per_iteration=0.0,
+                shape=owner.growth.shape,
+                reclaimable=False,
+                detail=f"{_WORDS[name]}: it came and stopped",
+                arm="program",
+            )
+        )
+    return findings
+
+
+def _mapped_pages(program: Program) -> list[Finding]:
+    file = [tick.tree.file for tick in program.ticks if tick.tree.file is not None]
+    if not file or max(file) - file[0] < NOTEWORTHY:
+        return []
+    return [
+        Finding(
+            cause="mmap-file-pages",
+            role="benign",
+            growth_bytes=max(file) - file[0],
+            rate_bytes_per_iteration=0.0,
+            shape="plateau",
+            reclaimable=True,
+            detail="pages of mapped files, shared ones counted once",
+            arm="program",
+        )
+    ]
+
+
+def _copies(program: Program) -> list[Finding]:
+    """Pages that forked workers have copied from their parent by writing to them, reference counts included.
+
+    They are private and dirty, and neither new anonymous memory nor anything that an allocator handed out.
+    """
+    found = []
+    last: dict[int, Sample] = {p.pid: p for t in program.ticks for p in t.processes if p.pid is not None}
+    for pid, sample in last.items():
+        first = program.first_of[pid]
+        if not first.forked or sample.private_dirty is None or first.private_dirty is None:
+            continue
+        grown = gain(sample, first, "anon_swap") or 0.0
+        copied = sample.private_dirty - first.private_dirty - max(grown, 0.0)
+        if copied >= NOTEWORTHY:
+            found.append((copied, sample, max(sample.seconds - first.seconds, 0.1)))
+    if not found:
+        return []
+    found.sort(key=lambda item: -item[0])
+    copied, sample, seconds = found[0]
+    others = f" and {len(found) - 1} more like it" if len(found) > 1 else ""
+    return [
+        Finding(
+            cause="copy-on-write",
+            role="benign",
+            growth_bytes=round(sum(item[0] for item in found)),
+            rate_bytes_per_iteration=0.0,
+            shape="plateau",
+            reclaimable=False,
+            detail=f"{sample.role} (PID {sample.pid}) has copied {format_bytes(copied)} of its parent's pages in "
+            f"{format_seconds(seconds)}{others}: bounded by what the parent had",
+            arm="program",
+        )
+    ]
+
+
+def _open_question(program: Program) -> str | None:
+    """What keeps the run from showing that nothing leaks."""
+    judged = [name for name in EXACT if name in program.owners]
+    if not program.owners or (program.exact and not judged):
+        return (
+            f"it was watched for {format_seconds(program.seconds)}, which is too short to tell growth from "
+            "starting up; let it run longer"
+        )
+    for name, owner in program.owners.items():
+        growth = owner.growth
+        if growth.shape != "inconclusive":
+            continue
+        rise = growth.high * program.iterations
+        if name in ("other", "pages") and growth.growth < NOTEWORTHY:
+            continue
+        if name == "dev_shm" and not (program.recording.end or {}).get("shm_of_ours"):
+            continue
+        unit = "" if name in THINGS else f", up to {format_bytes(rise)} over the run"
+        return f"{_WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
+    return None
+
+
+def _how_it_died(recording: Recording) -> str | None:
+    end = recording.end
+    if end is None:
+        return "its recording ends without a closing line: hfmemdebug was killed"
+    if end.get("outcome") in ("failed", "killed"):
+        return str(end.get("detail") or "the program failed")
+    return None
+
+
+def _summary(
+    program: Program,
+    verdict: str,
+    leaks: Sequence[Finding],
+    benign: Sequence[Finding],
+    question: str | None,
+    died: str | None,
+    *,
+    attached: bool,
+) -> str:
+    watched = f"{format_seconds(program.seconds)}" + (f" and {program.rows:,} rows" if program.rows else "")
+    ending = f" It did not end well: {died}." if died else ""
+    if leaks:
+        rate = sum(leak.rate_bytes_per_iteration or 0.0 for leak in leaks)
+        where = f" ({leaks[0].detail})" if leaks[0].detail else ""
+        if attached:
+            return (
+                f"Sustained growth: {format_bytes(rate)} per {program.iteration}{where} over {watched}, which nothing "
+                "can take back. Whether it is a leak, `hfmemdebug run` tells from a program's start."
+            )
+        return f"Leak: {format_bytes(rate)} per {program.iteration} stay behind{where}, all through {watched}.{ending}"
+    if verdict == "inconclusive":
+        return f"Inconclusive: {question or died}.{ending if question else ''}"
+    pages = next((f for f in benign if f.cause == "mmap-file-pages"), None)
+    if pages is not None:
+        return (
+            f"No leak: {format_bytes(pages.growth_bytes)} are pages of mapped files, which the kernel takes back when "
+            f"memory is short; what it cannot take back did not go on growing over {watched}."
+        )
+    return f"No leak: what cannot be taken back did not go on growing over {watched}."
+
+
+def _advice(
+    verdict: str, leaks: Sequence[Finding], benign: Sequence[Finding], *, attached: bool, question: str | None
+) -> tuple[str, ...]:
+    lines = []
+    if leaks and not attached:
+        lines.append(
+            "To find the line: put the loop's body into a function and run hfmemdebug diagnose DATASET --consumer "
+            "FILE.py:FUNC."
+        )
+    elif verdict == "inconclusive" and not leaks:
+        lines.append(f"To decide: {question}.")
+    if any(finding.cause == "copy-on-write" for finding in benign):
+        lines.append(
+            "Workers copy what they inherit as they touch it: keep data in numpy arrays, Arrow or a memory-mapped "
+            "dataset instead of lists of objects, or start workers by forkserver."
+        )
+    return tuple(lines)
+
+
+def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
+    lines = [str(note) for note in (recording.end or {}).get("notes") or ()]
+    if not program.exact and recording.header["command"] == "run":
+        lines.append(
+            "no sampler ran inside the program (no CPython, or started with -I, -E or -S): it is judged from outside, "
+            "by its pages, which show large leaks alone"
+        )
+    if any(p.pss is None for p in program.ticks[-1].processes):
+        lines.append("PSS may not be read for every process: sums count shared pages in each of those")
+    return tuple(dict.fromkeys(lines))
+
+
+def _smallest(program: Program) -> float | None:
+    names = EXACT if program.exact else ("pages",)
+    resolved = [program.owners[name].growth.resolution for name in names if name in program.owners]
+    return round(max(resolved), 1) if resolved else None
+
+
+def _per_second(program: Program, rate: float) -> float | None:
+    return round(rate * program.iterations / program.seconds, 1) if program.seconds else None
+
+
+def _unreclaimable(tree: Sample) -> int | None:
+    anon = tree.pss_anon if tree.pss_anon is not None else tree.anon
+    return None if anon is None else anon + (tree.shmem or 0) + (tree.swap or 0)
+
+
+def _arm(program: Program, recording: Recording) -> ArmSummary:
+    end = recording.end or {"outcome": "killed", "detail": "the recording ends without a closing line"}
+    first, last = program.ticks[0].tree, program.ticks[-1].tree
+    unreclaimable = [v for tick in program.ticks if (v := _unreclaimable(tick.tree)) is not None]
+    rss = [tick.tree.rss for tick in program.ticks if tick.tree.rss is not None]
+    growth = {
+        name: None if getattr(last, name) is None else getattr(last, name) - (getattr(first, name) or 0)
+        for name in ("rss", "file", "anon", "shmem", "swap", *EXACT)
+    }
+    return ArmSummary(
+        name="program",
+        mode="program",
+        consumer=False,
+        iterations=round(program.iterations),
+        rows=program.rows,
+        outcome=str(end["outcome"]),
+        outcome_detail=end.get("detail"),
+        peak_rss_bytes=max(rss, default=None),
+        peak_unreclaimable_bytes=max(unreclaimable, default=None),
+        recording=str(recording.path) if recording.path is not None else None,
+        seconds=program.seconds,
+        growth=growth,
+        observer_share=end.get("observer_share"),
+    )
+
+
+def _last_processes(program: Program) -> list[dict[str, object]]:
+    """The processes as they were last seen, where nobody could look into them at the end."""
+    return [
+        {
+            "pid": p.pid,
+            "ppid": p.ppid,
+            "role": p.role,
+            "rss_bytes": p.rss,
+            "pss_bytes": p.pss,
+            "anonymous_bytes": p.anon,
+            "file_bytes": p.file,
+            "shmem_bytes": p.shmem,
+            "swap_bytes": p.swap,
+            "private_dirty_bytes": p.private_dirty,
+            "reclaimable_bytes": p.file,
+            "files": [],
+        }
+        for p in max(program.ticks, key=lambda tick: len(tick.processes)).processes
+    ]

@@ -1,0 +1,197 @@
+"""The live view of `attach`: a table that is drawn anew, with growth rates and a running judgement."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import termios
+import tty
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from hfmemdebug.sizes import format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+
+    from hfmemdebug.cli.console import Console
+    from hfmemdebug.processes.attach import Attachment
+    from hfmemdebug.recording.sample import Sample
+
+_BARS = "▁▂▃▄▅▆▇█"
+_MOST_ROWS = 12
+# Growth is shown over as much of the last time.
+_WINDOW_SECONDS = 30.0
+
+
+class PlainView:
+    """Where nobody watches: the first answer as soon as there is one, then a line every ten seconds.
+
+    Args:
+        console: Where the lines go.
+        duration: How long it takes, or None.
+    """
+
+    def __init__(self, console: Console, duration: float | None) -> None:
+        self._console = console
+        self._duration = duration
+        self._next = 0.0
+
+    def __call__(self, attachment: Attachment) -> bool:
+        """Takes a look; goes on for ever."""
+        from hfmemdebug.processes.answer import summary
+
+        last = attachment.samples[-1]
+        if last.seconds >= self._next:
+            first = self._next == 0.0
+            self._next = last.seconds + 10.0
+            if first and attachment.tree is not None:
+                self._console.hint(summary(attachment.tree))
+            else:
+                of = f" of {format_seconds(self._duration)}" if self._duration else ""
+                anon = f"anonymous {format_bytes(last.anon)}, file {format_bytes(last.file)}"
+                self._console.hint(f"{format_seconds(last.seconds)}{of}: {anon}")
+        return True
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class LiveView:
+    """A table on the terminal until q or Ctrl-C."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+        self._before: list[Any] | None = None
+
+    def __enter__(self) -> LiveView:
+        from rich.console import Console as RichConsole
+        from rich.live import Live
+
+        with contextlib.suppress(termios.error):
+            self._before = termios.tcgetattr(0)
+            # Keys come one by one and are not shown; Ctrl-C stays a signal.
+            tty.setcbreak(0)
+        self._live = Live(console=RichConsole(highlight=False), auto_refresh=False, transient=True)
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+        if self._before is not None:
+            termios.tcsetattr(0, termios.TCSADRAIN, self._before)
+
+    def __call__(self, attachment: Attachment) -> bool:
+        """Draws, and returns False where q was pressed."""
+        assert self._live is not None
+        self._live.update(draw(attachment), refresh=True)
+        while select.select([0], [], [], 0)[0]:
+            key = os.read(0, 1)
+            if key in (b"q", b"Q", b""):
+                return False
+        return True
+
+
+def draw(attachment: Attachment) -> Group:
+    """The view: a row for each process, the sums, what holds pages, and the judgement so far."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from hfmemdebug.render.redact import Redactor
+
+    trees = [sample for sample in attachment.samples if sample.kind == "tree"]
+    last = trees[-1]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("Process", "PSS", "RSS", "anonymous", "file", "shared mem.", "growth that stays"):
+        table.add_column(title, justify="left" if title == "Process" else "right", no_wrap=True)
+    processes = [s for s in attachment.samples[-(last.children or 0) - 2 :] if s.kind == "process"]
+    since = _window(attachment.samples)
+    for process in processes[:_MOST_ROWS]:
+        figures = (process.pss, process.rss, process.anon, process.file, process.shmem)
+        rate = _rate(since.get(process.pid or 0), process)
+        table.add_row(Text(f"{process.role} ({process.pid})"), *map(format_bytes, figures), rate)
+    if len(processes) > _MOST_ROWS:
+        table.add_row(Text(f"and {len(processes) - _MOST_ROWS} more"))
+    table.add_row(
+        Text("all, shared pages once", style="bold"), format_bytes(last.pss), "", format_bytes(last.anon),
+        format_bytes(last.file), format_bytes(last.shmem), _rate(since.get(0), last),
+    )  # fmt: skip
+    redact = Redactor.of_this_machine()
+    lines = []
+    if attachment.tree is not None:
+        lines += [
+            f"can be taken back: {format_bytes(attachment.tree.reclaimable)}, "
+            f"cannot: {format_bytes(attachment.tree.unreclaimable)}"
+        ]
+        lines += [
+            redact(f"  {format_bytes(f.resident_bytes)} of {format_bytes(f.size_bytes)}: {f.path} ({f.kind})")
+            for f in attachment.tree.files[:3]
+        ]
+        lines += [f"note: {redact(note)}" for note in attachment.tree.notes[:2]]
+    values = [float((t.anon or 0) + (t.swap or 0) + (t.shmem or 0)) for t in trees]
+    heading = Text(
+        f"process {attachment.target.pid} ({attachment.target.comm}), {format_seconds(last.seconds)}: "
+        f"{judgement(attachment)}",
+        style="bold",
+    )
+    chart = f"memory that stays  {spark(values)}  {format_bytes(values[0])} → {format_bytes(values[-1])}"
+    below = (Text(line) for line in (*lines, chart))
+    return Group(heading, Text(""), table, *below, Text("q ends with a report", style="dim"))
+
+
+def judgement(attachment: Attachment) -> str:
+    """The running judgement in a few words."""
+    from hfmemdebug.analysis.program import read_program
+    from hfmemdebug.recording.file import Recording
+
+    program = read_program(
+        Recording({"command": "attach"}, attachment.samples), min_leak=attachment.header.get("min_leak")
+    )
+    owner = program.owners.get("pages")
+    if owner is None:
+        return "watching"
+    words = {
+        "growing": "sustained growth",
+        "stable": "not growing",
+        "step": "grew once",
+        "plateau": "grew and stopped",
+        "inconclusive": "not clear yet",
+    }
+    return words[owner.growth.shape]
+
+
+def spark(values: list[float], width: int = 40) -> str:
+    """Values as a row of bars, scaled from 0 so that noise does not look like growth."""
+    if len(values) > width:
+        values = [values[round(i * (len(values) - 1) / (width - 1))] for i in range(width)]
+    top = max(values, default=0.0) or 1.0
+    return "".join(_BARS[min(len(_BARS) - 1, int(value / top * len(_BARS)))] for value in values)
+
+
+def _window(samples: list[Sample]) -> dict[int, Sample]:
+    """Each process as it was at the start of the window; the tree under 0."""
+    start = samples[-1].seconds - _WINDOW_SECONDS
+    found: dict[int, Sample] = {}
+    for sample in samples:
+        if sample.seconds >= start:
+            found.setdefault(sample.pid or 0, sample)
+    return found
+
+
+def _rate(then: Sample | None, now: Sample) -> str:
+    if then is None or now.seconds - then.seconds < 1.0:
+        return "–"
+    gained = (now.unreclaimable or 0) - (then.unreclaimable or 0)
+    return f"{format_bytes(gained / (now.seconds - then.seconds), signed=True)}/s"

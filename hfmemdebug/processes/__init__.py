@@ -1,0 +1,1 @@
+"""Process trees, live attachment, and supervision of somebody else's program."""

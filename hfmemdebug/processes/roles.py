@@ -1,0 +1,123 @@
+"""What a process is for, told from outside: by its command line, name, environment and open files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+# torch names its workers' main threads (since 2.5), and multiprocessing's helpers are started by name.
+_DATALOADER_COMM = "pt_data_worker"
+_HELPERS = (
+    (re.compile(r"(?:multiprocessing|multiprocess|loky\.backend)\.resource_tracker import main"), "resource tracker"),
+    (re.compile(r"(?:multiprocessing|multiprocess)\.forkserver import main"), "fork server"),
+    (re.compile(r"(?:multiprocessing|multiprocess)\.spawn import spawn_main"), "spawned worker"),
+    (re.compile(r"joblib\.externals\.loky\.backend\.popen_loky_posix"), "joblib worker"),
+)  # fmt: skip
+_LAUNCHER = re.compile(r"(?:^|/)(?:torchrun|accelerate|mpirun|mpiexec|srun|deepspeed|horovodrun)$")
+_LAUNCHER_MODULE = re.compile(r"^(?:torch\.distributed\.(?:run|launch)|accelerate\.commands\.\w+)$")
+_PYTHON = re.compile(r"(?:^|/)(?:python|pypy)[\d.]*$")
+# A map worker writes its shard under such a name beside the dataset, and renames it when it is done.
+_MAP_OUTPUT = re.compile(r"/tmp[a-z0-9_]{8}$")
+RANK_VARIABLES = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+
+
+@dataclass(frozen=True)
+class Clues:
+    """What is known of a process.
+
+    Attributes:
+        pid: Its number.
+        ppid: Its parent in the tree; None for the root.
+        comm: The name of its main thread.
+        command: Its arguments.
+        rank: What its environment says, or None.
+        files: What its descriptors lead to.
+        started: When it was started, in clock ticks.
+    """
+
+    pid: int
+    ppid: int | None
+    comm: str = ""
+    command: Sequence[str] = ()
+    rank: str | None = None
+    files: Sequence[str] = ()
+    started: int = 0
+
+
+def rank_of(environment: Mapping[str, str]) -> str | None:
+    """The rank that a launcher has told a process, or None."""
+    return next((environment[name] for name in RANK_VARIABLES if environment.get(name, "").isdecimal()), None)
+
+
+def roles_of(clues: Iterable[Clues]) -> dict[int, str]:
+    """The role of each process of a tree.
+
+    Siblings of a kind are numbered in the order in which they were started, from 0, as torch does.
+    """
+    by_pid = {clue.pid: clue for clue in clues}
+    ordered = sorted(by_pid.values(), key=lambda clue: (clue.started, clue.pid))
+    roles: dict[int, str] = {}
+    counts: dict[tuple[int | None, str], int] = {}
+    for clue in ordered:
+        kind = _kind(clue, by_pid)
+        if kind.endswith(" worker") or kind == "worker":
+            number = counts.get((clue.ppid, kind), 0)
+            counts[clue.ppid, kind] = number + 1
+            kind = f"{kind} {number}"
+        roles[clue.pid] = kind
+    return roles
+
+
+def is_fork(clue: Clues, by_pid: Mapping[int, Clues]) -> bool:
+    """Whether a process is its parent's copy: it has the same arguments, since nothing else was started."""
+    parent = by_pid.get(clue.ppid) if clue.ppid is not None else None
+    if parent is None or not clue.command:
+        return False
+    return tuple(parent.command) == tuple(clue.command) or _helper(parent) == "fork server" == _helper(clue)
+
+
+def _kind(clue: Clues, by_pid: Mapping[int, Clues]) -> str:
+    forked = is_fork(clue, by_pid)
+    if clue.comm == _DATALOADER_COMM:
+        return "DataLoader worker"
+    helper = _helper(clue)
+    if helper == "fork server" and forked:
+        return "worker"
+    if helper is not None:
+        return helper
+    if _is_launcher(clue):
+        return "launcher"
+    parent = by_pid.get(clue.ppid) if clue.ppid is not None else None
+    if forked:
+        return "map worker" if any(map(_MAP_OUTPUT.search, clue.files)) else "worker"
+    if clue.rank is not None and (parent is None or _is_launcher(parent) or parent.rank != clue.rank):
+        return f"rank {clue.rank}"
+    if parent is None:
+        return "main"
+    name = _name(clue.command[0]) if clue.command else clue.comm
+    if clue.command and _PYTHON.search(clue.command[0]):
+        script = next((part for part in clue.command[1:] if not part.startswith("-")), "")
+        return f"python {_name(script)}".strip()
+    return name or "unknown"
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _helper(clue: Clues) -> str | None:
+    if clue.command and _name(clue.command[0]) == "torch_shm_manager":
+        return "shared memory manager"
+    for part in clue.command:
+        for pattern, role in _HELPERS:
+            if pattern.search(part):
+                return role
+    return None
+
+
+def _is_launcher(clue: Clues) -> bool:
+    return any(_LAUNCHER.search(part) for part in clue.command[:2]) or any(
+        flag == "-m" and _LAUNCHER_MODULE.match(module)
+        for flag, module in zip(clue.command, clue.command[1:], strict=False)
+    )

@@ -1,0 +1,240 @@
+"""A process tree over time: cheap figures at every look, PSS on a clock that adapts to what it costs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hfmemdebug.probes import foreign
+from hfmemdebug.probes.smaps import Memory
+from hfmemdebug.probes.status import Status, StatusReader
+from hfmemdebug.processes.roles import Clues, is_fork, rank_of, roles_of
+from hfmemdebug.processes.tree import total
+from hfmemdebug.recording.sample import Sample
+
+# Looking for new processes, and reading PSS, may take at most these shares of one core's time.
+DISCOVERY_SHARE = 0.003
+PSS_SHARE = 0.005
+LEAST_BETWEEN_DISCOVERIES = 0.1
+
+
+@dataclass
+class _Watched:
+    """A process that is being watched."""
+
+    pid: int
+    ppid: int | None
+    started: int
+    reader: StatusReader
+    clues: Clues
+    forked: bool = False
+    role: str = "main"
+    status: Status = field(default_factory=Status)
+    # Anonymous memory that a fork has inherited: its parent's, which is counted there.
+    inherited: int = 0
+    memory: Memory | None = None
+
+
+class TreeWatch:
+    """Watches a process and its descendants.
+
+    Args:
+        root: The process.
+        clock: Seconds, monotonic.
+        without: A process that is none of the tree: ourselves.
+        inside: What a sampler in the process says: fields of a `Sample` by PID, or None.
+    """
+
+    def __init__(
+        self,
+        root: int,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        without: int | None = None,
+        inside: Callable[[int], dict[str, Any] | None] = lambda pid: None,
+    ) -> None:
+        self.root = root
+        self.clock = clock
+        self.cost = 0.0
+        self._without = without
+        self._inside = inside
+        self._origin = clock()
+        self._watched: dict[int, _Watched] = {}
+        self._discovery_due = 0.0
+        self._pss_due = 0.0
+        self._pss_order: list[int] = []
+        self._looks = 0
+        self.rows_of_the_ended = 0
+        self.most_processes = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the root was there at the last look."""
+        return self.root in self._watched
+
+    def look(self) -> list[Sample]:
+        """One reading: a sample for each living process, then one for the tree; empty where all has ended."""
+        began = self.clock()
+        if began >= self._discovery_due:
+            self._discover()
+            self._discovery_due = began + max(
+                LEAST_BETWEEN_DISCOVERIES, (self.clock() - began) / DISCOVERY_SHARE
+            )
+        seconds = round(began - self._origin, 4)
+        samples = []
+        for watched in list(self._watched.values()):
+            try:
+                status = watched.reader.read()
+            except OSError:
+                self._forget(watched.pid)
+                continue
+            if status.rss is None:
+                # Ended, and nobody has waited for it yet.
+                self._forget(watched.pid)
+                continue
+            watched.status = status
+            samples.append(self._sample(watched, seconds))
+        self._read_pss(began)
+        if samples:
+            self._looks += 1
+            self.most_processes = max(self.most_processes, len(samples))
+            samples.append(self._of_tree(samples, seconds))
+        self.cost += self.clock() - began
+        return samples
+
+    def close(self) -> None:
+        """Closes what is open."""
+        for pid in list(self._watched):
+            self._forget(pid)
+
+    def _discover(self) -> None:
+        pids: dict[int, int | None] = {self.root: None}
+        with contextlib.suppress(OSError):
+            pids.update(foreign.descendants(self.root))
+        changed = False
+        for pid, ppid in pids.items():
+            if pid not in self._watched and pid != self._without and not (pid == self.root and self._looks):
+                changed |= self._begin(pid, ppid)
+        if changed:
+            roles = roles_of(watched.clues for watched in self._watched.values())
+            for pid, role in roles.items():
+                # A worker keeps its number when one that was started before it has ended.
+                if self._watched[pid].role == "":
+                    self._watched[pid].role = role
+
+    def _begin(self, pid: int, ppid: int | None) -> bool:
+        stat = foreign.read_stat(pid)
+        if stat is None or stat.state in "ZX":
+            return False
+        try:
+            reader = StatusReader(pid)
+        except OSError:
+            return False
+        command = foreign.command_line(pid)
+        parent = self._watched.get(ppid) if ppid is not None else None
+        files: tuple[str, ...] = ()
+        if parent is not None and parent.clues.command == command:
+            files = tuple(foreign.open_files(pid).values())
+        clues = Clues(
+            pid, ppid, stat.comm, command, rank_of(foreign.environment_of(pid)), files, stat.started
+        )
+        watched = _Watched(pid, ppid, stat.started, reader, clues, role="")
+        watched.forked = parent is not None and is_fork(clues, {pid: clues, parent.pid: parent.clues})
+        with contextlib.suppress(OSError):
+            watched.status = reader.read()
+        if watched.forked:
+            watched.inherited = watched.status.anon or 0
+        with contextlib.suppress(OSError):
+            watched.memory = foreign.read_rollup(pid)
+        self._watched[pid] = watched
+        self._pss_order.append(pid)
+        return True
+
+    def _forget(self, pid: int) -> None:
+        watched = self._watched.pop(pid)
+        watched.reader.close()
+        if pid in self._pss_order:
+            self._pss_order.remove(pid)
+        inside = self._inside(pid)
+        if inside is not None:
+            self.rows_of_the_ended += inside.get("rows") or 0
+
+    def _read_pss(self, now: float) -> None:
+        """Reads the PSS of the process whose turn it is."""
+        if now < self._pss_due or not self._pss_order:
+            return
+        pid = self._pss_order.pop(0)
+        self._pss_order.append(pid)
+        began = self.clock()
+        try:
+            self._watched[pid].memory = foreign.read_rollup(pid)
+        except PermissionError:
+            self._pss_order.remove(pid)
+        except OSError:
+            pass
+        self._pss_due = now + (self.clock() - began) / PSS_SHARE
+
+    def _sample(self, watched: _Watched, seconds: float) -> Sample:
+        status, memory = watched.status, watched.memory or Memory()
+        return Sample(
+            kind="process",
+            epoch=1,
+            slice=self._looks,
+            seconds=seconds,
+            pid=watched.pid,
+            ppid=watched.ppid,
+            role=watched.role,
+            forked=watched.forked,
+            rss=status.rss,
+            anon=status.anon,
+            file=status.file,
+            shmem=status.shmem,
+            swap=status.swap,
+            peak_rss=status.peak_rss,
+            threads=status.threads,
+            pss=memory.pss,
+            pss_anon=memory.pss_anon,
+            pss_file=memory.pss_file,
+            pss_shmem=memory.pss_shmem,
+            private_dirty=memory.private_dirty,
+            **{name: value for name, value in (self._inside(watched.pid) or {}).items() if value is not None},
+        )
+
+    def _of_tree(self, samples: list[Sample], seconds: float) -> Sample:
+        """The sums. Anonymous memory leaves out what forks have inherited: it is counted in their parents."""
+        anon = [max(0, (s.anon or 0) - self._watched[s.pid].inherited) for s in samples if s.pid is not None]
+        pss_file = total(s.pss_file for s in samples)
+        return Sample(
+            kind="tree",
+            epoch=1,
+            slice=self._looks - 1,
+            seconds=seconds,
+            rss=total(s.rss for s in samples),
+            anon=sum(anon) if samples[0].anon is not None else None,
+            file=pss_file if pss_file is not None else max((s.file or 0 for s in samples), default=None),
+            shmem=total(s.pss_shmem if s.pss_shmem is not None else s.shmem for s in samples),
+            swap=total(s.swap for s in samples),
+            threads=total(s.threads for s in samples),
+            children=len(samples) - 1,
+            pss=total(s.pss if s.pss is not None else s.rss for s in samples),
+            pss_anon=total(s.pss_anon for s in samples),
+            arrow=total(s.arrow for s in samples),
+            malloc=total(s.malloc for s in samples),
+            blocks=total(s.blocks for s in samples),
+            python=total(s.python for s in samples),
+            rows=(total(s.rows for s in samples) or 0) + self.rows_of_the_ended,
+            dev_shm=dev_shm(),
+        )
+
+
+def dev_shm() -> int | None:
+    """Bytes used in /dev/shm by everybody, files without a name included."""
+    try:
+        shm = os.statvfs("/dev/shm")
+    except OSError:
+        return None
+    return (shm.f_blocks - shm.f_bfree) * shm.f_frsize

@@ -1,0 +1,104 @@
+"""Each scenario is a shape that somebody has met; noise is that of a fixed seed."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+
+from hfmemdebug.analysis.growth import find_growth
+
+MB = float(1 << 20)
+FLOOR = MB
+READINGS = 120
+
+
+def shape_of(
+    shape: Callable[[float], float], *, noise: float = 0.0, readings: int = READINGS, tolerance: float = 0.0
+) -> str | None:
+    """The decision about a counter that has `shape` megabytes as time goes from 0 to 1, and garbage above it."""
+    chance = random.Random(7)
+    points = [
+        (i / 10, MB * (100 + shape(i / readings) + abs(chance.gauss(0, noise)))) for i in range(readings)
+    ]
+    trend = find_growth(points, FLOOR, tolerance=tolerance)
+    return trend.shape if trend is not None else None
+
+
+GROWING: dict[str, Callable[[float], float]] = {
+    "even": lambda t: 50 * t,
+    "ever faster": lambda t: 50 * t * t,
+    "behind a sawtooth": lambda t: 50 * t + 20 * (t * 40 % 1),
+    "behind a warm-up": lambda t: 50 * t + 100 * min(t / 0.2, 1),
+    "in small steps": lambda t: math.floor(60 * t),
+}
+BENIGN: dict[str, Callable[[float], float]] = {
+    "flat": lambda t: 0,
+    "one step": lambda t: 80 * (t > 0.5),
+    "two steps": lambda t: 40 * (t > 0.3) + 40 * (t > 0.5),
+    "a queue that fills": lambda t: 80 * min(t / 0.4, 1),
+    "a cache that fills for half the run": lambda t: 80 * min(t / 0.55, 1),
+    "a sawtooth": lambda t: 20 * (t * 40 % 1),
+}
+OPEN: dict[str, Callable[[float], float]] = {
+    "a logarithm": lambda t: 60 * math.log(1 + 50 * t),
+    "a square root": lambda t: 80 * math.sqrt(t),
+    "a slow sawtooth": lambda t: 80 * (t * 3 % 1),
+    "a sawtooth of nearly the whole run": lambda t: 80 * (t * 1.5 % 1),
+    "one step in the last window": lambda t: 80 * (t > 0.93),
+    "what shrinks": lambda t: 80 * (1 - t),
+    "fits and starts": lambda t: 40 * math.floor(3 * t),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_leaks_grow(name: str, noise: float) -> None:
+    assert shape_of(GROWING[name], noise=noise) == "growing"
+
+
+@pytest.mark.parametrize("name", BENIGN)
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_what_stops_does_not(name: str, noise: float) -> None:
+    assert shape_of(BENIGN[name], noise=noise, tolerance=2 * MB) in ("stable", "step", "plateau")
+
+
+@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_what_is_not_plain_is_never_called_a_leak(name: str, noise: float) -> None:
+    assert shape_of(OPEN[name], noise=noise) in ("inconclusive", "stable")
+
+
+def test_noise_may_hide_a_little_and_the_resolution_says_how_much() -> None:
+    chance = random.Random(1)
+    points = [(i / 10, MB * (100 + abs(chance.gauss(0, 10)))) for i in range(READINGS)]
+    trend = find_growth(points, FLOOR, tolerance=8 * MB)
+    assert trend is not None
+    assert trend.shape in ("stable", "inconclusive")
+    assert trend.resolution * 12 > MB
+
+
+def test_the_rate_is_for_one_unit_of_work() -> None:
+    trend = find_growth([(rows, 3000.0 * rows) for rows in range(1000)], FLOOR)
+    assert trend is not None
+    assert trend.rate == pytest.approx(3000, rel=0.01)
+    assert trend.low <= trend.rate <= trend.high
+
+
+def test_growth_below_the_floor_is_none() -> None:
+    assert shape_of(lambda t: 0.9 * t) == "stable"
+    assert shape_of(lambda t: 1.2 * t) == "growing"
+
+
+def test_too_few_readings_say_nothing() -> None:
+    assert shape_of(GROWING["even"], readings=20) is None
+    assert find_growth([], FLOOR) is None
+    assert find_growth([(5.0, float(i)) for i in range(100)], FLOOR) is None
+
+
+def test_work_that_came_in_bursts() -> None:
+    points = [(0.0 if i < 50 else 100.0, float(i) * MB) for i in range(100)]
+    trend = find_growth(points, FLOOR)
+    assert trend is None or trend.shape == "inconclusive"
