@@ -63,7 +63,7 @@ def render_terminal(result: Result, *, width: int = 100, unicode: bool = True, c
     if result.fit is not None:
         _fit(console, result.fit)
         _warnings(console, result)
-    if result.verdict is None:
+    if result.verdict is None and result.processes is None:
         return _finished(file, unicode=unicode)
     if result.arms:
         _arms(console, result)
