@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,7 @@ def render_html(result: Result, recordings: Sequence[Recording], *, library: str
         "verdict_class": result.verdict if result.verdict in ("leak", "no-leak") else "inconclusive",
         "sentence": _text(rest.lstrip(": ")),
         "about": _about(result),
-        "charts": "\n".join(
-            f'<div class="chart" id="chart-{number}" role="img" aria-label="{_text(_label(chart))}"></div>'
-            for number, chart in enumerate(charts)
-        ),
+        "charts": "\n".join(_figure(number, chart) for number, chart in enumerate(charts)),
         "note": _note(result, bool(charts)),
         "sections": "\n".join(_sections(result)),
         "version": __version__,
@@ -70,9 +67,15 @@ def render_html(result: Result, recordings: Sequence[Recording], *, library: str
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _PAGE.read_text(encoding="utf-8"))
 
 
-def _label(chart: Spec) -> str:
-    title = chart["title"]
-    return f"{title['text']}. {title['subtitle']}"
+def _figure(number: int, chart: Spec) -> str:
+    """A place for a chart; its title stands outside, where it wraps on a phone."""
+    title = chart.pop("title")
+    caption = f"<strong>{_text(title['text'])}</strong><br>{_text(title['subtitle'])}"
+    label = _text(f"{title['text']}. {title['subtitle']}")
+    return (
+        f'<figure><figcaption>{caption}</figcaption><div class="chart" id="chart-{number}" role="img" '
+        f'aria-label="{label}"></div></figure>'
+    )
 
 
 def _about(result: Result) -> str:
@@ -100,7 +103,11 @@ def _sections(result: Result) -> list[str]:
     commands = [text for text in (result.command_line, result.reproduce) if text]
     sections = {
         "What grew": _findings(result),
-        "The runs": _table(["", *(arm.name for arm in result.arms[:_MOST_ARMS])], _arm_rows(result), left=1),
+        "The runs": _table(
+            ["", *(arm.name for arm in result.arms[:_MOST_ARMS])],
+            _arm_rows(result),
+            figures=range(1, _MOST_ARMS + 1),
+        ),
         "What can be taken back, and what could be seen": _list(
             [*words.reclaim_lines(result), words.detectable_line(result)]
         ),
@@ -113,9 +120,7 @@ def _sections(result: Result) -> list[str]:
     parts = [f"<section><h2>{_text(t)}</h2>{body}</section>" for t, body in sections.items() if body]
     if result.environment:
         rows = [[label, value] for label, value in result.environment.items()]
-        parts.append(
-            f"<details><summary>Environment</summary>{_table(['What', 'Here'], rows, left=2)}</details>"
-        )
+        parts.append(f"<details><summary>Environment</summary>{_table(['What', 'Here'], rows)}</details>")
     return parts
 
 
@@ -125,7 +130,9 @@ def _findings(result: Result) -> str:
     rows = [words.finding_cells(finding, thorough=True) for finding in result.findings]
     details = [f"{words.cause_words(f.cause)}: {f.detail}" for f in result.findings if f.detail]
     marked = [finding.role == "leak" for finding in result.findings]
-    return _table(words.finding_header(result), rows, left=2, marked=marked) + _list(details)
+    return _table(words.finding_header(result), rows, figures=(2, 3), marked=marked) + _list(
+        list(dict.fromkeys(details))
+    )
 
 
 def _arm_rows(result: Result) -> list[list[str]]:
@@ -136,15 +143,26 @@ def _arm_rows(result: Result) -> list[list[str]]:
 
 
 def _table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int, marked: Sequence[bool] = ()
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    figures: Container[int] = (),
+    marked: Sequence[bool] = (),
 ) -> str:
-    """A table in a box of its own, which scrolls where the screen is narrow; `left` columns hold words."""
+    """A table in a box of its own, which scrolls where the screen is narrow.
+
+    Args:
+        header: The heads of the columns.
+        rows: Their cells.
+        figures: Columns that are aligned to the right.
+        marked: For each row whether it is a leak's.
+    """
     if not rows or len(header) < 2:
         return ""
 
     def line(tag: str, cells: Sequence[str]) -> str:
         return "".join(
-            f"<{tag}{'' if place < left else ' class=figure'}>{_indented(cell)}</{tag}>"
+            f"<{tag}{' class=figure' if place in figures else ''}>{_indented(cell)}</{tag}>"
             for place, cell in enumerate(cells)
         )
 
@@ -170,5 +188,5 @@ def _text(text: Any) -> str:
 
 
 def _inside_script(text: str) -> str:
-    """Text that cannot end the script element it stands in, nor begin a comment there."""
-    return text.replace("</", "<\\/").replace("<!--", "<\\!--")
+    """A program that cannot end the script element it stands in, nor begin a comment there."""
+    return re.sub("</(?=script)", r"<\\/", text, flags=re.IGNORECASE).replace("<!--", r"<\!--")

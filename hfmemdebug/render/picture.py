@@ -14,7 +14,6 @@ from hfmemdebug.result import ArmSummary, Result
 from hfmemdebug.sizes import format_bytes
 
 EXTRA = "plot"
-_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _MOST_ARMS = 4
 # One look must show pages rising: further epochs repeat the first ones.
 _EPOCHS = 3
@@ -82,6 +81,7 @@ def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
                 top=top,
                 most=_MOST_POINTS,
                 epochs=_EPOCHS,
+                hover=False,
                 subtitle=chart_subtitle(recording, result),
             )
         )
@@ -99,7 +99,6 @@ def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
         # A picture has to show something; the title says what there is to say.
         rows.append({"data": {"values": []}, "mark": "point", "width": 2 * _WIDTH, "height": 1})
     return {
-        "$schema": _SCHEMA,
         "background": "white",
         "padding": 18,
         "title": _title(result),

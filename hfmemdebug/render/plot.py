@@ -63,7 +63,13 @@ _SLICE_AXIS = {"grid": False, "tickMinStep": 1, "tickCount": 6, "labelOverlap": 
 
 
 def arm_chart(
-    recording: Recording, *, top: float, most: int, epochs: int | None = None, subtitle: str = ""
+    recording: Recording,
+    *,
+    top: float,
+    most: int,
+    epochs: int | None = None,
+    subtitle: str = "",
+    hover: bool = True,
 ) -> Spec | None:
     """The parts of one arm's RSS, stacked over its slices, with warm-up and epochs marked.
 
@@ -73,6 +79,7 @@ def arm_chart(
         most: Points at most.
         epochs: Only so many epochs from the first one on.
         subtitle: A line below the arm's name.
+        hover: Show a slice's figures where somebody points at it.
 
     Returns:
         A view without a size; None where the recording has fewer than two slices with an RSS.
@@ -129,7 +136,7 @@ def arm_chart(
                     },
                 },
             },
-            _hover(points, _IN_HOVER),
+            *([_hover(points, len(slices))] if hover else []),
         ],
     }
 
@@ -169,7 +176,22 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
             "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 28, "filled": True}},
             "encoding": {"color": _arm_colours(lines, recordings, leak=result.verdict == "leak")},
         },
-        _hover(points, {"value": "things" if things else "bytes"}, by="arm"),
+        {
+            # Larger than the dots that are seen, so that they are easily hit.
+            "mark": {"type": "point", "filled": True, "size": 250, "opacity": 0},
+            "encoding": {
+                "tooltip": [
+                    {"field": "arm", "type": "nominal"},
+                    {"field": "i", "type": "quantitative", "title": "slices read", "format": ",d"},
+                    {
+                        "field": "value",
+                        "type": "quantitative",
+                        "title": "things" if things else "bytes",
+                        "format": "+,d",
+                    },
+                ]
+            },
+        },
         *_rate_labels(result, points),
     ]
     if reference:
@@ -257,43 +279,34 @@ def _phases(slices: Sequence[Sample]) -> list[Spec]:
     return layers
 
 
-def _hover(points: Sequence[Spec], fields: dict[str, str], *, by: str | None = None) -> Spec:
-    """An upright line at the nearest slice, with its figures as a tooltip."""
-    present = {name: title for name, title in fields.items() if any(name in point for point in points)}
-    first = [
-        {"field": name, "type": "nominal", "title": title}
-        for name, title in (("arm", "arm"), ("epoch", "epoch"), ("slice", "slice"), ("i", "slices read"))
-        if any(name in point for point in points) and not (name == "i" and by is None)
-    ]
+def _hover(points: Sequence[Spec], slices: int) -> Spec:
+    """A strip for each point, seen where somebody points at it, with its figures as a tooltip."""
+    present = {name: title for name, title in _IN_HOVER.items() if any(name in point for point in points)}
+    half = slices / len(points) / 2
     return {
         "transform": [
-            {"calculate": f"format(datum.{name} / {_MB}, ',.1f') + ' MB'", "as": f"{name}_text"}
-            for name in present
-            if name in _IN_HOVER
+            {"calculate": f"max(1, datum.i - {half})", "as": "from"},
+            {"calculate": f"min({slices}, datum.i + {half})", "as": "to"},
+            *(
+                {"calculate": f"format(datum.{name} / {_MB}, ',.1f') + ' MB'", "as": f"{name}_text"}
+                for name in present
+            ),
         ],
         "params": [
-            {
-                "name": "hover",
-                "select": {
-                    "type": "point",
-                    "fields": ["i"] if by is None else ["i", by],
-                    "nearest": True,
-                    "on": "pointerover",
-                    "clear": "pointerout",
-                },
-            }
+            {"name": "hover", "select": {"type": "point", "on": "pointerover", "clear": "pointerout"}}
         ],
-        "mark": {"type": "rule", "strokeWidth": 1.5, "color": "#64748b"},
+        "mark": {"type": "rect", "color": "#64748b"},
         "encoding": {
-            "opacity": {"condition": {"param": "hover", "empty": False, "value": 0.9}, "value": 0},
+            "opacity": {"condition": {"param": "hover", "empty": False, "value": 0.5}, "value": 0},
+            "x": {"field": "from", "type": "quantitative"},
+            "x2": {"field": "to"},
             "y": {"value": 0},
             "y2": {"value": "height"},
             "tooltip": [
-                *first,
+                {"field": "epoch", "type": "nominal"},
+                {"field": "slice", "type": "nominal"},
                 *(
                     {"field": f"{name}_text", "type": "nominal", "title": title}
-                    if name in _IN_HOVER
-                    else {"field": name, "type": "quantitative", "title": title, "format": "+,d"}
                     for name, title in present.items()
                 ),
             ],
@@ -359,13 +372,29 @@ def _rate_labels(result: Result, points: Sequence[Spec]) -> list[Spec]:
         if finding.role == "leak" and finding.rate_bytes_per_iteration and last is not None:
             rate = format_bytes(finding.rate_bytes_per_iteration, signed=True)
             labels.append({**last, "text": f"{rate} per {words.unit(result)}"})
+    end = max((point["i"] for point in points), default=0)
+    # Beside its point, on the side where there is room.
+    sides = {
+        "right": [p for p in labels if 2 * p["i"] > end],
+        "left": [p for p in labels if 2 * p["i"] <= end],
+    }
     return [
         {
-            "data": {"values": labels},
-            "mark": {"type": "text", "align": "right", "dx": -8, "dy": -8, "fontWeight": "bold", "fontSize": 13},
+            "data": {"values": some},
+            "mark": {
+                "type": "text",
+                "align": align,
+                "baseline": "bottom",
+                "dx": -8 if align == "right" else 8,
+                "dy": 0 if align == "right" else 12,
+                "fontWeight": "bold",
+                "fontSize": 13,
+            },
             "encoding": {"text": {"field": "text"}},
         }
-    ] if labels else []  # fmt: skip
+        for align, some in sides.items()
+        if some
+    ]
 
 
 def _smallest_leak(result: Result, lines: dict[str, list[tuple[int, int]]]) -> list[Spec]:
