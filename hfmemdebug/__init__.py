@@ -14,17 +14,21 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from hfmemdebug.data.synthesize import synthesize as synthesize
     from hfmemdebug.experiment.diagnose import diagnose as diagnose
+    from hfmemdebug.experiment.recorder import Recorder as Recorder
+    from hfmemdebug.experiment.recorder import watch as watch
     from hfmemdebug.recording.file import load_recording as load_recording
     from hfmemdebug.result import Result as Result
 
 _HOME_OF = {
+    "Recorder": "hfmemdebug.experiment.recorder",
     "Result": "hfmemdebug.result",
     "diagnose": "hfmemdebug.experiment.diagnose",
     "load_recording": "hfmemdebug.recording.file",
     "synthesize": "hfmemdebug.data.synthesize",
+    "watch": "hfmemdebug.experiment.recorder",
 }
 
-__all__ = ["Result", "__version__", "diagnose", "load_recording", "synthesize"]
+__all__ = ["Recorder", "Result", "__version__", "diagnose", "load_recording", "synthesize", "watch"]
 
 
 def __getattr__(name: str) -> Any:

@@ -99,7 +99,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         verdict=verdict,
         cause=cause if verdict != "inconclusive" else None,
         origin=origin,
-        iteration="slice",
+        iteration=header.get("iteration") or "slice",
         rate_bytes_per_iteration=_rounded(rate) if verdict != "inconclusive" else None,
         rate_bytes_per_row=_per_row(rate, subject) if verdict != "inconclusive" else None,
         rate_bytes_per_second=_per_second(rate, subject) if verdict != "inconclusive" else None,

@@ -51,9 +51,9 @@ def summary(
         what = "memory in its child processes" if only_children else LEAKED.get(cause or "", "memory")
         slices = len(guilty.recording.slices)
         step = guilty.recording.header["workload"].get("step") or 1
-        rate_text = (
-            f"{format_bytes(rate)} of {what} per slice of {step:,} rows, in every epoch ({slices} slices)"
-        )
+        unit = guilty.recording.header.get("iteration") or "slice"
+        per = f"slice of {step:,} rows" if unit == "slice" else unit
+        rate_text = f"{format_bytes(rate)} of {what} per {per}, in every epoch ({slices} {unit}s)"
         if origin == "user-code":
             return f"Leak in your code: it keeps {rate_text}; without it, the same rows keep nothing."
         if origin is None:
@@ -114,12 +114,17 @@ def advice(
             "Report it to the library with this result attached (-o report.md): it needs none of your code.",
         )
     lines = _advice_from_trace(sites, holders) or _ADVICE_OF_LEAK.get(cause or "", ())
-    if origin is None:
+    if origin is None and not _is_a_program(assessments):
         return (
             *lines,
             "hfmemdebug diagnose with the same options tells whether your code or a library leaks.",
         )
     return lines
+
+
+def _is_a_program(assessments: Sequence[Assessment]) -> bool:
+    """Whether somebody's own loop was recorded, which no command of ours can run once more."""
+    return all(a.recording.header["arm"]["mode"] == "program" for a in assessments)
 
 
 def _advice_from_trace(sites: Sequence[dict[str, Any]], holders: Sequence[dict[str, Any]]) -> tuple[str, ...]:
@@ -168,7 +173,7 @@ def _advice_without_leak(cause: str | None, assessments: Sequence[Assessment]) -
             "Memory-mapped (without --in-mem) RSS will rise by the pages that are read; hfmemdebug diagnose "
             "runs both modes and shows that they can be taken back."
         )
-    if not any(a.control is not None for a in assessments):
+    if not any(a.control is not None for a in assessments) and not _is_a_program(assessments):
         lines.append("To test your own code on the same rows: --consumer FILE.py:FUNC.")
     in_memory_files = any(
         file.get("memory_backed")

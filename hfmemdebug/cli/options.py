@@ -163,8 +163,8 @@ OutputOption = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="Write a report; the ending picks the format (.md .json .jsonl). Repeatable; '-' is Markdown on "
-        "standard output.",
+        help="Write a report; the ending picks the format (.md .html .png .svg .json .jsonl). Repeatable; '-' is "
+        "Markdown on standard output.",
         rich_help_panel=OUTPUT,
     ),
 ]

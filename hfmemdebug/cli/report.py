@@ -39,7 +39,7 @@ def report(
 
       hfmemdebug report --last -o -   (Markdown for a GitHub issue)
 
-      hfmemdebug report run.jsonl -o report.md -o result.json
+      hfmemdebug report run.jsonl -o report.html -o report.png -o result.json
     """
     check_outputs(output, as_json=as_json)
     if last == bool(recordings):

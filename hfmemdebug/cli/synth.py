@@ -31,6 +31,15 @@ def synth(
             rich_help_panel=DATA,
         ),
     ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="JSON",
+            help='Types and sizes instead of a row, as reports write them: \'{"text": "string:1500"}\'.',
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -90,6 +99,7 @@ def synth(
             out,
             rows=rows,
             row=None if row is None else parse_row(row),
+            schema=None if schema is None else parse_row(schema, option="--schema"),
             preset=preset,
             vary=vary,
             seed=seed,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from hfmemdebug.render.redact import Redactor
     from hfmemdebug.result import Result
 
-ENDINGS = (".md", ".json", ".jsonl")
+ENDINGS = (".md", ".html", ".json", ".jsonl", ".png", ".svg")
+_DRAWN = (".html", ".png", ".svg")
 _STDOUT = "-"
 _WIDEST = 120
 
@@ -34,7 +35,7 @@ def check_outputs(paths: Sequence[Path] | None, *, as_json: bool = False, record
 
     Raises:
         UsageError: An ending that is none of ours, a folder that does not exist or is a file, or two
-            claims on standard output.
+            claims on standard output; or the library that draws is not installed.
         AccessError: A folder or file that may not be written.
     """
     for path in paths or ():
@@ -47,10 +48,14 @@ def check_outputs(paths: Sequence[Path] | None, *, as_json: bool = False, record
         if path.suffix.lower() not in ENDINGS:
             raise UsageError(
                 f"-o {path}: the ending picks the format, and '{path.suffix or path.name}' is none",
-                next="Use .md, .json or .jsonl, or - for Markdown on standard output.",
+                next=f"Use {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, or - for Markdown on standard output.",
             )
-        if not recorded and path.suffix.lower() == ".jsonl":
+        if not recorded and path.suffix.lower() not in (".md", ".json"):
             raise UsageError(f"-o {path}: this command makes no recording", next="Use .md or .json.")
+        if path.suffix.lower() in _DRAWN:
+            from hfmemdebug.render.picture import drawing_library
+
+            drawing_library(f"-o {path}")
         folder = path.parent
         if path.is_dir():
             raise UsageError(f"-o {path}: this is a folder", next="Name a file in it.")
@@ -95,17 +100,34 @@ def write_outputs(
     result = redactor.result(result)
     shown = [redactor.recording(recording) for recording in recordings]
     for path in paths:
-        ending = path.suffix.lower()
         if str(path) == _STDOUT:
             print(render_markdown(result, shown), end="", flush=True)
-        elif ending == ".md":
-            _write(path, [render_markdown(result, shown)])
-        elif ending == ".json":
-            _write(path, [f"{json.dumps(result.to_dict(), indent=2, ensure_ascii=False)}\n"])
-        else:
-            _write(path, _recording_lines(shown))
-        if str(path) != _STDOUT:
-            console.hint(f"written: {path}")
+            continue
+        _write(path, _rendered(path.suffix.lower(), result, shown))
+        console.hint(f"written: {path}")
+
+
+def _rendered(ending: str, result: Result, recordings: Sequence[Recording]) -> Iterable[str | bytes]:
+    """The parts of a file, by its ending."""
+    if ending == ".md":
+        from hfmemdebug.render.markdown import render_markdown
+
+        return [render_markdown(result, recordings)]
+    if ending == ".html":
+        from hfmemdebug.render.html import render_html
+
+        return [render_html(result, recordings)]
+    if ending == ".png":
+        from hfmemdebug.render.picture import render_png
+
+        return [render_png(result, recordings)]
+    if ending == ".svg":
+        from hfmemdebug.render.picture import render_svg
+
+        return [render_svg(result, recordings)]
+    if ending == ".json":
+        return [f"{json.dumps(result.to_dict(), indent=2, ensure_ascii=False)}\n"]
+    return _recording_lines(recordings)
 
 
 def show_result(
@@ -155,14 +177,15 @@ def _line(document: object) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _write(path: Path, parts: Iterable[str]) -> None:
+def _write(path: Path, parts: Iterable[str | bytes]) -> None:
     """Writes a file under another name and then gives it its own, so that nobody sees half of it."""
     # A link is followed: what it points to is replaced, not the link.
     path = path.resolve()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(parts)
+        with temporary.open("wb") as file:
+            for part in parts:
+                file.write(part if isinstance(part, bytes) else part.encode(errors="replace"))
         if path.exists():
             temporary.chmod(path.stat().st_mode & 0o777)
         temporary.replace(path)

@@ -104,12 +104,12 @@ def _from_hub(
         notes.append(f"the configuration '{builder.config.name}' was taken, as none was named")
     if streaming:
         dataset = builder.as_streaming_dataset(split=split)
-        return dataset, _report(dataset, repo.id, split, None, notes)
+        return dataset, _report(dataset, repo.id, split, None, notes, repo.private)
     prepared = (Path(builder.cache_dir) / "dataset_info.json").is_file()
     if not prepared:
         _build(builder, repo, spec, say)
     dataset = builder.as_dataset(split=split, in_memory=keep_in_memory)
-    return dataset, _report(dataset, repo.id, split, prepared, notes)
+    return dataset, _report(dataset, repo.id, split, prepared, notes, repo.private)
 
 
 def _from_copy(
@@ -267,9 +267,22 @@ def _download_and_prepare(builder: Any) -> None:
     builder.download_and_prepare(**options)
 
 
-def _report(dataset: Any, repo: str, split: str, from_cache: bool | None, notes: Sequence[str]) -> LoadReport:
+def _report(
+    dataset: Any,
+    repo: str,
+    split: str,
+    from_cache: bool | None,
+    notes: Sequence[str],
+    private: bool | None = None,
+) -> LoadReport:
     from hfmemdebug.data.loaded import describe_dataset
 
     return describe_dataset(
-        dataset, source="Hub", name=repo, split=split, from_cache=from_cache, notes=tuple(notes)
+        dataset,
+        source="Hub",
+        name=repo,
+        split=split,
+        from_cache=from_cache,
+        notes=tuple(notes),
+        private=private,
     )

@@ -38,11 +38,13 @@ class HubRepo:
         id: Its present name.
         sha: The commit that was asked for.
         files: Path in the repository to file.
+        private: Whether only its owners see it, or None.
     """
 
     id: str
     sha: str | None
     files: Mapping[str, RemoteFile]
+    private: bool | None = None
 
 
 def offline() -> bool:
@@ -72,7 +74,7 @@ def find_repo(name: str, spec: DatasetSpec) -> HubRepo:
         name, revision=spec.revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
     )
     files = {sibling.rfilename: _remote_file(sibling) for sibling in info.siblings or ()}
-    repo = HubRepo(info.id, info.sha, files)
+    repo = HubRepo(info.id, info.sha, files, info.private)
     if info.gated:
         _ask_for_a_file(repo, spec)
     if f"{repo.id.rpartition('/')[2]}.py" in files:

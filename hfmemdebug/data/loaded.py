@@ -22,6 +22,7 @@ def describe_dataset(
     split: str | None,
     from_cache: bool | None,
     notes: Sequence[str] = (),
+    private: bool | None = None,
 ) -> LoadReport:
     """Describes a loaded `Dataset` or `IterableDataset` without reading its rows.
 
@@ -32,6 +33,7 @@ def describe_dataset(
         split: The split that was taken, or None where there are none.
         from_cache: Whether a prepared cache was used; None where there is no cache in play.
         notes: Lines that the user should read.
+        private: Whether the Hub shows it to its owners alone, where that is known.
 
     Returns:
         The report. Its files are those that the dataset maps; a dataset in memory and a stream know none.
@@ -50,6 +52,7 @@ def describe_dataset(
             data_bytes=None,
             from_cache=from_cache,
             notes=tuple(notes),
+            private=private,
         )
     arrow = dataset.data.table
     return LoadReport(
@@ -65,6 +68,7 @@ def describe_dataset(
         files=describe_files(dict.fromkeys(file["filename"] for file in dataset.cache_files)),
         from_cache=from_cache,
         notes=tuple(notes),
+        private=private,
     )
 
 

@@ -107,8 +107,12 @@ def row_of(values: Mapping[str, Any]) -> Row:
     )
 
 
-def parse_row(text: str) -> dict[str, Any]:
-    """Reads a row that was given as JSON.
+def parse_row(text: str, *, option: str = "--row") -> dict[str, Any]:
+    """Reads a row, or the schema of one, that was given as JSON.
+
+    Args:
+        text: The JSON.
+        option: Where it was given.
 
     Raises:
         UsageError: The text is no JSON, or no object.
@@ -118,14 +122,16 @@ def parse_row(text: str) -> dict[str, Any]:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise UsageError(
-            f"--row is not valid JSON: {error.msg} at character {error.pos + 1}", next=example
+            f"{option} is not valid JSON: {error.msg} at character {error.pos + 1}", next=example
         ) from None
     except (RecursionError, ValueError):
-        raise UsageError("--row cannot be read: it is nested too deeply or holds a number too long") from None
+        raise UsageError(
+            f"{option} cannot be read: it is nested too deeply or holds a number too long"
+        ) from None
     if not isinstance(values, dict):
         kind = {list: "an array", str: "a text", type(None): "null", bool: "a truth value"}
         raise UsageError(
-            f"--row must be a JSON object, not {kind.get(type(values), 'a number')}", next=example
+            f"{option} must be a JSON object, not {kind.get(type(values), 'a number')}", next=example
         )
     return dict(row_of(values).values)
 

@@ -78,6 +78,8 @@ class LoadReport:
         files: The files that hold the rows.
         from_cache: Whether a prepared cache was used; None where there is no cache in play.
         notes: Lines that the user should read (``the folder ./wmt19 was taken, not the Hub's wmt19``).
+        private: Whether the Hub shows the dataset to its owners alone; None where that is not known (from a
+            copy, offline) or where it is not from the Hub.
     """
 
     source: str
@@ -91,6 +93,7 @@ class LoadReport:
     files: tuple[LoadedFile, ...] = ()
     from_cache: bool | None = None
     notes: tuple[str, ...] = ()
+    private: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON can hold it."""

@@ -40,6 +40,22 @@ _NARROWED = {
 }
 
 
+# What `datasets.Value` calls Arrow's types; most by Arrow's own name.
+_OTHER_NAMES = {
+    "double": "float64",
+    "float": "float32",
+    "halffloat": "float16",
+    "date32[day]": "date32",
+    "date64[ms]": "date64",
+}
+_NAMES_TEXT = """
+    null bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 date32 date64 string
+    large_string binary large_binary timestamp[s] timestamp[ms] timestamp[us] timestamp[ns] time32[s] time32[ms]
+    time64[us] time64[ns] duration[s] duration[ms] duration[us] duration[ns]
+"""
+_NAMES = frozenset(_NAMES_TEXT.split())
+
+
 @dataclass(frozen=True)
 class Messages:
     """The parts of a stream of rows.
@@ -146,7 +162,7 @@ def _one(name: str, value: Any, declared: pa.DataType | None) -> pa.Array:
     import pyarrow as pa
 
     if declared is not None:
-        return build_array([value], declared)
+        return build_array([value], declared) if _is_plain(declared) else pa.array([value], type=declared)
     try:
         column = pa.array([value])
         narrowed = _narrowed(column.type, _NARROWED[name]) if name in _NARROWED else None
@@ -163,6 +179,17 @@ def _one(name: str, value: Any, declared: pa.DataType | None) -> pa.Array:
             f"column '{name}' cannot be stored: {reason}",
             next="All items of a list must be of one type, and integers fit 64 bits.",
         ) from None
+
+
+def _is_plain(type: pa.DataType) -> bool:
+    """Whether `build_array` knows a type."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(type):
+        return all(_is_plain(field.type) for field in type)
+    if pa.types.is_list(type):
+        return _is_plain(type.value_type)
+    return bool(pa.types.is_string(type) or pa.types.is_binary(type) or pa.types.is_int64(type))
 
 
 def _narrowed(type: pa.DataType, to: str, depth: int = 0) -> pa.DataType | None:
@@ -230,16 +257,7 @@ def feature_of(type: pa.DataType) -> Any:
         inner = feature_of(type.value_type)
         is_feature = isinstance(inner, Mapping) and isinstance(inner.get("_type"), str)
         return {"feature": inner, "_type": "Sequence"} if is_feature else [inner]
-    names = {
-        "null": "null",
-        "bool": "bool",
-        "int8": "int8",
-        "int32": "int32",
-        "int64": "int64",
-        "double": "float64",
-        "string": "string",
-        "binary": "binary",
-    }
-    if str(type) not in names:
+    name = _OTHER_NAMES.get(str(type), str(type))
+    if name not in _NAMES:
         raise ValueError(f"Arrow's type {type} is not supported here")
-    return {"dtype": names[str(type)], "_type": "Value"}
+    return {"dtype": name, "_type": "Value"}

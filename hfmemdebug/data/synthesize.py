@@ -54,6 +54,7 @@ def synthesize(
     *,
     rows: int = DEFAULT_ROWS,
     row: Mapping[str, Any] | None = None,
+    schema: Mapping[str, Any] | None = None,
     preset: str | None = None,
     vary: float = 0.0,
     seed: int = 0,
@@ -71,7 +72,8 @@ def synthesize(
     Args:
         out: The folder. Where it exists and is exactly what is asked for it is reused.
         rows: Number of rows, at least 1.
-        row: The row as a mapping from column to value; not together with `preset`.
+        row: The row as a mapping from column to value; not together with `schema` or `preset`.
+        schema: The columns' types and sizes, as `hfmemdebug.data.likeness` writes them.
         preset: One of `hfmemdebug.data.rows.PRESETS`; without `row`, `"nested"` is the default.
         vary: Coefficient of variation of the lengths of texts, lists and byte strings, 0 for rows all alike.
             Lengths are log-normal around the row's own. They come from a pool of up to 64 different record
@@ -91,7 +93,7 @@ def synthesize(
         AccessError: The folder may not be written.
     """
     start = time.perf_counter()
-    chosen = _checked(rows, row, preset, vary, seed, shards)
+    chosen = _checked(rows, row, schema, preset, vary, seed, shards)
     shown = str(out)
     recipe = {
         "rows": rows,
@@ -125,7 +127,13 @@ def synthesize(
 
 
 def _checked(
-    rows: int, row: Mapping[str, Any] | None, preset: str | None, vary: float, seed: int, shards: int
+    rows: int,
+    row: Mapping[str, Any] | None,
+    schema: Mapping[str, Any] | None,
+    preset: str | None,
+    vary: float,
+    seed: int,
+    shards: int,
 ) -> Row:
     if rows < 1:
         raise UsageError(f"a dataset of {rows} rows cannot be built", next="--rows must be at least 1.")
@@ -139,8 +147,14 @@ def _checked(
             f"rows cannot vary by {vary}",
             next=f"--vary is a coefficient of variation between 0 and {MAX_VARY:g}, such as 0.3.",
         )
-    if row is not None and preset is not None:
-        raise UsageError("a row and a preset exclude each other", next="Give --row or --preset.")
+    if sum(given is not None for given in (row, schema, preset)) > 1:
+        raise UsageError(
+            "a row, a schema and a preset exclude each other", next="Give --row, --schema or --preset."
+        )
+    if schema is not None:
+        from hfmemdebug.data.likeness import row_of_schema
+
+        return row_of_schema(schema)
     return row_of(row) if row is not None else preset_row(preset or DEFAULT_PRESET)
 
 

@@ -12,6 +12,7 @@ import ctypes
 import gc
 import itertools
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -74,6 +75,7 @@ class Arm:
         self.report: LoadReport | None = None
         self.files: frozenset[str] = frozenset()
         self.plan: SlicePlan | None = None
+        self.reproduce: str | None = None
         self.outcome: dict[str, Any] = {"outcome": "completed"}
         self._loop_seconds = 0.0
         self._slices_done = 0
@@ -160,9 +162,26 @@ class Arm:
     def calibrate(self) -> None:
         """Measures what a row costs."""
         found = calibrate(self.dataset, self._loaded.rows, self.probe)
+        self.reproduce = self._reproduce(found.bytes_per_row)
         self.channel.send(
             event="calibrated", bytes_per_row=found.bytes_per_row, seconds_per_row=found.seconds_per_row
         )
+
+    def _reproduce(self, bytes_per_row: float) -> str | None:
+        """The same on rows that anybody can build, where the dataset is not for everybody to load."""
+        rows = self._loaded.rows
+        if rows is None or (self._loaded.source == "Hub" and self._loaded.private is False):
+            return None
+        from hfmemdebug.data.likeness import synth_line
+
+        try:
+            line = synth_line(self.dataset, rows, bytes_per_row)
+        except Exception:
+            # A type that nobody thought of must not cost the measurement.
+            return None
+        consumer = self.header["workload"]["consumer"]
+        options = f" --consumer {shlex.quote(consumer)}" if consumer else ""
+        return f"{line}\nhfmemdebug {self.header['command']} ./like-ds{options}" if line else None
 
     def epoch(self, number: int, plan: dict[str, Any], warmup: int, last: bool, bytes_per_row: float) -> None:
         """Reads all slices of one epoch and settles.
@@ -234,6 +253,7 @@ class Arm:
                 "loaded": self._loaded.to_dict(),
                 "missing": list(self.probe.missing),
                 "arrow_backend": self.probe.arrow.backend,
+                "reproduce": self.reproduce,
                 "environment": environment(),
                 "workload": {
                     **self.header["workload"],

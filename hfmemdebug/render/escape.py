@@ -53,6 +53,11 @@ def html(text: str, most: int = 200) -> str:
     return _no_calls(_entities(one_line(text, most)))
 
 
+def verbatim(text: str, most: int = 200) -> str:
+    """Text that stands as it was printed elsewhere, as far as it calls nobody and is no markup of HTML's."""
+    return html(text, most)
+
+
 def _escape(text: str) -> str:
     return _no_calls(_SPECIAL.sub(r"\\\1", _entities(text)))
 

@@ -10,7 +10,7 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
 from hfmemdebug.render.chart import fit_chart, mermaid_chart, thin
-from hfmemdebug.render.escape import fence, html, prose, table
+from hfmemdebug.render.escape import fence, html, prose, table, verbatim
 from hfmemdebug.render.processes import process_tables
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes, format_count
@@ -21,6 +21,8 @@ _MOST_ARMS = 8
 _MOST_LINES = 25
 _MOST_ENVIRONMENT_LINES = 60
 _MOST_SLICE_ROWS = 200
+# Where the lines of `datasets-cli env` end and ours begin.
+_FIRST_OF_OURS = "hfmemdebug version"
 _NO_ROOM = "*Left out, since GitHub takes 65,536 characters at most: {}. The recording has it all.*"
 
 
@@ -54,6 +56,7 @@ def render_markdown(result: Result, recordings: Sequence[Recording]) -> str:
             _Section("Verdict", _verdict(result), 0, heading=False),
             _Section("Memory limit", _limit(result), 1),
             _Section("The runs", _arms(result), 1),
+            _Section("All figures of the runs", _all_figures(result), 5, heading=False),
             _Section("The processes", _processes(result), 2),
             _Section("What grew", _findings(result), 2),
             _Section("What can be taken back, and what could be seen", _proof(result), 2),
@@ -64,6 +67,7 @@ def render_markdown(result: Result, recordings: Sequence[Recording]) -> str:
             _Section("Warnings", _list(result.warnings), 4),
             _Section("Steps to reproduce", _commands(result), 3),
             _Section("Environment info", _environment(result), 2),
+            _Section("Memory settings", _settings(result), 5, heading=False),
             _Section("Slices", _slices(recordings), 7, heading=False),
         )
         if section.text
@@ -110,8 +114,7 @@ def _arms(result: Result) -> str:
     arms = result.arms[:_MOST_ARMS]
     if not arms or result.verdict is None:
         return ""
-    rows = [[label, *cells[:_MOST_ARMS]] for label, cells in words.arm_rows(result, thorough=True)]
-    parts = [table(["", *(words.one_line(arm.name, 60) for arm in arms)], rows)]
+    parts = [_arm_table(result, thorough=False)]
     if len(result.arms) > _MOST_ARMS:
         parts.append(f"and {len(result.arms) - _MOST_ARMS} more arms.")
     if outcomes := words.outcome_lines(result):
@@ -128,6 +131,22 @@ def _processes(result: Result) -> str:
     return "\n\n".join(parts)
 
 
+def _arm_table(result: Result, *, thorough: bool) -> str:
+    rows = [[label, *cells[:_MOST_ARMS]] for label, cells in words.arm_rows(result, thorough=thorough)]
+    return table(["", *(words.one_line(arm.name, 60) for arm in result.arms[:_MOST_ARMS])], rows)
+
+
+def _all_figures(result: Result) -> str:
+    """What the table of the runs leaves out, folded."""
+    if not result.arms or len(words.arm_rows(result, thorough=True)) == len(words.arm_rows(result)):
+        return ""
+    return _folded("All figures of the runs", _arm_table(result, thorough=True))
+
+
+def _folded(summary: str, text: str) -> str:
+    return f"<details><summary>{html(summary)}</summary>\n\n{text}\n\n</details>"
+
+
 def _findings(result: Result) -> str:
     findings = result.findings[:_MOST_LINES]
     if not findings:
@@ -137,7 +156,7 @@ def _findings(result: Result) -> str:
     if len(result.findings) > len(findings):
         parts.append(f"and {len(result.findings) - len(findings)} smaller ones.")
     if details := [f"{words.cause_words(f.cause)}: {f.detail}" for f in findings if f.detail]:
-        parts.append(_list(details))
+        parts.append(_list(list(dict.fromkeys(details))))
     return "\n\n".join(parts)
 
 
@@ -171,8 +190,22 @@ def _commands(result: Result) -> str:
 
 
 def _environment(result: Result) -> str:
-    lines = list(result.environment.items())[:_MOST_ENVIRONMENT_LINES]
-    return "\n".join(f"- {prose(label, 80)}: {prose(value, 200)}" for label, value in lines)
+    """What the datasets bug template asks for, word for word as `datasets-cli env` prints it."""
+    ours = list(result.environment).index(_FIRST_OF_OURS) if _FIRST_OF_OURS in result.environment else None
+    lines = list(result.environment.items())[:ours][:_MOST_ENVIRONMENT_LINES]
+    return "\n".join(f"- {verbatim(label, 80)}: {verbatim(value)}" for label, value in lines)
+
+
+def _settings(result: Result) -> str:
+    """What matters to memory beyond that, folded."""
+    if _FIRST_OF_OURS not in result.environment:
+        return ""
+    ours = list(result.environment).index(_FIRST_OF_OURS)
+    lines = list(result.environment.items())[ours:][:_MOST_ENVIRONMENT_LINES]
+    return _folded(
+        "Memory settings of this machine",
+        "\n".join(f"- {prose(label, 80)}: {prose(value, 200)}" for label, value in lines),
+    )
 
 
 def _slices(recordings: Sequence[Recording]) -> str:
@@ -184,8 +217,7 @@ def _slices(recordings: Sequence[Recording]) -> str:
             continue
         shown = thin(samples, most)
         count = f"{format_count(len(shown))} of {format_count(len(samples))}"
-        summary = f"<summary>{html(_arm_name(recording))}: {count} slices</summary>"
-        parts.append(f"<details>{summary}\n\n{_slice_table(shown)}\n\n</details>")
+        parts.append(_folded(f"{_arm_name(recording)}: {count} slices", _slice_table(shown)))
     return "\n\n".join(parts)
 
 

@@ -310,7 +310,7 @@ def _rows_read(arm: ArmSummary, *, thorough: bool) -> str:
         # Rows that were read in several epochs are still the same rows.
         rows = min(rows, arm.step * arm.slices_per_epoch)
     if not arm.rows_total:
-        return format_count(rows)
+        return format_count(rows) if rows or arm.mode != "program" else "–"
     rows = min(rows, arm.rows_total)
     if rows == arm.rows_total:
         return f"all {format_count(rows)}"

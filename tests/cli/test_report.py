@@ -139,7 +139,7 @@ def test_nothing_private_is_shown(state: Path, capsys: pytest.CaptureFixture[str
         (["odd.jsonl"], "does not say which arm"),
         (["one.jsonl", "one.jsonl"], "more than one run"),
         (["one.jsonl", "two.jsonl"], "more than one run"),
-        (["one.jsonl", "-o", "x.html"], ".md, .json or .jsonl"),
+        (["one.jsonl", "-o", "x.pdf"], ".md, .html, .json, .jsonl, .png or .svg"),
         (["one.jsonl", "-o", "no/x.md"], "does not exist"),
         (["one.jsonl", "-o", "-", "--json"], "standard output"),
     ],

@@ -21,7 +21,7 @@ NOBODY = Redactor()
 
 
 def test_each_ending_its_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    paths = [tmp_path / name for name in ("a.md", "b.json", "c.jsonl", "d.MD")]
+    paths = [tmp_path / name for name in ("a.md", "b.json", "c.jsonl", "d.MD", "e.html", "f.png", "g.svg")]
     recordings = [samples.recording("memory-mapped"), samples.recording("in-memory", slices=10)]
     check_outputs(paths)
     write_outputs(samples.LEAK, recordings, paths, Console(), redactor=NOBODY)
@@ -35,12 +35,15 @@ def test_each_ending_its_format(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert paths[3].read_text() == paths[0].read_text()
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.count("written: ") == 4
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.md", "b.json", "c.jsonl", "d.MD"]
+    assert captured.err.count("written: ") == len(paths)
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    assert paths[4].read_text().startswith("<!doctype html>")
+    assert paths[5].read_bytes().startswith(b"\x89PNG")
+    assert paths[6].read_text().startswith("<svg")
 
 
 def test_files_are_redacted(tmp_path: Path) -> None:
-    paths = [tmp_path / f"a.{ending}" for ending in ("md", "json", "jsonl")]
+    paths = [tmp_path / f"a.{ending}" for ending in ("md", "json", "jsonl", "html")]
     redactor = Redactor(home="~none", cwd=None, environ={"MY_TOKEN": "synthetic-ds"})
     write_outputs(samples.LEAK, [samples.recording()], paths, Console(quiet=True), redactor=redactor)
     for path in paths:
@@ -51,10 +54,8 @@ def test_files_are_redacted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("a.html", ".md, .json or .jsonl"),
-        ("a.png", ".md, .json or .jsonl"),
-        ("a.svg", ".md, .json or .jsonl"),
-        ("report", ".md, .json or .jsonl"),
+        ("a.pdf", ".md, .html, .json, .jsonl, .png or .svg"),
+        ("report", ".md, .html, .json, .jsonl, .png or .svg"),
         ("missing/a.md", "does not exist"),
         ("file/a.md", "does not exist"),
         ("folder.md", "is a folder"),
@@ -66,6 +67,18 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path, name: str, says:
     with pytest.raises(UsageError) as error:
         check_outputs([tmp_path / "fine.md", tmp_path / name])
     assert says in error.value.line()
+    assert "\n" not in error.value.line()
+
+
+@pytest.mark.parametrize("ending", ["html", "png", "svg"])
+def test_the_extra_that_is_missing_is_named_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(UsageError) as error:
+        check_outputs([tmp_path / f"a.{ending}"])
+    assert "needs vl-convert-python, which is not installed" in error.value.line()
+    assert "pip install 'hfmemdebug[plot]'" in error.value.line()
     assert "\n" not in error.value.line()
 
 

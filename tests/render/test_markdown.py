@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 from render import samples
 
+from hfmemdebug.probes.environment import environment
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render.chart import mermaid_chart, thin
@@ -88,6 +91,25 @@ def test_says_all_there_is() -> None:
         assert part in text
     assert "| Rows read (of all) | 740,000 (10% of 7,270,695) |" in render_markdown(samples.INCONCLUSIVE, ())
     assert "musl has no mallinfo2" in render_markdown(samples.INCONCLUSIVE, ())
+
+
+def test_the_environment_is_what_datasets_cli_prints_and_the_rest_is_folded() -> None:
+    script = "from datasets.commands.env import EnvironmentCommand; EnvironmentCommand().run()"
+    theirs = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    block = "\n".join(line for line in theirs.splitlines() if line.startswith("- "))
+    text = render_markdown(replace(samples.NO_LEAK, environment=environment()), ())
+    assert f"#### Environment info\n\n{block}\n\n" in text
+    folded = text[text.index("<summary>Memory settings") :]
+    assert "- hfmemdebug version: " in folded
+    assert "- Arrow memory pool: " in folded
+
+
+def test_the_tables_of_the_runs_are_what_matters_and_the_rest_folded() -> None:
+    text = render_markdown(samples.NO_LEAK, ())
+    short, _, rest = text.partition("<summary>All figures of the runs</summary>")
+    assert "| RSS grew by |" in short
+    assert "| Given back: collection |" not in short
+    assert "| Given back: collection |" in rest
 
 
 @pytest.mark.parametrize("slices", [2, 3, 1000])
@@ -217,7 +239,7 @@ def test_foreign_text_breaks_nothing_and_calls_nobody() -> None:
     assert "@octocat" not in outside
     assert "#12" not in outside
     assert "<img" not in outside
-    assert outside.count("</details>") == 1
+    assert outside.count("</details>") == 2
     assert "\x1b" not in text
 
 

@@ -1,0 +1,270 @@
+"""Recording a program's own loop from within: `Recorder` and `watch`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hfmemdebug.probes.environment import environment
+from hfmemdebug.probes.process import ProcessProbe
+from hfmemdebug.recording.file import RecordingWriter, load_recording
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.store import end_run, new_run
+from hfmemdebug.workload.settle import settle, settle_once
+
+if TYPE_CHECKING:
+    from hfmemdebug.result import Result
+
+T = TypeVar("T")
+
+# Our own readings keep a few blocks each until CPython's free lists are as long as they need: 20 of them,
+# measured on CPython 3.11. Beside a program's warm-up that is nothing; beside a limit of 64 bytes it is not.
+REHEARSALS = 24
+
+# Items that are recorded and not judged: what a loop sets up on its first turns is not its leak.
+WARMUP = 4
+
+
+class Recorder:
+    """Records the memory of this process, item by item and epoch by epoch.
+
+    At the ends of epochs the process is settled as in an arm of `diagnose`: garbage is collected (not
+    where the collector is off), Arrow's pools and malloc give back what they hold free. Nothing of the
+    program's is touched. A process that was forked meanwhile records nothing.
+
+    Args:
+        output: The recording's file; without one it is kept as a run, for `hfmemdebug report --last`.
+        name: What the arm is called.
+        iteration: What an item is called: ``item``, ``step``, ``call``.
+        min_leak: Floor in bytes per item of what is called a leak; None for the default.
+    """
+
+    def __init__(
+        self,
+        output: str | os.PathLike[str] | None = None,
+        *,
+        name: str = "program",
+        iteration: str = "item",
+        min_leak: float | None = None,
+    ) -> None:
+        self._output = Path(output) if output is not None else None
+        self._name = name
+        self._iteration = iteration
+        self._min_leak = min_leak
+        self._run: Path | None = None
+        self._writer: RecordingWriter | None = None
+        self._probe = ProcessProbe()
+        self._pid = 0
+        self._epoch = 1
+        self._items = 0
+        self._observer_seconds = 0.0
+        self._began = 0.0
+
+    @property
+    def path(self) -> Path:
+        """The recording's file; it exists once recording has begun."""
+        assert self._output is not None, "recording has not begun"
+        return self._output
+
+    def start(self) -> Recorder:
+        """Begins the recording. Nothing happens where it has begun.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        if self._writer is not None:
+            return self
+        if self._output is None:
+            self._run = new_run("watch")
+            self._output = self._run / f"{self._name.replace('/', '-')}.jsonl"
+        if "pyarrow" in sys.modules:
+            self._probe.watch_arrow()
+        self._pid = os.getpid()
+        self._writer = RecordingWriter(self._output)
+        self._writer.header(self._header())
+        for _ in range(REHEARSALS):
+            self._probe.read_settled()
+        settle_once(self._probe)
+        self._probe.kernel.reset_peak()
+        self._began = self._probe.clock()
+        self._writer.sample(
+            Sample(kind="settle", epoch=0, slice=0, step="start", **self._probe.read_settled())
+        )
+        return self
+
+    def mark(self, rows: int | None = None) -> None:
+        """Says that an item is done, and takes a reading.
+
+        Args:
+            rows: Rows in the item, where that is known.
+        """
+        if self._writer is None:
+            self.start()
+        writer = self._writer
+        if writer is None or os.getpid() != self._pid:
+            return
+        looked = self._probe.clock()
+        writer.sample(
+            Sample(
+                kind="slice",
+                epoch=self._epoch,
+                slice=self._items,
+                warmup=self._epoch == 1 and self._items < WARMUP,
+                rows=rows,
+                **self._probe.read(),
+            )
+        )
+        self._items += 1
+        self._observer_seconds += self._probe.clock() - looked
+
+    def end_epoch(self) -> None:
+        """Says that the same items come again from here on, and settles. An epoch without items is none."""
+        writer = self._writer
+        if writer is None or self._items == 0 or os.getpid() != self._pid:
+            return
+        epoch, items = self._epoch, self._items
+        settle(
+            self._probe,
+            frozenset(),
+            lambda step, values: writer.sample(
+                Sample(kind="settle", epoch=epoch, slice=items, step=step, **values)
+            ),
+        )
+        self._epoch += 1
+        self._items = 0
+
+    def close(self, outcome: str = "completed", **further: Any) -> None:
+        """Ends the recording; the epoch that goes on is its last.
+
+        Args:
+            outcome: ``"completed"``, ``"failed"`` or ``"interrupted"``.
+            further: Further fields of the closing line.
+        """
+        if self._writer is None or os.getpid() != self._pid:
+            return
+        self.end_epoch()
+        self._writer.end(
+            {
+                "outcome": outcome,
+                **further,
+                "observer_seconds": round(self._observer_seconds, 6),
+                "loop_seconds": round(self._probe.clock() - self._began, 6),
+            }
+        )
+        self._writer.close()
+        self._writer = None
+        if self._run is not None:
+            end_run(self._run)
+
+    def result(self) -> Result:
+        """The verdict on what was recorded so far.
+
+        Raises:
+            InputError: Nothing was recorded yet.
+        """
+        from hfmemdebug.analysis.verdict import judge
+
+        return judge([load_recording(self.path)])
+
+    def __enter__(self) -> Recorder:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", detail=_of(error))
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "command": "watch",
+            "command_line": None,
+            "iteration": self._iteration,
+            "min_leak": self._min_leak,
+            "notes": [],
+            "arm": {"name": self._name, "mode": "program", "consumer": True},
+            "workload": {"dataset": None, "step": None, "warmup": WARMUP},
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "loaded": None,
+            "missing": list(self._probe.missing),
+            "arrow_backend": self._probe.arrow.backend if self._probe.arrow is not None else None,
+            "environment": environment(),
+        }
+
+
+def _of(error: BaseException) -> str:
+    """What ended a program; its own text may hold its data."""
+    return f"ended by {type(error).__name__}"
+
+
+class Watched(Generic[T]):
+    """An iterable that records while it is iterated; each pass over it is an epoch."""
+
+    def __init__(self, iterable: Iterable[T], recorder: Recorder, *, own: bool) -> None:
+        self._iterable = iterable
+        self._own = own
+        self.recorder = recorder
+
+    def __len__(self) -> int:
+        return len(self._iterable)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[T]:
+        recorder = self.recorder.start()
+        try:
+            for item in self._iterable:
+                yield item
+                # Ours would hold it until the next one is there.
+                del item
+                recorder.mark()
+        finally:
+            recorder.end_epoch()
+
+    def result(self) -> Result:
+        """The verdict on the passes so far; a recorder of its own ends its recording with it."""
+        if self._own:
+            self.recorder.close()
+        return self.recorder.result()
+
+
+def watch(
+    iterable: Iterable[T],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    name: str = "program",
+    recorder: Recorder | None = None,
+) -> Watched[T]:
+    """Yields the items of a loop unchanged and records the memory of this process after each.
+
+    Pass over the returned object once an epoch: a leak is told from a warm-up by comparing epochs.
+
+    Args:
+        iterable: A DataLoader, a dataset, a list: whatever the loop goes over.
+        output: The recording's file; without one it is kept as a run, for `hfmemdebug report --last`.
+        name: What the arm is called.
+        recorder: Record into this one instead, which its owner closes.
+    """
+    own = recorder is None
+    return Watched(iterable, recorder or _closed_at_exit(Recorder(output, name=name)), own=own)
+
+
+def _closed_at_exit(recorder: Recorder) -> Recorder:
+    """A loop has no end that it tells us of: the closing line is written with the program's own end."""
+    import atexit
+    import weakref
+
+    known = weakref.ref(recorder)
+
+    def close() -> None:
+        left = known()
+        if left is not None:
+            left.close()
+
+    atexit.register(close)
+    return recorder

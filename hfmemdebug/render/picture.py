@@ -1,0 +1,142 @@
+"""A run as one picture, PNG or SVG, for those who drag it into an issue; drawn by vl-convert (extra `plot`)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from hfmemdebug.errors import UsageError
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.render import words
+from hfmemdebug.render.plot import Spec, arm_chart, kept_chart, top_of
+from hfmemdebug.result import ArmSummary, Result
+from hfmemdebug.sizes import format_bytes
+
+EXTRA = "plot"
+_MOST_ARMS = 4
+# One look must show pages rising: further epochs repeat the first ones.
+_EPOCHS = 3
+_MOST_POINTS = 400
+_WIDTH, _HEIGHT = 430, 190
+# Letters of the title that fit above two charts.
+_LINE = 150
+_COLOUR_OF = {"no-leak": "#15803d", "leak": "#b91c1c", "inconclusive": "#a16207"}
+
+
+def drawing_library(wanted_by: str) -> Any:
+    """The module `vl_convert`.
+
+    Args:
+        wanted_by: What cannot be made without it, for the error's line.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    try:
+        import vl_convert
+    except ImportError:
+        raise UsageError(
+            f"{wanted_by} needs vl-convert-python, which is not installed",
+            next=f"pip install 'hfmemdebug[{EXTRA}]', or choose .md.",
+        ) from None
+    return vl_convert
+
+
+def render_png(result: Result, recordings: Sequence[Recording]) -> bytes:
+    """The run as a PNG of about 1000 points in width, at twice the resolution.
+
+    Raises:
+        UsageError: vl-convert is not installed.
+    """
+    png: bytes = drawing_library("a .png").vegalite_to_png(picture(result, recordings), scale=2)
+    return png
+
+
+def render_svg(result: Result, recordings: Sequence[Recording]) -> str:
+    """The run as an SVG.
+
+    Raises:
+        UsageError: vl-convert is not installed.
+    """
+    svg: str = drawing_library("a .svg").vegalite_to_svg(picture(result, recordings))
+    return svg
+
+
+def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
+    """The Vega-Lite specification of the picture: verdict, arms, and what stays.
+
+    Args:
+        result: The result. Private text in it is shown as it stands: redact it before.
+        recordings: The arms.
+    """
+    shown = recordings[:_MOST_ARMS]
+    top = top_of(shown)
+    arms = [
+        {**chart, "width": _WIDTH, "height": _HEIGHT}
+        for recording in shown
+        if (
+            chart := arm_chart(
+                recording,
+                top=top,
+                most=_MOST_POINTS,
+                epochs=_EPOCHS,
+                hover=False,
+                subtitle=chart_subtitle(recording, result),
+            )
+        )
+        is not None
+    ]
+    kept = kept_chart(result, shown)
+    rows: list[Spec] = []
+    if arms:
+        rows.append({"concat": arms, "columns": 2, "spacing": 40, "resolve": {"scale": {"color": "shared"}}})
+    if kept is not None:
+        # Where there is a leak, its ramp is what there is to see.
+        place = 0 if result.verdict == "leak" else len(rows)
+        rows.insert(place, {**kept, "width": 2 * _WIDTH + 90, "height": _HEIGHT})
+    if not rows:
+        # A picture has to show something; the title says what there is to say.
+        rows.append({"data": {"values": []}, "mark": "point", "width": 2 * _WIDTH, "height": 1})
+    return {
+        "background": "white",
+        "padding": 18,
+        "title": _title(result),
+        "spacing": 36,
+        "vconcat": rows,
+        "resolve": {"scale": {"color": "independent"}},
+        "config": {"view": {"stroke": "#cbd5e1"}, "legend": {"labelFontSize": 11}},
+    }
+
+
+def _title(result: Result) -> Spec:
+    verdict, rest = words.verdict_sentence(result)
+    lines = textwrap.wrap(rest.lstrip(": "), _LINE)[:4]
+    lines += [line for text in words.reclaim_lines(result)[:2] for line in textwrap.wrap(text, _LINE)[:2]]
+    if any(arm.epochs > 1 and arm.mode == "mmap" for arm in result.arms):
+        lines.append("Blue falls at the ends of epochs: hfmemdebug has the pages dropped there.")
+    return {
+        "text": verdict,
+        "subtitle": lines,
+        "anchor": "start",
+        "fontSize": 24,
+        "color": _COLOUR_OF.get(result.verdict or "", "#334155"),
+        "subtitleFontSize": 13,
+        "subtitleColor": "#334155",
+        "subtitlePadding": 6,
+        "offset": 20,
+    }
+
+
+def chart_subtitle(recording: Recording, result: Result) -> str:
+    """What one look is to see: how pages and anonymous memory grew in the first epoch."""
+    name = (recording.header.get("arm") or {}).get("name")
+    arm: ArmSummary | None = next((arm for arm in result.arms if arm.name == name), None)
+    grown = {k: arm.growth.get(k) for k in ("file", "anon", "shmem")} if arm is not None else {}
+    said = {"file": "mapped pages", "anon": "anonymous", "shmem": "shared"}
+    parts = [
+        f"{said[k]} {format_bytes(v, signed=True)}"
+        for k, v in grown.items()
+        if v is not None and (k != "shmem" or v)
+    ]
+    return f"first epoch: {', '.join(parts)}" if parts else ""

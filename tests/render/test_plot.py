@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from render import samples
+
+from hfmemdebug.errors import UsageError
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.render.html import render_html
+from hfmemdebug.render.picture import picture, render_png, render_svg
+from hfmemdebug.render.plot import arm_chart, kept_chart, top_of
+from hfmemdebug.result import Result
+
+MB = samples.MB
+BLUE, ORANGE = (0x3B, 0x82, 0xF6), (0xE6, 0x61, 0x00)
+
+
+def settled(name: str, *, per_epoch: int = 0, epochs: int = 4, slices: int = 20) -> Recording:
+    """An arm whose epochs end settled, with so many bytes more of Python objects each time."""
+    recording = samples.recording(name, slices=slices * epochs, epochs=epochs)
+    taken: list[Sample] = []
+    for epoch in range(1, epochs + 1):
+        taken += [s for s in recording.slices if s.epoch == epoch]
+        figures = {"python": 60 * MB + epoch * per_epoch, "malloc": 9 * MB, "arrow": 0}
+        taken.append(Sample("settle", epoch, slices, epoch * 2.0, step="trim", **figures))
+    return replace(recording, samples=tuple(taken))
+
+
+def leaking() -> tuple[Result, list[Recording]]:
+    recordings = [settled("memory-mapped"), settled("memory-mapped + consumer", per_epoch=20 * 1024)]
+    recordings[1].header["arm"]["consumer"] = True
+    finding = replace(samples.LEAK.findings[0], rate_bytes_per_iteration=1024.0, growth_bytes=80 * 1024)
+    return replace(samples.LEAK, findings=(finding,)), recordings
+
+
+def test_the_figures_are_the_recordings() -> None:
+    recording = samples.recording()
+    chart = arm_chart(recording, top=1000, most=2000)
+    assert chart is not None
+    points = chart["data"]["values"]
+    assert [p["rss"] for p in points] == [s.rss for s in recording.slices]
+    assert [p["file"] for p in points] == [s.file for s in recording.slices]
+    assert [p["i"] for p in points] == list(range(1, 101))
+    assert sum(p["warmup"] for p in points) == 3
+
+
+def test_many_slices_are_thinned_and_epochs_chosen() -> None:
+    chart = arm_chart(samples.recording(slices=900, epochs=3), top=1, most=100, epochs=1)
+    assert chart is not None
+    assert len(chart["data"]["values"]) == 100
+    assert {p["epoch"] for p in chart["data"]["values"]} == {1}
+    assert chart["encoding"]["x"]["scale"]["domain"] == [1, 300]
+
+
+def test_an_arm_without_the_split_shows_its_rss() -> None:
+    chart = arm_chart(samples.recording(bare=True), top=1, most=100)
+    assert chart is not None
+    assert "cannot be read here" in json.dumps(chart)
+    assert arm_chart(samples.recording(slices=1), top=1, most=100) is None
+    assert top_of([]) == 1.0
+
+
+def test_a_leak_is_a_ramp_with_its_rate() -> None:
+    chart = kept_chart(*leaking())
+    assert chart is not None
+    ramp = [p["value"] for p in chart["data"]["values"] if p["arm"] == "memory-mapped + consumer"]
+    assert ramp == [0, 20480, 40960, 61440]
+    assert {p["value"] for p in chart["data"]["values"] if p["arm"] == "memory-mapped"} == {0}
+    assert "+1.0 KB per slice" in json.dumps(chart)
+    assert chart["encoding"]["y"]["title"] == "KB"
+
+
+def test_without_a_leak_the_smallest_that_could_be_seen_stands_beside() -> None:
+    chart = kept_chart(samples.NO_LEAK, [settled("memory-mapped")])
+    assert "what a leak of 32 B per slice would look like" in json.dumps(chart)
+
+
+def test_what_was_never_settled_is_shown_by_its_pages() -> None:
+    chart = kept_chart(samples.LEAK, [samples.recording()])
+    assert chart is not None
+    assert "anonymous memory" in chart["title"]["text"]
+    assert kept_chart(samples.LEAK, [samples.recording(bare=True)]) is None
+
+
+def heights(png: bytes, colour: tuple[int, int, int]) -> list[int]:
+    """For each column of a picture: pixels that are about of a colour."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    width, height = image.size
+    pixels: Any = image.load()
+    return [
+        sum(max(abs(a - b) for a, b in zip(pixels[x, y], colour, strict=True)) < 45 for y in range(height))
+        for x in range(0, width, 4)
+    ]
+
+
+def test_one_look_shows_pages_that_rise_and_anonymous_memory_that_does_not() -> None:
+    png = render_png(samples.NO_LEAK, [samples.recording(slices=20, epochs=1)])
+    blue, orange = ([h for h in heights(png, colour) if h > 20][4:-4] for colour in (BLUE, ORANGE))
+    assert blue[-1] > 2 * blue[0]
+    # Columns on an epoch's line or a hover mark differ by a few pixels.
+    [(usual, count)] = Counter(orange).most_common(1)
+    assert count > 0.8 * len(orange)
+    assert max(abs(h - usual) for h in orange) < 0.1 * max(blue)
+
+
+def test_svg_says_the_verdict_the_arms_and_the_rate() -> None:
+    result, recordings = leaking()
+    svg = render_svg(result, recordings)
+    shown = re.sub(r"<[^>]+>", "\n", svg)
+    for text in ("LEAK", "memory-mapped + consumer", "+1.0 KB per slice", "mapped pages +1.3 GB"):
+        assert text in shown, text
+    assert "href" not in svg
+    assert len(svg) < 500_000
+
+
+@pytest.mark.parametrize(
+    "result", [samples.NO_LEAK, samples.LEAK, samples.INCONCLUSIVE, samples.EMPTY, samples.every_cause()]
+)
+@pytest.mark.parametrize(
+    "recordings",
+    [
+        [],
+        [samples.recording()],
+        [samples.recording(bare=True, slices=1)],
+        [settled(f"a{n}") for n in range(6)],
+    ],
+)
+def test_any_run_makes_a_specification_and_a_page(result: Result, recordings: list[Recording]) -> None:
+    json.dumps(picture(result, recordings))
+    page = render_html(result, recordings, library="/* library */")
+    assert "{{" not in page.partition("/* library */")[0]
+    assert page.count("<section>") == page.count("</section>")
+
+
+def test_foreign_text_does_not_break_the_page() -> None:
+    nasty = "</script><img src=https://evil.example/x onerror=alert(1)> <!-- {{library}} \x1b[0m"
+    recording = samples.recording(nasty)
+    result = replace(
+        samples.LEAK, summary=nasty, advice=(nasty,), warnings=(nasty,), command_line=nasty,
+        arms=(replace(samples.MAPPED, name=nasty, outcome_detail=nasty),), environment={nasty: nasty},
+        sites=({"file": nasty, "line": 1, "function": nasty},), holders=({"path": nasty},),
+    )  # fmt: skip
+    page = render_html(result, [recording], library="window.x = '</script>'")
+    assert "<img" not in page
+    assert "\x1b" not in page
+    assert page.count("<script") == page.count("</script>") == 3
+    # As the browser reads it.
+    specs = json.loads(page.partition('type="application/json">')[2].partition("</script>")[0])
+    assert len(specs) == 2
+    assert "&lt;/script&gt;&lt;img" in page
+
+
+def test_without_the_library_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    for render in (render_html, render_png, render_svg):
+        with pytest.raises(UsageError, match="needs vl-convert-python") as error:
+            render(samples.LEAK, [])
+        assert "hfmemdebug[plot]" in error.value.line()
