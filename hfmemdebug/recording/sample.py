@@ -38,6 +38,8 @@ class Sample:
         children: Living child processes; at epoch ends only.
         children_anon: Anonymous memory of those, swapped out or not; at epoch ends only.
         dev_shm: Bytes used in /dev/shm by everybody; at epoch ends only.
+        copied: Private copies of pages of mapped files, swapped out or not; at epoch ends only.
+        copyable: Size of the mappings that take such copies; at epoch ends only.
     """
 
     kind: str
@@ -66,6 +68,8 @@ class Sample:
     children: int | None = None
     children_anon: int | None = None
     dev_shm: int | None = None
+    copied: int | None = None
+    copyable: int | None = None
 
     @property
     def unreclaimable(self) -> int | None:

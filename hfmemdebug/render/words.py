@@ -240,6 +240,15 @@ def outcome_lines(result: Result) -> list[str]:
     ]
 
 
+def copied_lines(result: Result) -> list[str]:
+    """Which files' pages were copied because they were written to, and how many there can be, a line an arm."""
+    return [
+        f"{one_line(finding.arm or 'this run', 60)}: {finding.detail}"
+        for finding in result.findings
+        if finding.cause == "copy-on-write" and finding.role == "benign" and finding.detail
+    ]
+
+
 def site_lines(result: Result) -> list[str]:
     """Where leaked memory was allocated, one line a site."""
     return [
@@ -272,6 +281,9 @@ def _meaning(finding: Finding, *, thorough: bool) -> str:
     if finding.role == "leak" and finding.shape == "inconclusive":
         return "possible leak"
     role = _ROLE_WORDS.get(finding.role, one_line(finding.role, 40))
+    if finding.cause == "copy-on-write" and finding.role == "benign":
+        # It cannot be taken back, and a file of 4 GB makes it 4 GB.
+        role = "bounded"
     return f"{role}, {_SHAPE_WORDS.get(finding.shape, one_line(finding.shape, 40))}" if thorough else role
 
 
