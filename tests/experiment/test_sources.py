@@ -13,7 +13,7 @@ MB = 1024**2
 
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
-    box = Box(tmp_path, rows=1)
+    box = Box(tmp_path, rows=30)
     np.save(tmp_path / "x.npy", np.ones((4000, 1024), dtype=np.float32))
     return box
 
