@@ -58,11 +58,12 @@ _BILL_WORDS = {
     "python": "  Python objects in use",
     "malloc": "  malloc in use",
     "arrow": "  Arrow pool in use",
+    "copied": "  private copies of file pages",
     "kept_free": "  free, given back when asked",
     "nobody": "  not explained",
 }
 # Without a sign of having grown, these say nothing.
-_BILLED_IF_GROWN = ("other_file_pages", "shared")
+_BILLED_IF_GROWN = ("other_file_pages", "shared", "copied")
 _NEGLIGIBLE = 1024**2
 
 _SETTLING_WORDS = {
