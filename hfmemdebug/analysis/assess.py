@@ -7,7 +7,7 @@ anonymous memory grew beyond their sum nobody counts, and page counts decide abo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hfmemdebug.analysis.series import Epochs, Series
 from hfmemdebug.analysis.trend import Trend, epoch_rates, find_trend
@@ -37,7 +37,8 @@ class Component:
     """One owner's trend.
 
     Attributes:
-        name: ``python``, ``malloc``, ``arrow``, ``other`` (anonymous memory that no counter owns),
+        name: ``python``, ``malloc``, ``arrow``, ``copied`` (private copies of files' pages), ``other``
+            (anonymous memory that no counter owns),
             ``shmem``, ``file_maps``, ``fds``, ``threads``, ``children``, ``children_anon``, ``dev_shm``.
         trend: What it does, in the unit of the counter (bytes, or things for the counts).
         series: What was judged.
@@ -128,6 +129,13 @@ def assess(
         judge(name, series, max(floor, EPOCH_NOISE[name] / slices))
     pages = max(PAGES_FLOOR_PER_EPOCH, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording)) / slices
     judge("other", _unowned(epochs, against, recording), max(floor, pages))
+    judge("copied", difference("copied"), max(floor, pages))
+    if "copied" in components and _has_a_bound(difference("copyable"), floor):
+        copied = components["copied"]
+        if copied.trend.shape in ("growing", "inconclusive"):
+            # A page is copied once: what is mapped is the most that there can be.
+            bounded = replace(copied.trend, shape="plateau", needs=None)
+            components["copied"] = replace(copied, trend=bounded)
     # Workers are never settled: what they hold for the moment moves by as much as pages do.
     judge("children_anon", difference("children_anon"), max(floor, pages))
     judge("shmem", difference("shmem"), max(floor, PAGES_FLOOR_PER_EPOCH / slices))
@@ -142,6 +150,12 @@ def assess(
         if trend is not None and trend.grows and _is_even(epoch_rates(shm)):
             components["dev_shm"] = Component("dev_shm", trend, shm)
     return Assessment(recording, control, components, epochs, tuple(unread))
+
+
+def _has_a_bound(copyable: Series, floor: float) -> bool:
+    """Whether what can be copied stays as large as it is: no new mappings come."""
+    trend = find_trend(copyable, max(floor, PAGE))
+    return trend is not None and trend.shape in ("stable", "step", "plateau")
 
 
 def _is_even(rates: Sequence[float]) -> bool:
@@ -191,7 +205,7 @@ def _unowned(epochs: Epochs, against: Epochs | None, recording: Recording) -> Se
     """Anonymous memory and swap beyond what the exact counters have in use."""
 
     def unowned(arm: Epochs) -> Series:
-        owned = [arm.series(name) for name in owners if _was_read(arm.series(name))]
+        owned = [arm.series(name) for name in (*owners, "copied") if _was_read(arm.series(name))]
         rest = arm.series("anon_swap")
         for series in owned:
             rest = rest.minus(series)

@@ -27,6 +27,7 @@ _CAUSE = {
     "malloc": "native-heap",
     "arrow": "arrow-pool",
     "other": "anonymous-other",
+    "copied": "copy-on-write",
     "children_anon": "anonymous-other",
     "shmem": "shared-memory",
     "dev_shm": "shared-memory",
@@ -86,9 +87,16 @@ def _in_bytes(assessment: Assessment, *components: Component) -> Finding:
         interval=(round(sum(c.trend.low for c in components), 1), round(sum(c.trend.high for c in components), 1)),
         shape="growing",
         reclaimable=False,
-        detail="in the child processes, not in this one" if components[0].name == "children_anon" else None,
+        detail=_where(assessment, components[0].name),
         arm=assessment.name,
     )  # fmt: skip
+
+
+def _where(assessment: Assessment, name: str) -> str | None:
+    """Where leaked bytes are, of owners of which that is not plain."""
+    if name == "copied":
+        return f"copies of pages that were written to {copied_files(assessment.recording)}"
+    return "in the child processes, not in this one" if name == "children_anon" else None
 
 
 def _of_things(assessment: Assessment, component: Component) -> Finding:
@@ -119,6 +127,7 @@ def benign_findings(assessments: Sequence[Assessment]) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     for assessment in assessments:
         findings.extend(_mapped_pages(assessment))
+        findings.extend(_copies(assessment))
         findings.extend(_retention(assessment))
         findings.extend(_bounded(assessment))
     return tuple(sorted(findings, key=lambda f: -f.growth_bytes))
@@ -126,7 +135,11 @@ def benign_findings(assessments: Sequence[Assessment]) -> tuple[Finding, ...]:
 
 def cause_of(benign: Sequence[Finding], arm: str) -> str | None:
     """What explains the growth of an arm without a leak: its largest part."""
-    return next((finding.cause for finding in benign if finding.arm == arm), None)
+    causes = [finding.cause for finding in benign if finding.arm == arm]
+    if not causes:
+        # Of the user's code alone: what it copied is worth the name wherever it was seen.
+        causes = [finding.cause for finding in benign if finding.cause == "copy-on-write"]
+    return next(iter(causes), None)
 
 
 def _mapped_pages(assessment: Assessment) -> list[Finding]:
@@ -135,7 +148,7 @@ def _mapped_pages(assessment: Assessment) -> list[Finding]:
     Pages of a file that is in memory itself (tmpfs) are counted as shared memory, and stay.
     """
     loaded = assessment.recording.header.get("loaded") or {}
-    files = loaded.get("files") or ()
+    files = loaded.get("files") or (assessment.recording.end or {}).get("mapped_files") or ()
     in_memory = any(file.get("memory_backed") for file in files)
     grown = _growth_within(assessment.recording, "shmem" if in_memory else "file")
     if grown is None or grown < NOTEWORTHY:
@@ -156,6 +169,36 @@ def _mapped_pages(assessment: Assessment) -> list[Finding]:
             arm=assessment.name,
         )
     ]
+
+
+def _copies(assessment: Assessment) -> list[Finding]:
+    """Private copies of the pages of mapped files, from the start on: most are made in the first epoch."""
+    component = assessment.components.get("copied")
+    settled = [v for v in assessment.epochs.series("copied").settled if v is not None]
+    if component is None or len(settled) < 2 or component.trend.grows:
+        return []
+    grown = settled[-1] - settled[0]
+    if grown < NOTEWORTHY:
+        return []
+    return [
+        Finding(
+            cause="copy-on-write",
+            role="benign",
+            growth_bytes=round(grown),
+            rate_bytes_per_iteration=0.0,
+            shape=component.trend.shape,
+            reclaimable=False,
+            detail=f"private copies of pages that were written to {copied_files(assessment.recording)}",
+            arm=assessment.name,
+        )
+    ]
+
+
+def copied_files(recording: Recording) -> str:
+    """The files whose pages were copied, with the most that there can be of each."""
+    files = (recording.end or {}).get("copies") or ()
+    named = [f"{file['path']} (at most {format_bytes(file['size_bytes'])})" for file in files]
+    return ", ".join(named) or "files that are mapped privately"
 
 
 def _retention(assessment: Assessment) -> list[Finding]:
@@ -184,7 +227,11 @@ def _bounded(assessment: Assessment) -> list[Finding]:
     findings = []
     for component in assessment.components.values():
         trend = component.trend
-        if component.name in _THINGS or trend.shape not in ("step", "plateau") or trend.growth < NOTEWORTHY:
+        if (
+            component.name in (*_THINGS, "copied")
+            or trend.shape not in ("step", "plateau")
+            or trend.growth < NOTEWORTHY
+        ):
             continue
         findings.append(
             Finding(

@@ -24,8 +24,9 @@ class Bill:
     Attributes:
         owners: Bytes by owner, in the order in which they are shown: ``dataset_pages`` (of its mapped files),
             ``other_file_pages`` (the libraries' code, other mappings), ``shared``, ``python`` (objects in
-            use), ``malloc`` (in use), ``arrow`` (in use), ``kept_free`` (cyclic garbage, and what malloc and
-            Arrow's pools gave back when they were asked), ``nobody``.
+            use), ``malloc`` (in use), ``arrow`` (in use), ``copied`` (private copies of files' pages),
+            ``kept_free`` (cyclic garbage, and what malloc and Arrow's pools gave back when they were asked),
+            ``nobody``.
         growth: Growth of RSS and swap, which the owners add up to.
         explained: Share of it whose owner is known; None where too little grew to tell.
     """
@@ -57,10 +58,13 @@ def make_bill(recording: Recording) -> Bill | None:
     if recording.header.get("arrow_backend") == "system" and "malloc" in owners:
         # Arrow's blocks are malloc's then, and are counted there too.
         owners["malloc"] -= owners.get("arrow", 0)
+    copied = _grown(start, end, "copied")
+    if copied is not None:
+        owners["copied"] = copied
     anonymous = _private(end) - _private(start)
     owners["kept_free"] = _private(end) - _private(trimmed)
     owners["nobody"] = anonymous - sum(
-        owners.get(name, 0) for name in ("python", "malloc", "arrow", "kept_free")
+        owners.get(name, 0) for name in ("python", "malloc", "arrow", "copied", "kept_free")
     )
     growth = anonymous + pages + owners["shared"]
     explained = 1 - min(abs(owners["nobody"]) / growth, 1.0) if growth >= RESOLUTION else None

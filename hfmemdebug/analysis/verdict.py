@@ -113,6 +113,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
             cause,
             origin,
             assessments,
+            benign,
             open_question=still_open or too_short,
             died=any(_has_died(r) for r in recordings),
             sites=sites,
@@ -187,12 +188,16 @@ def _doubt(guilty: Assessment | None, assessments: Sequence[Assessment]) -> str 
 
 
 def _origin(guilty: Assessment | None) -> str | None:
-    """Whose leak it is; None where the user's code ran and no control tells it from the libraries."""
+    """Whose leak it is; None where the user's code ran and no control tells it from the libraries.
+
+    An iterable is the user's own, and has no control.
+    """
     if guilty is None:
         return None
     if guilty.control is not None:
         return "user-code"
-    return None if guilty.recording.header["arm"]["consumer"] else "library"
+    mixed = guilty.recording.header["arm"]["consumer"] or words.is_iterable(guilty.recording)
+    return None if mixed else "library"
 
 
 def _too_short(recordings: Sequence[Recording], assessments: Sequence[Assessment]) -> str | None:
@@ -318,9 +323,12 @@ def _is_crumb(component: Component, assessment: Assessment) -> bool:
 
 
 def _crumbs(component: Component, assessment: Assessment) -> str:
+    whose = (
+        "the iterable's or the libraries'" if words.is_iterable(assessment.recording) else "the library's own"
+    )
     return (
-        f"without any code of yours, {words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes "
-        f"per slice ({assessment.name}): too little to be called a leak, and the library's own"
+        f"without any consumer of yours, {words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes "
+        f"per slice ({assessment.name}): too little to be called a leak, and {whose}"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hfmemdebug.analysis.assess import Assessment
+from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import Finding
 from hfmemdebug.sizes import format_bytes
 
@@ -13,6 +14,7 @@ OWNER = {
     "python": "Python objects",
     "malloc": "memory from malloc",
     "arrow": "Arrow buffers",
+    "copied": "private copies of files' pages",
     "other": "anonymous memory that no counter owns",
     "shmem": "shared memory",
     "dev_shm": "files in /dev/shm",
@@ -50,18 +52,36 @@ def summary(
         only_children = {c.name for c in guilty.growing} == {"children_anon"}
         what = "memory in its child processes" if only_children else LEAKED.get(cause or "", "memory")
         slices = len(guilty.recording.slices)
+        iterable = is_iterable(guilty.recording)
         step = guilty.recording.header["workload"].get("step") or 1
-        unit = guilty.recording.header.get("iteration") or "slice"
+        unit = "item" if iterable else guilty.recording.header.get("iteration") or "slice"
         per = f"slice of {step:,} rows" if unit == "slice" else unit
         rate_text = f"{format_bytes(rate)} of {what} per {per}, in every epoch ({slices} {unit}s)"
         if origin == "user-code":
             return f"Leak in your code: it keeps {rate_text}; without it, the same rows keep nothing."
         if origin is None:
-            return f"Leak, in your code or in what it calls: {rate_text} stay behind."
+            where = "your code" if guilty.recording.header["arm"]["consumer"] else "your iterable"
+            return f"Leak, in {where} or in what it calls: {rate_text} stay behind."
         return f"Leak in a library, without any code of yours: {rate_text} stay behind."
     if verdict == "inconclusive":
         return f"Inconclusive: {open_question}."
-    return f"No leak: {_no_leak(cause, benign, assessments)}"
+    copies = [f for f in benign if f.cause == "copy-on-write"]
+    if cause == "copy-on-write":
+        return f"No leak: {_copied(copies)}"
+    more = f" Besides, {_copied(copies)}" if copies else ""
+    return f"No leak: {_no_leak(cause, benign, assessments)}{more}"
+
+
+def is_iterable(recording: Recording) -> bool:
+    """Whether the rows came from an iterable of the user's own."""
+    return (recording.header.get("loaded") or {}).get("step") is not None
+
+
+def _copied(copies: Sequence[Finding]) -> str:
+    return (
+        f"{format_bytes(copies[0].growth_bytes)} are {copies[0].detail}: bounded by what is mapped, and not to "
+        "be taken back."
+    )
 
 
 def _no_leak(cause: str | None, benign: Sequence[Finding], assessments: Sequence[Assessment]) -> str:
@@ -96,6 +116,7 @@ def advice(
     cause: str | None,
     origin: str | None,
     assessments: Sequence[Assessment],
+    benign: Sequence[Finding],
     *,
     open_question: str | None,
     died: bool,
@@ -108,13 +129,14 @@ def advice(
             return ("Mend what ended it, or give it less to do (--step, --iterations), and run it again.",)
         return (f"To decide: {open_question}.",)
     if verdict == "no-leak":
-        return _advice_without_leak(cause, assessments)
+        return _advice_without_leak(cause, assessments, benign)
     if origin == "library":
         return (
             "Report it to the library with this result attached (-o report.md): it needs none of your code.",
         )
     lines = _advice_from_trace(sites, holders) or _ADVICE_OF_LEAK.get(cause or "", ())
-    if origin is None and not _is_a_program(assessments):
+    ours = any(a.growing and a.recording.header["arm"]["consumer"] for a in assessments)
+    if origin is None and ours and not _is_a_program(assessments):
         return (
             *lines,
             "hfmemdebug diagnose with the same options tells whether your code or a library leaks.",
@@ -151,6 +173,10 @@ _ADVICE_OF_LEAK = {
     "native-heap": (
         "A native library keeps memory, or Python keeps large buffers: look at what each call creates.",
     ),
+    "copy-on-write": (
+        "Map the file once, or close each private mapping (mode 'c') when it is done with: what was written to "
+        "it stays in memory until then.",
+    ),
     "file-mapping": ("Close files and mappings that are opened in each call, or open them once.",),
     "shared-memory": ("Unlink and close shared memory when it is done with.",),
     "anonymous-other": (
@@ -160,7 +186,9 @@ _ADVICE_OF_LEAK = {
 }
 
 
-def _advice_without_leak(cause: str | None, assessments: Sequence[Assessment]) -> tuple[str, ...]:
+def _advice_without_leak(
+    cause: str | None, assessments: Sequence[Assessment], benign: Sequence[Finding]
+) -> tuple[str, ...]:
     lines: list[str] = []
     modes = {a.recording.header["arm"]["mode"] for a in assessments}
     if modes == {"mmap"}:
@@ -187,6 +215,13 @@ def _advice_without_leak(cause: str | None, assessments: Sequence[Assessment]) -
             0,
             "Your dashboard's RSS will rise to the size of the dataset and stay there. What ends in an OOM "
             "kill is memory that cannot be taken back: watch RssAnon and RssShmem, not RSS.",
+        )
+    if any(finding.cause == "copy-on-write" for finding in benign):
+        lines.insert(
+            0,
+            "Private copies (mode 'c') are anonymous memory and count in full towards a limit; flush() does "
+            "nothing for them. Write to a copy of the slice, or map a copy of the file with mode 'r+', whose "
+            "pages go back to the file.",
         )
     if cause == "allocator-retention":
         lines.insert(

@@ -30,6 +30,8 @@ def diagnose(
     format: o.FormatOption = None,
     no_decode: o.NoDecodeOption = False,
     yes: o.YesOption = False,
+    dtype: o.DtypeOption = None,
+    shape: o.ShapeOption = None,
     step: o.StepOption = None,
     warmup: o.WarmupOption = None,
     epochs: o.EpochsOption = None,
@@ -55,6 +57,8 @@ def diagnose(
       hfmemdebug diagnose wmt19 cs-en
       hfmemdebug diagnose ./my-ds --consumer train.py:on_batch
       hfmemdebug diagnose data.parquet --budget 300 -o report.md
+      hfmemdebug diagnose images.npy --consumer train.py:on_batch
+      hfmemdebug diagnose loaders.py:train_loader
     """
     check_outputs(output, as_json=as_json)
     slices, read_all = o.read_iterations(iterations)
@@ -64,7 +68,7 @@ def diagnose(
     from hfmemdebug.experiment.diagnose import run_diagnosis, synthetic_dataset
     from hfmemdebug.experiment.settings import Settings
     from hfmemdebug.sizes import parse_size
-    from hfmemdebug.workload.consumer import split_target
+    from hfmemdebug.target import split_target
 
     if consumer is not None:
         split_target(consumer)
@@ -75,7 +79,7 @@ def diagnose(
     settings = Settings(
         spec=o.dataset_spec(
             dataset, config, split=split, revision=revision, data_files=data_files, token=token,
-            format=format, no_decode=no_decode, yes=yes,
+            format=format, no_decode=no_decode, yes=yes, dtype=dtype, shape=shape,
         ),
         step=step,
         warmup=warmup,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,11 @@ DATA = "Data"
 RUN = "Run"
 OUTPUT = "Output"
 
-DATASET_HELP = "A save_to_disk folder, an Arrow, Parquet, JSON or CSV file or glob, or a name on the Hub."
+DATASET_HELP = (
+    "A save_to_disk folder; an Arrow, Parquet, JSON or CSV file or glob; a name on the Hub; a .npy file or raw "
+    "numbers (a slice is rows of the first axis, given to a consumer as an array); or an iterable of yours, "
+    "FILE.py:FUNC or MODULE:FUNC (a slice is one item of what FUNC returns)."
+)
 
 
 def _finite(seconds: float | None) -> float | None:
@@ -53,6 +58,21 @@ FormatOption = Annotated[
     str | None,
     typer.Option(
         "--format", metavar="NAME", help="As Dataset.with_format: numpy, torch, …", rich_help_panel=DATA
+    ),
+]
+DtypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype", metavar="NAME", help="What a file of raw numbers holds: float32, …", rich_help_panel=DATA
+    ),
+]
+ShapeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shape",
+        metavar="N,N,…",
+        help="Its shape; the first axis may be -1: all rows.",
+        rich_help_panel=DATA,
     ),
 ]
 NoDecodeOption = Annotated[
@@ -187,6 +207,19 @@ def read_iterations(text: str | None) -> tuple[int | None, bool]:
     return int(text), False
 
 
+def read_shape(text: str | None) -> tuple[int, ...] | None:
+    """``4002,120,120,3``, also as Python writes it, ``(4002, 120, 120, 3)``, or with ``x`` between.
+
+    Raises:
+        UsageError: It is no shape.
+    """
+    if text is None:
+        return None
+    if re.fullmatch(r"\(?\s*-?\d+(\s*[,x×]\s*\d+)*\s*,?\s*\)?", text, re.ASCII) is None:
+        raise UsageError(f"--shape {text}: not a shape", next="For example --shape 1000,224,224,3.")
+    return tuple(int(number) for number in re.findall(r"-?\d+", text))
+
+
 def dataset_spec(
     dataset: str,
     config: str | None,
@@ -198,6 +231,8 @@ def dataset_spec(
     format: str | None,
     no_decode: bool,
     yes: bool,
+    dtype: str | None,
+    shape: str | None,
 ) -> DatasetSpec:
     """The dataset that the options describe."""
     from hfmemdebug.data.spec import DatasetSpec
@@ -212,4 +247,6 @@ def dataset_spec(
         format=format,
         decode=not no_decode,
         yes=yes,
+        dtype=dtype,
+        shape=read_shape(shape),
     )

@@ -31,6 +31,8 @@ def profile(
     format: o.FormatOption = None,
     no_decode: o.NoDecodeOption = False,
     yes: o.YesOption = False,
+    dtype: o.DtypeOption = None,
+    shape: o.ShapeOption = None,
     step: o.StepOption = None,
     warmup: o.WarmupOption = None,
     epochs: o.EpochsOption = None,
@@ -50,6 +52,9 @@ def profile(
       hfmemdebug profile wmt19 cs-en --in-mem
       hfmemdebug profile ./my-ds --step 50000 --epochs 1
       hfmemdebug profile 'data/*.parquet' --consumer train.py:on_batch
+      hfmemdebug profile images.npy
+      hfmemdebug profile images.memmap --dtype float32 --shape -1,224,224,3
+      hfmemdebug profile loaders.py:train_loader
     """
     check_outputs(output, as_json=as_json)
     if in_mem and streaming:
@@ -61,14 +66,14 @@ def profile(
     from hfmemdebug.experiment.profile import profile as run_profile
     from hfmemdebug.experiment.settings import Settings
     from hfmemdebug.sizes import parse_size
-    from hfmemdebug.workload.consumer import split_target
+    from hfmemdebug.target import split_target
 
     if consumer is not None:
         split_target(consumer)
     settings = Settings(
         spec=o.dataset_spec(
             dataset, config, split=split, revision=revision, data_files=data_files, token=token,
-            format=format, no_decode=no_decode, yes=yes,
+            format=format, no_decode=no_decode, yes=yes, dtype=dtype, shape=shape,
         ),
         step=step,
         warmup=warmup,

@@ -7,10 +7,13 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
+from hfmemdebug.data.arrays import is_array, load_array
 from hfmemdebug.data.formats import check_decoders, check_format, decodes, without_decoding
+from hfmemdebug.data.iterables import load_iterable
 from hfmemdebug.data.local_files import looks_like_path, missing_path, status_of
 from hfmemdebug.data.spec import DatasetSpec, LoadReport
-from hfmemdebug.errors import InputError
+from hfmemdebug.errors import InputError, UsageError
+from hfmemdebug.target import is_target
 
 
 def load(
@@ -20,7 +23,7 @@ def load(
     streaming: bool = False,
     say: Callable[[str], None],
 ) -> tuple[Any, LoadReport]:
-    """Loads a dataset and says what was really loaded.
+    """Loads a dataset, an array or an iterable and says what was really loaded.
 
     Args:
         spec: The dataset as the command line names it.
@@ -29,7 +32,8 @@ def load(
         say: Called with a line for people before something that takes long.
 
     Returns:
-        A `datasets.Dataset` (an `IterableDataset` when streaming) and what was loaded.
+        A `datasets.Dataset` (an `IterableDataset` when streaming), `Rows` of an array or the `Items` of an
+        iterable, and what was loaded.
 
     Raises:
         InputError: The name, the split, the format or the data are wrong.
@@ -42,6 +46,11 @@ def load(
         raise InputError(
             "the name of the dataset is empty", next="Name a folder, a file, or a dataset on the Hub."
         )
+    if is_iterable(spec):
+        return load_iterable(spec, keep_in_memory=keep_in_memory, streaming=streaming)
+    if is_array(spec):
+        _check_one_file(spec)
+        return load_array(spec, keep_in_memory=keep_in_memory, streaming=streaming)
     # A wrong format is told at once, not after the build.
     check_format(spec.format, streaming=streaming)
     dataset, report = _dispatch(spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
@@ -52,6 +61,19 @@ def load(
     if spec.format is not None:
         dataset = dataset.with_format(spec.format)
     return dataset, report
+
+
+def is_iterable(spec: DatasetSpec) -> bool:
+    """Whether a name means an iterable of the user's: ``FILE.py:FUNC`` or ``MODULE:FUNC``."""
+    return is_target(spec.dataset) and status_of(spec.dataset) is None
+
+
+def _check_one_file(spec: DatasetSpec) -> None:
+    if status_of(str(Path(spec.dataset).expanduser())) is not None:
+        return
+    if has_magic(spec.dataset):
+        raise UsageError(f"{spec.dataset}: an array is one file, not a glob", next="Name the file.")
+    raise missing_path(spec.dataset)
 
 
 def _dispatch(

@@ -152,7 +152,7 @@ def kind_of_files(files: Sequence[str]) -> str:
     kinds: dict[str, str] = {}
     for file in files:
         check_readable(file)
-        kind = KIND_OF_SUFFIX.get(suffix_of(file)) or _sniff(file)
+        kind = KIND_OF_SUFFIX.get(suffix_of(file)) or sniff(file)
         if kind is None:
             raise InputError(
                 f"{shown(file)} is no data file that can be loaded",
@@ -210,7 +210,8 @@ def data_files_below(folder: str) -> list[str]:
     return sorted(found)
 
 
-def _sniff(file: str) -> str | None:
+def sniff(file: str) -> str | None:
+    """The kind that a file's first bytes tell: Arrow, Parquet, or None for any other."""
     with Path(file).open("rb") as opened:
         start = opened.read(8)
     if start.startswith(_PARQUET_MAGIC):

@@ -11,7 +11,8 @@ class DatasetSpec:
     """A dataset as the command line names it.
 
     Attributes:
-        dataset: A `save_to_disk` folder, an Arrow, Parquet, JSON or CSV file or glob, or a name on the Hub.
+        dataset: A `save_to_disk` folder, an Arrow, Parquet, JSON or CSV file or glob, a ``.npy`` file, a
+            file of raw numbers, ``FILE.py:FUNC`` or ``MODULE:FUNC``, or a name on the Hub.
         config: The configuration of a dataset on the Hub.
         split: The split; None means `train` where there is one.
         revision: A branch, tag or commit on the Hub.
@@ -20,6 +21,8 @@ class DatasetSpec:
         format: A name for `Dataset.with_format`, or None for Python objects.
         decode: Whether images and audio are decoded, as a program's own loop would.
         yes: The user agreed to a large download.
+        dtype: Of a file of raw numbers, what it holds (``float32``).
+        shape: Of the same, its shape; the first axis may be -1.
     """
 
     dataset: str
@@ -31,6 +34,8 @@ class DatasetSpec:
     format: str | None = None
     decode: bool = True
     yes: bool = False
+    dtype: str | None = None
+    shape: tuple[int, ...] | None = None
 
     def to_dict(self, *, with_token: bool = False) -> dict[str, Any]:
         """The specification as JSON can hold it, without the token unless asked for."""
@@ -42,7 +47,14 @@ class DatasetSpec:
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> DatasetSpec:
         """Reads what `to_dict` wrote."""
-        return cls(**{**document, "data_files": tuple(document.get("data_files", ()))})
+        shape = document.get("shape")
+        return cls(
+            **{
+                **document,
+                "data_files": tuple(document.get("data_files", ())),
+                "shape": None if shape is None else tuple(shape),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ class LoadReport:
         notes: Lines that the user should read (``the folder ./wmt19 was taken, not the Hub's wmt19``).
         private: Whether the Hub shows the dataset to its owners alone; None where that is not known (from a
             copy, offline) or where it is not from the Hub.
+        step: Rows in a slice where the source decides it (an iterable gives one item at a time), or None.
     """
 
     source: str
@@ -94,6 +107,7 @@ class LoadReport:
     from_cache: bool | None = None
     notes: tuple[str, ...] = ()
     private: bool | None = None
+    step: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON can hold it."""

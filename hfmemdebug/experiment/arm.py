@@ -17,13 +17,16 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from hfmemdebug.data.filesystems import describe_files
+from hfmemdebug.data.load import is_iterable
 from hfmemdebug.data.spec import DatasetSpec, LoadReport
 from hfmemdebug.errors import HfmemdebugError
+from hfmemdebug.experiment.mapped import MappedSince
 from hfmemdebug.experiment.protocol import Channel
 from hfmemdebug.probes.environment import environment
 from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
@@ -63,6 +66,7 @@ class Arm:
     def __init__(self, channel: Channel, task: dict[str, Any]) -> None:
         self.channel = channel
         self.spec = DatasetSpec.from_dict(task["spec"])
+        self.from_iterable = is_iterable(self.spec)
         self.mode: str = task["mode"]
         self.header: dict[str, Any] = task["header"]
         self.recorder = RecordingWriter(Path(task["recording"]))
@@ -76,6 +80,8 @@ class Arm:
         self.files: frozenset[str] = frozenset()
         self.plan: SlicePlan | None = None
         self.reproduce: str | None = None
+        self.before_load: MappedSince | None = None
+        self.before_epochs: MappedSince | None = None
         self.outcome: dict[str, Any] = {"outcome": "completed"}
         self._loop_seconds = 0.0
         self._slices_done = 0
@@ -145,14 +151,28 @@ class Arm:
         changed_to = working_directory()
         if self.started_in is not None:
             os.chdir(self.started_in)
-        self.dataset, self.report = load(
-            self.spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say
-        )
+        self.before_load = MappedSince() if self.from_iterable else None
+        with self._users_code("making the iterable"):
+            self.dataset, self.report = load(
+                self.spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say
+            )
         if changed_to is not None:
             os.chdir(changed_to)
         mapped = self.report.storage in ("memory-mapped", "mixed")
         self.files = frozenset(file.path for file in self.report.files) if mapped else frozenset()
         self.probe.watch_arrow()
+
+    @contextlib.contextmanager
+    def _users_code(self, doing: str) -> Iterator[None]:
+        """Where the rows come from the user's own iterable, its errors are the program's, not ours."""
+        try:
+            yield
+        except HfmemdebugError:
+            raise
+        except BaseException as error:
+            if not self.from_iterable:
+                raise
+            raise ProgramError(doing) from error
 
     @property
     def _loaded(self) -> LoadReport:
@@ -161,7 +181,8 @@ class Arm:
 
     def calibrate(self) -> None:
         """Measures what a row costs."""
-        found = calibrate(self.dataset, self._loaded.rows, self.probe)
+        with self._users_code("reading the first items"):
+            found = calibrate(self.dataset, self._loaded.rows, self.probe)
         self.reproduce = self._reproduce(found.bytes_per_row)
         self.channel.send(
             event="calibrated", bytes_per_row=found.bytes_per_row, seconds_per_row=found.seconds_per_row
@@ -209,14 +230,17 @@ class Arm:
                 # The stream is shorter than the plan.
                 break
             except BaseException as error:
-                raise ProgramError(f"reading slice {index} of epoch {number}", quiet=True) from error
+                where = f"reading slice {index} of epoch {number}"
+                raise ProgramError(where, quiet=not self.from_iterable) from error
             if self.consumer is not None:
                 try:
                     self.consumer.call(rows)
                 except BaseException as error:
                     raise ProgramError(f"the consumer at slice {index} of epoch {number}") from error
-            # The last slice of a stream may be shorter than the plan.
-            length = self.plan.length(index) if self.plan.rows is not None else rows_in(rows)
+            length = self._loaded.step
+            if length is None:
+                # The last slice of a stream may be shorter than the plan.
+                length = self.plan.length(index) if self.plan.rows is not None else rows_in(rows)
             # Dropped before the reading: what is still held then, somebody else holds.
             del rows
             looked = clock()
@@ -238,6 +262,9 @@ class Arm:
         del read
         self._loop_seconds += clock() - began
         self._slices_done += done
+
+        if self.from_iterable and number == 1:
+            self._find_files()
 
         def emit(step: str, values: dict[str, Any]) -> None:
             self._emit(Sample(kind="settle", epoch=number, slice=done, step=step, **values))
@@ -268,6 +295,7 @@ class Arm:
                 self.consumer.setup()
             except BaseException as error:
                 raise ProgramError("setup()") from error
+        self.before_epochs = MappedSince()
         settle_once(self.probe, self.files)
         # The readings themselves leave a megabyte or two free behind, as every later one finds it given back.
         self.probe.malloc.trim()
@@ -275,6 +303,16 @@ class Arm:
         self._emit(
             Sample(kind="settle", epoch=0, slice=0, step="start", **self.probe.read_settled(self.files))
         )
+
+    def _find_files(self) -> None:
+        """Which files an iterable maps, only the mappings say: they are treated as a dataset's from here on."""
+        assert self.before_load is not None
+        files = describe_files(self.before_load.new_files())
+        if files:
+            self.report = replace(self._loaded, files=files)
+            self.files = frozenset(file.path for file in files)
+            self.outcome["mapped_files"] = [asdict(file) for file in files]
+            self.channel.send(event="maps")
 
     def trace(self) -> None:
         """Reads some more slices to find where the leaked memory comes from and what holds it."""
@@ -308,6 +346,8 @@ class Arm:
 
     def close(self) -> None:
         """The user's teardown, the closing line, the end."""
+        if self.before_epochs is not None:
+            self.outcome["copies"] = self.before_epochs.copied()
         if self.consumer is not None and self.consumer.teardown is not None:
             try:
                 self.consumer.teardown()

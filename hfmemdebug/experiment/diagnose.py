@@ -53,7 +53,7 @@ def run_diagnosis(settings: Settings, folder: Path, listen: Listener) -> Measure
     budget = Budget(settings.budget, default=BUDGET_SECONDS, asked=asked)
     recordings: list[Recording] = []
     failures: list[str] = []
-    planned = rounds(consumer=settings.consumer is not None, streaming=settings.streaming)
+    planned = rounds(consumer=settings.consumer is not None, streaming=settings.reads_stream)
     dose: int | None = None
     for number, kinds in enumerate(planned, start=1):
         measuring = Round(

@@ -44,6 +44,7 @@ class ArmProcess:
         report: What it has loaded, once it has.
         epochs_done: Epochs that it has read.
         outcome: How it ended, once it has.
+        iterable_maps: Whether it reads an iterable that maps files, as it found.
         told_to_stop: Whether it was asked to end early, and killed if it did not.
     """
 
@@ -54,6 +55,7 @@ class ArmProcess:
     report: LoadReport | None = None
     epochs_done: int = 0
     outcome: dict[str, Any] | None = None
+    iterable_maps: bool = False
     told_to_stop: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     channel: Channel | None = field(default=None, repr=False)
@@ -62,6 +64,11 @@ class ArmProcess:
     def alive(self) -> bool:
         """Whether it may still say something."""
         return self.outcome is None
+
+    @property
+    def maps_files(self) -> bool:
+        """Whether it has files mapped whose pages can be taken back."""
+        return self.mode == "mmap" or self.iterable_maps
 
     @property
     def has_ended(self) -> bool:
@@ -145,6 +152,8 @@ class Crew:
                 raise HfmemdebugError(f"the arm '{arm.name}' ended by an error of ours: {event['message']}")
             if name == "loaded":
                 arm.report = LoadReport.from_dict(event["report"])
+            elif name == "maps":
+                arm.iterable_maps = True
             elif name == "epoch_done":
                 arm.epochs_done += 1
             elif name == "closed":

@@ -41,7 +41,8 @@ def profile(settings: Settings, folder: Path, listen: Listener) -> Measured:
     Raises:
         HfmemdebugError: The dataset or the consumer could not be loaded.
     """
-    mode = "streaming" if settings.streaming else "in-memory" if settings.in_memory else "mmap"
+    # An iterable is asked for in memory only to be refused where it is loaded.
+    mode = "in-memory" if settings.in_memory else "streaming" if settings.reads_stream else "mmap"
     name = {"mmap": "memory-mapped"}.get(mode, mode)
     kind = ArmKind(name, mode, settings.consumer is not None)
     budget = Budget(settings.budget, default=EXTENSION_SECONDS, asked=True)

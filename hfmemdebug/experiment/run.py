@@ -13,7 +13,8 @@ from typing import Any
 
 from hfmemdebug.analysis.assess import EXACT, Assessment
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
-from hfmemdebug.errors import InputError
+from hfmemdebug.data.load import is_iterable
+from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.experiment.process import ArmProcess, Crew
 from hfmemdebug.experiment.settings import Settings
 from hfmemdebug.probes.cgroup import memory_available
@@ -214,11 +215,16 @@ class Round:
         """Chooses the slices, from what a row costs."""
         assert self.leader.report is not None
         settings, rows = self.settings, self.leader.report.rows
+        if settings.step is not None and self.leader.report.step is not None:
+            raise UsageError(
+                "--step means nothing for an iterable, of which a slice is one item",
+                next="Have it make batches, and leave --step out.",
+            )
         self.bytes_per_row = bytes_per_row
         plan = plan_slices(
             rows,
             bytes_per_row=bytes_per_row,
-            step=settings.step,
+            step=self.leader.report.step or settings.step,
             iterations=settings.iterations,
             read_all=settings.read_all,
         )
@@ -282,7 +288,7 @@ class Round:
 
     def _prove_while_others_read(self, arm: ArmProcess) -> None:
         """Uses the time in which the arm waits; should epochs be added, their pages are read in anew."""
-        mapped = [a for a in self.arms if a.mode == "mmap"]
+        mapped = [a for a in self.arms if a.maps_files]
         waits = any(a.alive and a.epochs_done < self.target for a in self.arms)
         if mapped == [arm] and waits and arm.epochs_done >= self.target:
             self._proved_after = arm.epochs_done
@@ -338,9 +344,10 @@ class Round:
         guilty = {a.name for a in self._assess() if a.growing}
         traced = any((recording.end or {}).get("trace") for recording in self.earlier)
         for arm in running:
-            if arm.consumer and arm.name in guilty and not traced:
+            own_code = arm.consumer or is_iterable(self.settings.spec)
+            if own_code and arm.name in guilty and not traced:
                 arm.send(do="trace")
-        mapped = [arm for arm in running if arm.mode == "mmap"]
+        mapped = [arm for arm in running if arm.maps_files]
         self._prover = mapped[0] if mapped else None
         for arm in running:
             if arm is not self._prover:
@@ -362,7 +369,7 @@ class Round:
             self._stop()
         elif self._prover is None:
             self._decide()
-        elif not any(a.mode == "mmap" for a in others if a is not self._prover) and arm.mode == "mmap":
+        elif not any(a.maps_files for a in others if a is not self._prover) and arm.maps_files:
             # It has said its last word; its mappings go with its process.
             arm.wait_for_end(ENDING_SECONDS)
             self._prover.send(do="prove")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from hfmemdebug.data.load import is_iterable
 from hfmemdebug.data.spec import DatasetSpec
 
 
@@ -43,6 +44,11 @@ class Settings:
     command_line: str | None = None
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def reads_stream(self) -> bool:
+        """Whether rows come one after the other, because the user said so or because the source is one."""
+        return self.streaming or is_iterable(self.spec)
+
     def header(self, command: str) -> dict[str, Any]:
         """What every recording of the run says of it."""
         return {
@@ -53,7 +59,7 @@ class Settings:
             "workload": {
                 **self.spec.to_dict(),
                 "consumer": self.consumer,
-                "streaming": self.streaming,
+                "streaming": self.reads_stream,
                 "epochs_asked": self.epochs,
                 "budget_seconds": self.budget,
             },

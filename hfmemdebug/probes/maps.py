@@ -42,6 +42,14 @@ class Mapping:
         return self.anonymous == 0 and not self.swap
 
     @property
+    def copied(self) -> int:
+        """Bytes of private copies of the file's pages, in memory or swapped out: written in mode ``c``.
+
+        They are anonymous memory: the file does not have them, so nobody can take them back.
+        """
+        return (self.anonymous or 0) + (self.swap or 0) if self.is_file and self.perms.endswith("p") else 0
+
+    @property
     def may_hold_copies(self) -> bool:
         """Whether a write to it makes a private copy of a page, at any time."""
         return "w" in self.perms and self.perms.endswith("p")
@@ -95,3 +103,27 @@ def mappings_of(mappings: Iterable[Mapping], paths: Iterable[str]) -> tuple[Mapp
     """
     wanted = {os.path.realpath(path).replace("\n", "\\012") for path in paths}
     return tuple(mapping for mapping in mappings if mapping.path in wanted)
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Private copies of one file's pages. Bytes.
+
+    Attributes:
+        copied: What was copied.
+        size: What may be copied: all mappings of the file that take copies.
+    """
+
+    copied: int
+    size: int
+
+
+def copies_by_path(mappings: Iterable[Mapping]) -> dict[str, Copies]:
+    """For each file with mappings that are private and may be written: what of its pages was copied."""
+    found: dict[str, Copies] = {}
+    for mapping in mappings:
+        if mapping.is_file and (mapping.may_hold_copies or mapping.copied):
+            before = found.get(mapping.path, Copies(0, 0))
+            size = before.size + mapping.end - mapping.start
+            found[mapping.path] = Copies(before.copied + mapping.copied, size)
+    return found

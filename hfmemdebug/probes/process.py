@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from hfmemdebug.probes.children import read_children
 from hfmemdebug.probes.cpython import allocated_blocks, python_bytes
 from hfmemdebug.probes.malloc import MallocProbe
-from hfmemdebug.probes.maps import Mapping, mappings_of, parse_maps
+from hfmemdebug.probes.maps import Mapping, copies_by_path, mappings_of, parse_maps
 from hfmemdebug.probes.status import Status, StatusReader
 
 # Reading malloc may take at most this share of the time between two readings.
@@ -61,6 +61,7 @@ class ProcKernel:
         """See `Kernel`."""
         mappings = read_mappings()
         children = read_children()
+        copies = copies_by_path(mappings).values()
         resident = [mapping.rss for mapping in mappings_of(mappings, files)]
         try:
             shm = os.statvfs("/dev/shm")
@@ -75,6 +76,8 @@ class ProcKernel:
             "children": children.count if children is not None else None,
             "children_anon": children.anon if children is not None else None,
             "dev_shm": dev_shm,
+            "copied": sum(file.copied for file in copies),
+            "copyable": sum(file.size for file in copies),
         }
 
 

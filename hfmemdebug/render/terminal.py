@@ -168,6 +168,7 @@ def _leak(console: Console, result: Result) -> None:
     details = [f.detail for f in result.findings if f.role == "leak" and f.detail]
     parts = {
         "What leaks": details,
+        "Copied on write": words.copied_lines(result),
         "Allocated at": words.site_lines(result),
         "Kept by": words.holder_lines(result),
     }

@@ -58,11 +58,12 @@ _BILL_WORDS = {
     "python": "  Python objects in use",
     "malloc": "  malloc in use",
     "arrow": "  Arrow pool in use",
+    "copied": "  private copies of file pages",
     "kept_free": "  free, given back when asked",
     "nobody": "  not explained",
 }
 # Without a sign of having grown, these say nothing.
-_BILLED_IF_GROWN = ("other_file_pages", "shared")
+_BILLED_IF_GROWN = ("other_file_pages", "shared", "copied")
 _NEGLIGIBLE = 1024**2
 
 _SETTLING_WORDS = {
@@ -244,6 +245,15 @@ def outcome_lines(result: Result) -> list[str]:
     ]
 
 
+def copied_lines(result: Result) -> list[str]:
+    """Which files' pages were copied because they were written to, and how many there can be, a line an arm."""
+    return [
+        f"{one_line(finding.arm or 'this run', 60)}: {finding.detail}"
+        for finding in result.findings
+        if finding.cause == "copy-on-write" and finding.role == "benign" and finding.detail
+    ]
+
+
 def site_lines(result: Result) -> list[str]:
     """Where leaked memory was allocated, one line a site."""
     return [
@@ -276,6 +286,9 @@ def _meaning(finding: Finding, *, thorough: bool) -> str:
     if finding.role == "leak" and finding.shape == "inconclusive":
         return "possible leak"
     role = _ROLE_WORDS.get(finding.role, one_line(finding.role, 40))
+    if finding.cause == "copy-on-write" and finding.role == "benign":
+        # It cannot be taken back, and a file of 4 GB makes it 4 GB.
+        role = "bounded"
     return f"{role}, {_SHAPE_WORDS.get(finding.shape, one_line(finding.shape, 40))}" if thorough else role
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hfmemdebug.data.arrays import Rows
+from hfmemdebug.data.iterables import Items
 from hfmemdebug.errors import InputError
 from hfmemdebug.probes.process import ProcessProbe
 from hfmemdebug.workload.slices import SlicePlan
@@ -16,6 +18,7 @@ from hfmemdebug.workload.slices import SlicePlan
 ENOUGH_BYTES = 8 * 1024**2
 ENOUGH_SECONDS = 0.02
 MOST_ROWS = 1000
+_END = object()
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ def calibrate(dataset: Any, rows: int | None, probe: ProcessProbe) -> Calibratio
     """
     if rows == 0:
         raise InputError("the dataset has no rows")
+    if isinstance(dataset, Items):
+        return _calibrate_items(dataset, probe)
     count = 1
     while True:
         rows_read, decoded, _ = _measure_once(dataset, rows, count, probe, traced=True)
@@ -78,6 +83,35 @@ def calibrate(dataset: Any, rows: int | None, probe: ProcessProbe) -> Calibratio
         ):
             return Calibration(max(decoded, 1) / max(rows_read, 1), seconds / max(rows_read, 1))
         count *= 10
+
+
+def _calibrate_items(items: Items, probe: ProcessProbe) -> Calibration:
+    """What an item costs: the second one is timed and the third one sized, in one pass.
+
+    An iterable may start workers or fill a buffer each time that it is begun.
+
+    Raises:
+        InputError: It has no items.
+    """
+    stream = items.iter(batch_size=1)
+    held = next(stream, _END)
+    if held is _END:
+        raise InputError("the iterable has no items")
+    began = time.perf_counter()
+    held = next(stream, _END)
+    seconds = time.perf_counter() - began
+    before = probe.read()
+    tracemalloc.start(1)
+    try:
+        # Dropped before, or the new one would be sized against the old one.
+        del held
+        held = next(stream, _END)
+        decoded = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    decoded = max(decoded, _native_growth(before, probe.read()))
+    del held
+    return Calibration(max(decoded, 1), seconds)
 
 
 def _measure_once(
@@ -99,15 +133,21 @@ def _measure_once(
     finally:
         if traced:
             tracemalloc.stop()
-    after = probe.read()
-    native = sum(
+    native = _native_growth(before, probe.read())
+    rows_read = rows_in(held)
+    # A view of a mapped array owns nothing, and yet its pages are read.
+    decoded = max(decoded, native, getattr(held, "nbytes", 0))
+    del held
+    return rows_read, decoded, seconds
+
+
+def _native_growth(before: dict[str, Any], after: dict[str, Any]) -> int:
+    """What malloc and Arrow hold more than before."""
+    return sum(
         after[name] - before[name]
         for name in ("malloc", "arrow")
         if after[name] is not None and before[name] is not None
     )
-    rows_read = rows_in(held)
-    del held
-    return rows_read, max(decoded, native), seconds
 
 
 def _reader_of_some(dataset: Any, rows: int | None, count: int) -> Callable[[], Any]:
@@ -143,7 +183,10 @@ def rows_in(batch: Any) -> int:
 
 
 def take_into_memory(dataset: Any, plan: SlicePlan) -> Any:
-    """The planned rows alone, as a dataset in Arrow memory; what `keep_in_memory` is to all the rows."""
+    """The planned rows alone, as a dataset in Arrow memory or as an array; what `keep_in_memory` is to all the rows."""
+    if isinstance(dataset, Rows):
+        starts = [plan.start(index) for index in range(plan.count)]
+        return dataset.take([slice(s, s + plan.length(i)) for i, s in enumerate(starts)])
     import pyarrow
     from datasets import Dataset
     from datasets.table import InMemoryTable

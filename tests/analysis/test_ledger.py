@@ -118,3 +118,15 @@ def test_swapped_pages_have_grown_too() -> None:
 )
 def test_what_cannot_be_billed_is_not(samples: tuple[Sample, ...]) -> None:
     assert make_bill(recording(*samples)) is None
+
+
+def test_private_copies_of_file_pages_are_owned() -> None:
+    bill = make_bill(
+        recording(
+            settled("start", 0, **START, copied=5 * MB),
+            settled("before", 1, **{**START, "anon": 130 * MB}, copied=33 * MB),
+            settled("trim", 1, **{**START, "anon": 130 * MB}),
+        )
+    )
+    assert bill is not None
+    assert (bill.owners["copied"], bill.owners["nobody"]) == (28 * MB, 2 * MB)

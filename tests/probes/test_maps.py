@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hfmemdebug.probes.maps import Mapping, mappings_of, parse_maps
+from hfmemdebug.probes.maps import Copies, Mapping, copies_by_path, mappings_of, parse_maps
 from hfmemdebug.probes.process import read_mappings
 
 SMAPS_3_10 = """\
@@ -177,3 +177,13 @@ def test_a_written_private_page_makes_a_mapping_unclean(tmp_path: Path) -> None:
     assert before.clean
     assert not after.clean
     assert after.anonymous == os.sysconf("SC_PAGE_SIZE")
+    assert copies_by_path([before])[str(path)] == Copies(0, 4 * mmap.PAGESIZE)
+    assert copies_by_path([after, after])[str(path)] == Copies(2 * mmap.PAGESIZE, 8 * mmap.PAGESIZE)
+
+
+def test_written_pages_of_a_shared_mapping_are_no_copies(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"x" * 4 * mmap.PAGESIZE)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[:] = b"y" * 4 * mmap.PAGESIZE
+        assert str(path) not in copies_by_path(read_mappings())

@@ -1,0 +1,49 @@
+"""Which files the measured program has mapped since a moment, and of whose pages it made private copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hfmemdebug.probes.maps import Mapping, copies_by_path
+from hfmemdebug.probes.process import read_mappings
+
+# Of libraries less is copied, when data of theirs are first written; and small files explain no growth.
+FLOOR = 1024**2
+MOST_FILES = 3
+
+
+class MappedSince:
+    """The process's file mappings, compared with those at the moment when this was made."""
+
+    def __init__(self) -> None:
+        mappings = _mappings()
+        self._paths = {mapping.path for mapping in mappings}
+        self._copied = {path: copies.copied for path, copies in copies_by_path(mappings).items()}
+
+    def new_files(self) -> tuple[str, ...]:
+        """Files of data that are mapped now, were not then, and hold pages in memory that matter."""
+        mappings = [mapping for mapping in _mappings() if mapping.is_file]
+        programs = {mapping.path for mapping in mappings if "x" in mapping.perms}
+        resident: dict[str, int] = {}
+        for mapping in mappings:
+            if mapping.path not in self._paths | programs and not mapping.path.endswith(" (deleted)"):
+                resident[mapping.path] = resident.get(mapping.path, 0) + (mapping.rss or 0)
+        return tuple(path for path, size in resident.items() if size >= FLOOR)
+
+    def copied(self) -> list[dict[str, Any]]:
+        """The files of whose pages the most was copied since: ``path``, ``bytes``, ``size_bytes``."""
+        now = copies_by_path(_mappings())
+        grown = {path: copies.copied - self._copied.get(path, 0) for path, copies in now.items()}
+        return [
+            {"path": path, "bytes": grown[path], "size_bytes": now[path].size}
+            for path in sorted(grown, key=lambda path: -grown[path])[:MOST_FILES]
+            if grown[path] >= FLOOR
+        ]
+
+
+def _mappings() -> tuple[Mapping, ...]:
+    try:
+        return read_mappings()
+    except OSError:
+        # No smaps here: nothing is known of mappings.
+        return ()
