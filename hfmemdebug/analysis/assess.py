@@ -27,6 +27,9 @@ PAGES_FLOOR_PER_SLICE_BYTES = 0.1
 EVEN = 0.9
 
 EXACT = ("python", "malloc", "arrow")
+ALONE_IN_DEV_SHM = (
+    "it grew unevenly, which other programs may do too; run it where nothing else uses /dev/shm"
+)
 # Between the ends of two epochs a clean run's counters move by up to two Python objects and 1.5 KB of
 # malloc (settling itself, buffers of the standard library): growth per epoch must be above this.
 EPOCH_NOISE = {"python": 512.0, "malloc": 2048.0, "arrow": 0.0}
@@ -143,11 +146,13 @@ def assess(
     for name in ("file_maps", "fds", "threads", "children"):
         judge(name, difference(name), 0.05)
     if recording.header["arm"]["consumer"]:
-        # Everybody's files are counted there, also the control's view of ours: nothing is taken away, and
-        # only what grows as evenly as a loop is looked at.
+        # Other programs of the same user may put files there, and the control sees ours too: nothing is
+        # taken away, and only what grows as evenly as a loop is called one's own.
         shm = epochs.series("dev_shm")
-        trend = find_trend(shm, PAGE)
-        if trend is not None and trend.grows and _is_even(epoch_rates(shm)):
+        trend, rates = find_trend(shm, PAGE), epoch_rates(shm)
+        if trend is not None and rates and min(rates) > 0:
+            if trend.grows and not _is_even(rates):
+                trend = replace(trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM)
             components["dev_shm"] = Component("dev_shm", trend, shm)
     return Assessment(recording, control, components, epochs, tuple(unread))
 

@@ -314,8 +314,12 @@ class Arm:
             self.outcome["mapped_files"] = [asdict(file) for file in files]
             self.channel.send(event="maps")
 
-    def trace(self) -> None:
-        """Reads some more slices to find where the leaked memory comes from and what holds it."""
+    def trace(self, native: tuple[str, float] | None) -> None:
+        """Reads some more slices to find where the leaked memory comes from and what holds it.
+
+        Args:
+            native: The counter that leaks and by how much per slice, where Python's objects do not.
+        """
         from hfmemdebug.origin.trace import trace
 
         assert self.plan is not None
@@ -334,7 +338,9 @@ class Arm:
                 yield
 
         try:
-            self.outcome["trace"] = trace(walk)
+            self.outcome["trace"] = trace(
+                walk, (self.probe.reader_of(native[0]), native[1]) if native else None
+            )
         except BaseException as error:
             raise ProgramError("the consumer, as it was traced") from error
 

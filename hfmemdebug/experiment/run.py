@@ -341,12 +341,12 @@ class Round:
 
         A page that another process maps too cannot be paged out.
         """
-        guilty = {a.name for a in self._assess() if a.growing}
+        guilty = {a.name: a for a in self._assess() if a.growing}
         traced = any((recording.end or {}).get("trace") for recording in self.earlier)
         for arm in running:
             own_code = arm.consumer or is_iterable(self.settings.spec)
             if own_code and arm.name in guilty and not traced:
-                arm.send(do="trace")
+                arm.send(do="trace", native=native_growth(guilty[arm.name]))
         mapped = [arm for arm in running if arm.maps_files]
         self._prover = mapped[0] if mapped else None
         for arm in running:
@@ -396,6 +396,15 @@ class Round:
             self._stopped_because = "the arms were stopped, since the time of --budget was up"
         if self._stopped_because:
             self._stop()
+
+
+def native_growth(assessment: Assessment) -> tuple[str, float] | None:
+    """The counter and the rate of a leak that Python's objects have no part in; None where they have."""
+    growing = {component.name: component.trend.rate for component in assessment.growing}
+    if "python" in growing:
+        return None
+    followed = ("arrow", "malloc", "shmem", "dev_shm", "other")
+    return next(((name, growing[name]) for name in followed if name in growing), None)
 
 
 def fit_into_memory(plan: SlicePlan, data_bytes: int | None, share: float | None) -> tuple[SlicePlan, bool]:

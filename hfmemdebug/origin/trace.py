@@ -6,16 +6,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hfmemdebug.origin.holders import find_holders
+from hfmemdebug.origin.lines import find_native_lines
 from hfmemdebug.origin.sites import find_sites, function_at, is_library, lines_that_fill, take_snapshots
 
 LEAST_KEPT_SHARE = 0.2
+# A line of Python's that makes this share of a leak needs no other one beside it.
+LEAST_TRACED = 0.5
 
 
-def trace(walk: Callable[[], Iterator[None]]) -> dict[str, Any]:
+def trace(
+    walk: Callable[[], Iterator[None]], native: tuple[Callable[[], int | None], float] | None = None
+) -> dict[str, Any]:
     """Finds the sites and the holders of a leak.
 
     Args:
         walk: Reads slices from the first one on and hands each to the consumer, as it is iterated over.
+        native: Where Python's objects have no part in it: the counter that leaks, and by how much per slice.
 
     Returns:
         ``sites`` and ``holders`` as the result document has them, each site with ``in_library``, and
@@ -40,6 +46,8 @@ def trace(walk: Callable[[], Iterator[None]]) -> dict[str, Any]:
             continue
         for name in ("bytes_per_iteration", "count_per_iteration", "share"):
             same[name] = round(same[name] + site[name], 3)
+    if native is not None and not any(s["bytes_per_iteration"] >= LEAST_TRACED * native[1] for s in shown):
+        shown = [*find_native_lines(walk, *native), *shown]
     for holder in holders:
         for name in ("name", "file", "place"):
             del holder[name]

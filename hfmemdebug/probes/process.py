@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from hfmemdebug.probes.children import read_children
 from hfmemdebug.probes.cpython import allocated_blocks, python_bytes
+from hfmemdebug.probes.devshm import NewFiles
 from hfmemdebug.probes.malloc import MallocProbe
 from hfmemdebug.probes.maps import Mapping, copies_by_path, mappings_of, parse_maps
 from hfmemdebug.probes.status import Status, StatusReader
@@ -44,6 +46,7 @@ class ProcKernel:
 
     def __init__(self) -> None:
         self._status = StatusReader()
+        self._new_in_dev_shm = NewFiles()
 
     def status(self) -> Status:
         """See `Kernel`."""
@@ -63,11 +66,6 @@ class ProcKernel:
         children = read_children()
         copies = copies_by_path(mappings).values()
         resident = [mapping.rss for mapping in mappings_of(mappings, files)]
-        try:
-            shm = os.statvfs("/dev/shm")
-            dev_shm: int | None = (shm.f_blocks - shm.f_bfree) * shm.f_frsize
-        except OSError:
-            dev_shm = None
         return {
             "dataset_resident": sum(size for size in resident if size is not None) if files else None,
             "file_maps": sum(mapping.is_file for mapping in mappings),
@@ -75,7 +73,7 @@ class ProcKernel:
             "threads": self.status().threads,
             "children": children.count if children is not None else None,
             "children_anon": children.anon if children is not None else None,
-            "dev_shm": dev_shm,
+            "dev_shm": self._new_in_dev_shm.size(),
             "copied": sum(file.copied for file in copies),
             "copyable": sum(file.size for file in copies),
         }
@@ -167,6 +165,22 @@ class ProcessProbe:
         from hfmemdebug.probes.arrow import ArrowProbe
 
         self.arrow = ArrowProbe()
+
+    def reader_of(self, name: str) -> Callable[[], int | None]:
+        """One field of the samples alone, for whoever reads it line by line."""
+
+        def malloc_in_use() -> int | None:
+            reading = self.malloc.read()
+            return reading.in_use if reading is not None else None
+
+        if name == "malloc":
+            return malloc_in_use
+        if name == "arrow" and self.arrow is not None:
+            in_use: Callable[[], int] = self.arrow.in_use
+            return in_use
+        if name == "dev_shm":
+            return lambda: self.kernel.details(frozenset()).get("dev_shm")
+        return lambda: getattr(self.kernel.status(), "shmem" if name == "shmem" else "anon")
 
     def read(self) -> dict[str, Any]:
         """The cheap readings: `Sample` fields from ``seconds`` to ``peak_rss``."""

@@ -259,12 +259,17 @@ def site_lines(result: Result) -> list[str]:
     return [
         one_line(
             f"{site.get('file') or '?'}:{site.get('line') or '?'}, in {site.get('function') or '?'}"
-            f" ({site.get('kind') or '?'}): {_fine(site.get('bytes_per_iteration'))} and "
-            f"{format_count(site.get('count_per_iteration'))} allocations per {unit(result)}, "
+            f" ({site.get('kind') or '?'}): {_fine(site.get('bytes_per_iteration'))}"
+            f"{_allocations(site.get('count_per_iteration'))} per {unit(result)}, "
             f"{_percent(site.get('share'))} of the leak"
         )
         for site in result.sites
     ]
+
+
+def _allocations(count: float | None) -> str:
+    """Nothing where they were not counted, as those of a native library."""
+    return "" if count is None else f" and {format_count(count)} allocations"
 
 
 def holder_lines(result: Result) -> list[str]:

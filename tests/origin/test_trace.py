@@ -91,3 +91,61 @@ def test_bounded_cache_that_is_full_is_no_site(tmp_path: Path) -> None:
     assert found["sites"] == []
     # Under a coverage measurement its own data grow too.
     assert not any("last" in holder["path"] for holder in found["holders"])
+
+
+_NATIVE_DRIVER = """
+import json, sys
+sys.path.insert(0, {folder!r})
+import program
+from hfmemdebug.origin.trace import trace
+from hfmemdebug.probes.process import ProcessProbe
+
+def walk():
+    while True:
+        program.consume()
+        yield
+
+probe = ProcessProbe()
+probe.watch_arrow()
+print(json.dumps(trace(walk, (probe.reader_of({counter!r}), {rate}))))
+"""
+_LIBC = (
+    "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.malloc.restype = ctypes.c_void_p\n"
+    "libc.malloc.argtypes = [ctypes.c_size_t]\nlibc.free.argtypes = [ctypes.c_void_p]\n"
+)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+@pytest.mark.parametrize(
+    ("source", "counter", "rate", "lines"),
+    [
+        (_LIBC + "\ndef consume():\n    libc.malloc(10000)\n", "malloc", 10000, [8]),
+        # What is freed again stands out by other amounts.
+        (
+            _LIBC
+            + "\ndef consume():\n    block = libc.malloc(50000)\n    libc.malloc(10000)\n    libc.free(block)\n",
+            "malloc",
+            10000,
+            [9],
+        ),
+        # A function of the user's own, called by another one: the innermost line.
+        (
+            _LIBC + "\ndef inner():\n    libc.malloc(10000)\n\ndef consume():\n    inner()\n",
+            "malloc",
+            10000,
+            [8],
+        ),
+        # Two lines that each make half of it: neither is called the one.
+        (_LIBC + "\ndef consume():\n    libc.malloc(5000)\n    libc.malloc(5000)\n", "malloc", 10000, []),
+    ],
+    ids=["plain", "beside a temporary", "nested", "two halves"],
+)
+def test_native_line(tmp_path: Path, source: str, counter: str, rate: float, lines: list[int]) -> None:
+    (tmp_path / "program.py").write_text(source)
+    code = _NATIVE_DRIVER.format(folder=str(tmp_path), counter=counter, rate=rate)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert [site["line"] for site in found["sites"]] == lines
+    assert all(site["kind"] == "native" for site in found["sites"])
+    if lines:
+        assert found["sites"][0]["bytes_per_iteration"] == pytest.approx(rate, rel=0.05)

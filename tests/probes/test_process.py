@@ -175,7 +175,7 @@ def test_without_a_dataset_file_its_pages_are_unknown_and_not_zero() -> None:
     assert ProcessProbe().read_settled()["dataset_resident"] is None
 
 
-def test_shared_memory_of_others_is_seen() -> None:
+def test_shared_memory_without_a_mapping_is_seen() -> None:
     probe = ProcessProbe()
     path = Path("/dev/shm") / f"hfmemdebug-test-{os.getpid()}"
     before = probe.read_settled()["dev_shm"]
