@@ -15,6 +15,7 @@ from hfmemdebug.analysis.findings import (
     what_settling_gave_back,
 )
 from hfmemdebug.analysis.ledger import make_bill
+from hfmemdebug.analysis.proof import limit_of_run, limit_sentence
 from hfmemdebug.analysis.trend import MORE_EPOCHS
 from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
@@ -90,12 +91,15 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     origin = _origin(guilty)
     cause = leaks[0].cause if leaks else cause_of(benign, subject.name)
     sites = _sites(guilty, cause)
+    arms = tuple(_summarise(r) for r in recordings)
+    limit = limit_of_run(recordings, arms)
     summary = words.summary(
         verdict, cause, origin, rate, assessments, benign, open_question=still_open or too_short
     )
+    proved = limit_sentence(limit, arms)
     return Result(
         command=header["command"],
-        summary=summary,
+        summary=f"{summary} {proved}" if proved else summary,
         verdict=verdict,
         cause=cause if verdict != "inconclusive" else None,
         origin=origin,
@@ -107,7 +111,8 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         sites=sites,
         holders=tuple(_traced(guilty).get("holders") or ()),
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
-        arms=tuple(_summarise(r) for r in recordings),
+        arms=arms,
+        limit=limit,
         advice=words.advice(
             verdict,
             cause,

@@ -37,6 +37,7 @@ def diagnose(
     epochs: o.EpochsOption = None,
     iterations: o.IterationsOption = None,
     consumer: o.ConsumerOption = None,
+    limit: o.LimitOption = None,
     budget: o.BudgetOption = None,
     min_leak: o.MinLeakOption = None,
     cache_dir: Annotated[
@@ -89,6 +90,7 @@ def diagnose(
         consumer=consumer,
         streaming=streaming,
         budget=budget,
+        limit=parse_size(limit) if limit else None,
         min_leak=parse_size(min_leak) if min_leak else None,
         command_line=typed_command(sys.argv[1:]),
     )  # fmt: skip

@@ -152,6 +152,10 @@ BudgetOption = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+LimitOption = Annotated[
+    str | None,
+    typer.Option("--limit", metavar="SIZE", help="Each arm under this memory limit.", rich_help_panel=RUN),
+]
 MinLeakOption = Annotated[
     str | None,
     typer.Option(

@@ -38,6 +38,7 @@ def profile(
     epochs: o.EpochsOption = None,
     iterations: o.IterationsOption = None,
     consumer: o.ConsumerOption = None,
+    limit: o.LimitOption = None,
     budget: o.BudgetOption = None,
     min_leak: o.MinLeakOption = None,
     output: o.OutputOption = None,
@@ -84,6 +85,7 @@ def profile(
         streaming=streaming,
         in_memory=in_mem,
         budget=budget,
+        limit=parse_size(limit) if limit else None,
         min_leak=parse_size(min_leak) if min_leak else None,
         command_line=typed_command(sys.argv[1:]),
     )  # fmt: skip

@@ -169,8 +169,9 @@ def _recording_lines(recordings: Sequence[Recording]) -> Iterator[str]:
         yield _line(recording.header)
         for sample in recording.samples:
             yield _line({"type": "sample", **sample.to_dict()})
-        if recording.end is not None:
-            yield _line(recording.end)
+        for line in (recording.end, recording.limit):
+            if line is not None:
+                yield _line(line)
 
 
 def _line(document: object) -> str:

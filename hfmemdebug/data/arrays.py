@@ -64,9 +64,9 @@ def is_array(spec: DatasetSpec) -> bool:
     suffix = path.suffix.lower()
     if spec.dtype is not None or spec.shape is not None or suffix == ".npy":
         return True
-    if not path.is_file():
-        return suffix in RAW_SUFFIXES
     try:
+        if not path.is_file():
+            return suffix in RAW_SUFFIXES
         return starts_as_npy(path) or (suffix in RAW_SUFFIXES and sniff(str(path)) is None)
     except OSError:
         # Whoever loads it says why it cannot be read.

@@ -29,6 +29,7 @@ from hfmemdebug.errors import HfmemdebugError
 from hfmemdebug.experiment.mapped import MappedSince
 from hfmemdebug.experiment.protocol import Channel
 from hfmemdebug.probes.environment import environment
+from hfmemdebug.probes.pages import drop_cached
 from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
 from hfmemdebug.recording.file import RecordingWriter
 from hfmemdebug.recording.sample import Sample
@@ -120,7 +121,17 @@ class Arm:
 
     def load(self) -> None:
         """Loads the dataset: memory-mapped, or as a stream. What goes into memory is taken from there."""
-        self._load(streaming=self.mode == "streaming")
+        streaming = self.mode == "streaming"
+        self._load(streaming=streaming)
+        if self.header.get("limit") and self.files:
+            # What others have brought into the cache is charged to them: the limit would not see it. And
+            # what is mapped cannot be dropped, so it is loaded anew.
+            self.dataset = None
+            gc.collect()
+            for path in self.files:
+                with contextlib.suppress(OSError):
+                    drop_cached(path)
+            self._load(streaming=streaming)
         self.channel.send(event="loaded", report=self._loaded.to_dict(), missing=list(self.probe.missing))
 
     def take(self, plan: dict[str, Any], whole: bool) -> None:

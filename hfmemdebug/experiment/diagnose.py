@@ -21,7 +21,7 @@ BUDGET_SECONDS = 120.0
 SYNTHETIC_ROWS = 200_000
 
 
-def rounds(*, consumer: bool, streaming: bool) -> list[list[ArmKind]]:
+def rounds(*, consumer: bool, streaming: bool, limited: bool = False) -> list[list[ArmKind]]:
     """The arms, by the rounds in which they run side by side.
 
     The user's code is measured against the same rows without it, in both modes: what grows in one pair
@@ -30,6 +30,9 @@ def rounds(*, consumer: bool, streaming: bool) -> list[list[ArmKind]]:
     if streaming:
         kinds = [ArmKind("streaming", "streaming", False)]
         return [[*kinds, ArmKind("streaming + consumer", "streaming", True)] if consumer else kinds]
+    if not consumer and limited:
+        # Pages that both map would be charged to one of them alone.
+        return [[ArmKind("memory-mapped", "mmap", False)], [ArmKind("in-memory", "in-memory", False)]]
     if not consumer:
         return [[ArmKind("memory-mapped", "mmap", False), ArmKind("in-memory", "in-memory", False)]]
     return [
@@ -53,7 +56,11 @@ def run_diagnosis(settings: Settings, folder: Path, listen: Listener) -> Measure
     budget = Budget(settings.budget, default=BUDGET_SECONDS, asked=asked)
     recordings: list[Recording] = []
     failures: list[str] = []
-    planned = rounds(consumer=settings.consumer is not None, streaming=settings.reads_stream)
+    planned = rounds(
+        consumer=settings.consumer is not None,
+        streaming=settings.reads_stream,
+        limited=settings.limit is not None,
+    )
     dose: int | None = None
     for number, kinds in enumerate(planned, start=1):
         measuring = Round(
@@ -106,6 +113,7 @@ def diagnose(
     iterations: int | None = None,
     streaming: bool = False,
     budget: float | None = None,
+    limit: int | None = None,
     min_leak: float | None = None,
     **spec: Any,
 ) -> Result:
@@ -121,6 +129,7 @@ def diagnose(
         iterations: Slices in an epoch.
         streaming: Read a stream; the control is the same stream without the consumer.
         budget: Seconds of wall time at most.
+        limit: Memory in bytes that each arm may use.
         min_leak: Floor in bytes per slice of what is called a leak.
         spec: Further fields of `hfmemdebug.data.spec.DatasetSpec`.
 
@@ -139,6 +148,7 @@ def diagnose(
         consumer=consumer,
         streaming=streaming,
         budget=budget,
+        limit=limit,
         min_leak=min_leak,
     )
     run = new_run("diagnose")

@@ -18,6 +18,7 @@ from typing import Any
 
 from hfmemdebug.data.spec import LoadReport
 from hfmemdebug.errors import HfmemdebugError, error_from_dict
+from hfmemdebug.experiment.limited import ArmLimit
 from hfmemdebug.experiment.protocol import Channel
 from hfmemdebug.probes.cgroup import oom_kills
 from hfmemdebug.recording.file import load_recording
@@ -45,6 +46,7 @@ class ArmProcess:
         epochs_done: Epochs that it has read.
         outcome: How it ended, once it has.
         iterable_maps: Whether it reads an iterable that maps files, as it found.
+        limit: The memory limit that it runs under, or None.
         told_to_stop: Whether it was asked to end early, and killed if it did not.
     """
 
@@ -57,6 +59,7 @@ class ArmProcess:
     outcome: dict[str, Any] | None = None
     iterable_maps: bool = False
     told_to_stop: bool = False
+    limit: ArmLimit | None = field(default=None, repr=False)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     channel: Channel | None = field(default=None, repr=False)
 
@@ -93,9 +96,13 @@ class Crew:
 
     Args:
         listen: Called with each arm and event, for whoever shows progress.
+        limit: Memory in bytes that each arm may use, or None.
     """
 
-    def __init__(self, listen: Callable[[ArmProcess, dict[str, Any]], None]) -> None:
+    def __init__(
+        self, listen: Callable[[ArmProcess, dict[str, Any]], None], *, limit: int | None = None
+    ) -> None:
+        self._limit = limit
         self.arms: list[ArmProcess] = []
         self._events: queue.SimpleQueue[tuple[ArmProcess, dict[str, Any]]] = queue.SimpleQueue()
         self._listen = listen
@@ -107,15 +114,21 @@ class Crew:
         command_read, command_write = os.pipe()
         event_read, event_write = os.pipe()
         root = str(Path(__file__).resolve().parents[2])
-        arm.process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT.format(root=root), str(command_read), str(event_write)],
-            pass_fds=(command_read, event_write),
-            stdin=subprocess.DEVNULL,
+        command = [sys.executable, "-c", _BOOT.format(root=root), str(command_read), str(event_write)]
+        options: dict[str, Any] = {
+            "pass_fds": (command_read, event_write),
+            "stdin": subprocess.DEVNULL,
             # What the user's code prints must not get between the lines of our answer.
-            stdout=2,
+            "stdout": 2,
             # Ctrl-C at the terminal reaches the supervisor alone, which then asks for a stop.
-            start_new_session=True,
-        )
+            "start_new_session": True,
+        }
+        if self._limit is None:
+            arm.process = subprocess.Popen(command, **options)
+        else:
+            arm.limit = ArmLimit(command, self._limit, **options)
+            arm.process = arm.limit.process
+            task = {**task, "header": {**task["header"], "limit": arm.limit.header}}
         os.close(command_read)
         os.close(event_write)
         arm.channel = Channel(event_read, command_write)
@@ -196,13 +209,20 @@ class Crew:
         if arm.channel is not None:
             arm.channel.close()
             arm.channel = None
+        if arm.limit is not None:
+            arm.limit.close(arm.recording)
+
+    def _oom_killer(self) -> str | None:
+        return "the kernel's OOM killer" if (oom_kills() or 0) > (self._oom_kills or 0) else None
 
     def _how_it_died(self, arm: ArmProcess) -> dict[str, Any]:
         """The outcome of an arm that ended without a word, which its recording gets as closing line."""
         assert arm.process is not None
         code = arm.process.wait()
         detail = describe_death(
-            code, arm.recording, oom_kills_seen=oom_kills() or 0, oom_kills_before=self._oom_kills or 0
+            code,
+            arm.recording,
+            killer=arm.limit.what_killed() if arm.limit is not None else self._oom_killer(),
         )
         outcome = {"outcome": "killed" if code < 0 else "failed", "detail": detail}
         if arm.told_to_stop and code in (-signal.SIGKILL, -signal.SIGTERM):
@@ -214,14 +234,13 @@ class Crew:
         return outcome
 
 
-def describe_death(code: int, recording: Path, *, oom_kills_seen: int, oom_kills_before: int) -> str:
+def describe_death(code: int, recording: Path, *, killer: str | None) -> str:
     """Which slice an arm was at, how much memory it had, and what killed it, as far as can be known.
 
     Args:
         code: Its return code as `subprocess` gives it: negative for a signal.
         recording: Its recording.
-        oom_kills_seen: OOM kills in this process's cgroup, now.
-        oom_kills_before: The same before the arm was started.
+        killer: Who was seen to kill for memory, or None.
     """
     where = "before the first slice"
     if recording.exists() and recording.stat().st_size:
@@ -239,8 +258,8 @@ def describe_death(code: int, recording: Path, *, oom_kills_seen: int, oom_kills
     except ValueError:
         name = f"signal {-code}"
     if -code == signal.SIGKILL:
-        if oom_kills_seen > oom_kills_before:
-            return f"killed by the kernel's OOM killer {where}"
+        if killer is not None:
+            return f"killed by {killer} {where}"
         return f"killed by SIGKILL {where}; most often this is an OOM killer's work"
     return f"killed by {name} {where}"
 

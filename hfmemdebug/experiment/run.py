@@ -115,7 +115,7 @@ class Round:
         self.earlier = tuple(earlier)
         self.plan: SlicePlan | None = None
         self.bytes_per_row = 0.0
-        self.crew = Crew(listen)
+        self.crew = Crew(listen, limit=settings.limit)
         self._listen = listen
         self.arms = [
             ArmProcess(k.name, k.mode, k.consumer, folder / f"{k.name.replace(' ', '-')}.jsonl")
@@ -126,7 +126,8 @@ class Round:
         self.interrupted = False
         self._epoch_seconds: float | None = None
         self._epoch_began = 0.0
-        self._available = memory_available()
+        self._free = memory_available()
+        self._available = _lower(self._free, settings.limit)
         self._last_look = 0.0
         self._stopped = False
         self._stopped_because: str | None = None
@@ -389,7 +390,7 @@ class Round:
             return
         self._last_look = now
         left = memory_available()
-        short = left is not None and self._available is not None and left < RESERVE_SHARE * self._available
+        short = left is not None and self._free is not None and left < RESERVE_SHARE * self._free
         if short:
             self._stopped_because = "the arms were stopped, since memory ran short on this machine"
         elif self.clock.is_over():
@@ -405,6 +406,10 @@ def native_growth(assessment: Assessment) -> tuple[str, float] | None:
         return None
     followed = ("arrow", "malloc", "shmem", "dev_shm", "other")
     return next(((name, growing[name]) for name in followed if name in growing), None)
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    return min((value for value in (one, other) if value is not None), default=None)
 
 
 def fit_into_memory(plan: SlicePlan, data_bytes: int | None, share: float | None) -> tuple[SlicePlan, bool]:

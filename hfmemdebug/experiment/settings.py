@@ -24,6 +24,7 @@ class Settings:
         streaming: Read a stream.
         in_memory: For `profile`: with `keep_in_memory`.
         budget: Seconds of wall time at most; None for no bound.
+        limit: Memory in bytes that each arm may use, or None.
         min_leak: Floor of what is called a leak, in bytes per slice; None for the defaults.
         probe: ``"psutil"`` reads through psutil alone, as on systems without /proc; None chooses.
         command_line: The command as it was typed, without secrets, for the report.
@@ -39,6 +40,7 @@ class Settings:
     streaming: bool = False
     in_memory: bool = False
     budget: float | None = None
+    limit: int | None = None
     min_leak: float | None = None
     probe: str | None = None
     command_line: str | None = None

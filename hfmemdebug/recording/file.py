@@ -31,12 +31,14 @@ class Recording:
         end: The closing line (``outcome``, ``detail``, ``peak_rss_bytes``, ``observer_seconds``, …); None
             where the run was killed.
         path: The file it was read from, or None.
+        limit: The memory limit that it ran under, with what it used of it; None where there was none.
     """
 
     header: dict[str, Any]
     samples: Sequence[Sample]
     end: dict[str, Any] | None = None
     path: Path | None = None
+    limit: dict[str, Any] | None = None
 
     @property
     def slices(self) -> tuple[Sample, ...]:
@@ -125,6 +127,8 @@ def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
             recordings[-1] = replace(recordings[-1], samples=samples)
         elif kind == "end":
             recordings[-1] = replace(recordings[-1], end=document)
+        elif kind == "limit":
+            recordings[-1] = replace(recordings[-1], limit=document)
     if not recordings:
         raise InputError(
             f"{path} is not a recording of hfmemdebug: it has no header line of schema {SCHEMA}",

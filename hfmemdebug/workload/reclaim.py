@@ -57,8 +57,9 @@ def prove_reclaim(probe: ProcessProbe, files: Sequence[LoadedFile]) -> dict[str,
     if not clean:
         report["why_not"] = "none of the dataset's files is mapped"
         return report
-    cached_before = cached_bytes(clean)
+    # Under a memory limit the reading brings pages in that had been taken back already.
     checksum, report["checked_bytes"] = _checksum(clean)
+    cached_before = cached_bytes(clean)
     # Twice where it needs to be: a page that has only just come in is still on its way to the kernel's
     # lists and cannot be taken from there. The second reading brings it in again.
     for _ in range(2):

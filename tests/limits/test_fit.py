@@ -93,8 +93,8 @@ def test_a_command_that_holds_and_reads(tmp_path: Path) -> None:
             file.write(os.urandom(MB))
     program = (
         "import mmap, time\nheld = bytearray(50 << 20)\nfile = open('data', 'rb')\n"
-        "m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\nprint(sum(m[i] for i in range(0, len(m), 4096)))\n"
-        "time.sleep(0.3)"
+        "m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
+        "print(sum(m[i] for i in range(0, len(m), 4096)))\ntime.sleep(0.3)"
     )
     done = fit("--json", "-o", "fit.md", "--", *PYTHON, program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

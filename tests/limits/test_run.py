@@ -6,7 +6,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -77,26 +76,22 @@ def test_children_count_together(backend: str) -> None:
     fork = (
         "import os, time\nfor _ in range(4):\n"
         "    if os.fork() == 0:\n        held = bytearray(30 << 20)\n        time.sleep(60)\n"
-        "for _ in range(4): os.wait()\n"
-        "raise SystemExit(9)"
+        "os.wait(); raise SystemExit(9)"
     )
-    began = time.monotonic()
     process = subprocess.Popen(
         [*LIMIT, "--memory", "80M", "--backend", backend, "--", *PYTHON, fork],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    _, said = process.communicate(timeout=100)
     if backend == "watchdog":
-        _, said = process.communicate(timeout=100)
         assert process.returncode == 137
         assert "killed by the watchdog" in said
     else:
         # The kernel kills the largest, one at a time; the others go on.
-        time.sleep(2)
-        process.terminate()
-        _, said = process.communicate(timeout=100)
+        assert process.returncode == 9
         assert "OOM kill" in said
         assert "no OOM kill" not in said
-    assert time.monotonic() - began < 60
+        assert "that it had left running ended with it" in said
     assert processes_of(process.pid) == set()
     assert groups_of(process.pid) == []
 
