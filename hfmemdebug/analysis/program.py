@@ -79,6 +79,9 @@ class Program:
         owners: What could be judged.
         level: The most that the tree had of anonymous and shared memory, in bytes.
         exact: Whether a sampler inside has read the exact counters of the process that does the work.
+        first_of: Each process as it was first seen.
+        bases: By process and counter: what a fork has inherited; 0 for those that began by themselves.
+        gains: Bytes that the tree has gained from first to last, by counter.
     """
 
     recording: Recording
@@ -89,6 +92,8 @@ class Program:
     level: float
     exact: bool
     first_of: dict[int, Sample] = field(default_factory=dict)
+    bases: dict[int, dict[str, float]] = field(default_factory=dict)
+    gains: dict[str, int | None] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -113,7 +118,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
     level = max((_owned(tick.tree) for tick in ticks), default=0.0)
     exact = any(p.blocks is not None for tick in ticks for p in tick.processes)
-    first_of = _first(ticks)
+    first_of, bases = _first(ticks), _bases(ticks)
     tolerance = max(floor, TOLERATED_SHARE * level)
     owners: dict[str, Owner] = {}
 
@@ -121,14 +126,12 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         points = [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
         growth = find_growth(points, floor, tolerance=tolerance)
         if growth is not None:
-            owners[name] = Owner(name, growth, _gained(ticks, first_of, name))
+            owners[name] = Owner(name, growth, _gained(ticks, name))
 
     pages_floor = max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
-    series = {name: _gains(ticks, first_of, name) for name in (*EXACT, "anon_swap")}
+    series = {name: _gains(ticks, bases, name) for name in (*EXACT, "anon_swap")}
     weight = _block_bytes(ticks)
-    series["python"] = [
-        None if value is None else weight * value for value in _gains(ticks, first_of, "blocks")
-    ]
+    series["python"] = [None if value is None else weight * value for value in _gains(ticks, bases, "blocks")]
     if exact:
         for name in EXACT:
             if any(value is not None for value in series[name]):
@@ -146,7 +149,8 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     for name, least in THINGS.items():
         judge(name, [None if (v := getattr(t.tree, name)) is None else float(v) for t in ticks], least, least)
     span = work[-1] - work[0] if len(work) > 1 else 0.0
-    return Program(recording, ticks, iteration, span, owners, level, exact, first_of)
+    gains = {name: _change(values) for name, values in series.items()}
+    return Program(recording, ticks, iteration, span, owners, level, exact, first_of, bases, gains)
 
 
 def _ticks(samples: Sequence[Sample]) -> tuple[Tick, ...]:
@@ -203,26 +207,42 @@ def value(sample: Sample, name: str) -> float | None:
     return None if found is None else float(found)
 
 
-def gain(sample: Sample, first: Sample, name: str) -> float | None:
+def _bases(ticks: Sequence[Tick]) -> dict[int, dict[str, float]]:
+    """What each fork had of each counter when that was first read."""
+    bases: dict[int, dict[str, float]] = {}
+    # Between fork and exec every process is a copy: what it came to be counts.
+    copies = {p.pid: p.forked for tick in ticks for p in tick.processes}
+    for tick in ticks:
+        for process in tick.processes:
+            if process.pid is None or not copies[process.pid]:
+                continue
+            base = bases.setdefault(process.pid, {})
+            for name in ("anon_swap", "blocks", "malloc", "arrow"):
+                if name not in base and (found := value(process, name)) is not None:
+                    base[name] = found
+    return bases
+
+
+def gain(sample: Sample, bases: dict[int, dict[str, float]], name: str) -> float | None:
     """What a process has gained since it was first seen, or since it began where it is no copy."""
     now = value(sample, name)
-    if now is None:
-        return None
-    return now - (value(first, name) or 0.0) if first.forked else now
+    return None if now is None else now - bases.get(sample.pid or 0, {}).get(name, 0.0)
 
 
-def _gains(ticks: Sequence[Tick], first_of: dict[int, Sample], name: str) -> list[float | None]:
+def _gains(ticks: Sequence[Tick], bases: dict[int, dict[str, float]], name: str) -> list[float | None]:
     series: list[float | None] = []
     for tick in ticks:
-        gains = [gain(p, first_of[p.pid], name) for p in tick.processes if p.pid is not None]
-        known = [g for g in gains if g is not None]
+        known = [g for p in tick.processes if (g := gain(p, bases, name)) is not None]
         series.append(sum(known) if known else None)
     return series
 
 
-def _gained(
-    ticks: Sequence[Tick], first_of: dict[int, Sample], name: str
-) -> tuple[tuple[Sample, float], ...]:
+def _change(values: Sequence[float | None]) -> int | None:
+    known = [v for v in values if v is not None]
+    return round(known[-1] - known[0]) if known else None
+
+
+def _gained(ticks: Sequence[Tick], name: str) -> tuple[tuple[Sample, float], ...]:
     """By process: from the end of the warm-up, or from when it was first seen, to when it was last seen."""
     name = {"other": "anon_swap", "pages": "anon_swap", "dev_shm": "shmem", "python": "blocks"}.get(
         name, name
