@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, gain, read_program
 from hfmemdebug.analysis.words import OWNER
-from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Finding, Result
@@ -45,17 +44,13 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak; None takes what
             the run was started with.
 
-    Raises:
-        InputError: There is no sample in it.
     """
     header = recording.header
     if min_leak is None:
         min_leak = header.get("min_leak")
     program = read_program(recording, min_leak=min_leak)
     if not program.ticks:
-        raise InputError(
-            "there is not one sample in the recording: the program ended before it was looked at"
-        )
+        return _unseen(recording)
     attached = header["command"] == "attach"
     guilty = _guilty(program)
     leaks = tuple(_leak(program, owner) for owner in guilty)
@@ -98,6 +93,41 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     )
 
 
+def _unseen(recording: Recording) -> Result:
+    """The result of a program that ended before anybody looked at it."""
+    died = _how_it_died(recording)
+    question = "it ended before it was looked at; a program that runs for some seconds can be judged"
+    end = recording.end or {}
+    return Result(
+        command=recording.header["command"],
+        summary=f"Inconclusive: {died or question}.",
+        verdict="inconclusive",
+        cause=None,
+        origin=None,
+        iteration="second",
+        rate_bytes_per_iteration=None,
+        rate_bytes_per_row=None,
+        rate_bytes_per_second=None,
+        smallest_detectable_bytes_per_iteration=None,
+        arms=(
+            ArmSummary(
+                name="program",
+                mode="program",
+                consumer=False,
+                iterations=0,
+                rows=0,
+                outcome=str(end.get("outcome", "killed")),
+                outcome_detail=end.get("detail"),
+                exit_status=end.get("exit_status"),
+            ),
+        ),
+        environment=recording.header.get("environment") or {},
+        command_line=recording.header.get("command_line"),
+        processes=(),
+        shared_memory=(),
+    )
+
+
 def _guilty(program: Program) -> list[Owner]:
     """The owners that leak, each byte in one of them alone."""
     grows = {name: owner for name, owner in program.owners.items() if owner.growth.grows}
@@ -106,9 +136,10 @@ def _guilty(program: Program) -> list[Owner]:
     exact = [grows[name] for name in EXACT if name in grows]
     things = [grows[name] for name in THINGS if name in grows]
     shared = [grows[name] for name in ("shmem", "dev_shm") if name in grows][:1]
-    if shared and shared[0].name == "dev_shm" and not (program.recording.end or {}).get("shm_of_ours"):
-        # Everybody's files are counted there, and none of this program's is among what came.
-        shared = []
+    if shared and shared[0].name == "dev_shm":
+        # Everybody's files are counted there: as much must have come in files of this user's.
+        ours = (program.recording.end or {}).get("shm_of_ours") or 0
+        shared = shared if ours >= shared[0].growth.growth / 2 else []
     if exact or shared or things:
         return [*exact, *shared, *things]
     return [grows[name] for name in ("other", "pages") if name in grows]
@@ -280,7 +311,8 @@ def _open_question(program: Program) -> str | None:
         rise = growth.high * program.iterations
         if name in ("other", "pages") and growth.growth < NOTEWORTHY:
             continue
-        if name == "dev_shm" and not (program.recording.end or {}).get("shm_of_ours"):
+        if name == "dev_shm":
+            # What others put there is seldom even: it says nothing about this program.
             continue
         unit = "" if name in THINGS else f", up to {format_bytes(rise)} over the run"
         return f"{_WORDS[name]}: {growth.needs}{unit}; a longer run would tell"

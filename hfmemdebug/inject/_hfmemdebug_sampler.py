@@ -327,25 +327,30 @@ def _map_style(module: Any) -> None:
 
 def _iterable(module: Any) -> None:
     dataset = module.IterableDataset
-    iterate = dataset.__iter__
-
-    def __iter__(self: Any) -> Iterator[Any]:
-        for row in iterate(self):
-            rows[0] += 1
-            yield row
-
-    dataset.__iter__ = _like(__iter__, iterate)
+    dataset.__iter__ = _counted(dataset.__iter__, lambda row, *arguments: 1)
     if hasattr(dataset, "iter"):
         dataset.iter = _batches(dataset.iter)
 
 
 def _batches(iterate: Any) -> Any:
-    def iter(self: Any, batch_size: int, *arguments: Any, **options: Any) -> Iterator[Any]:
-        for batch in iterate(self, batch_size, *arguments, **options):
-            rows[0] += _rows_in(batch, batch_size)
-            yield batch
+    return _counted(iterate, lambda batch, batch_size=1, *arguments: _rows_in(batch, batch_size))
 
-    return _like(iter, iterate)
+
+def _counted(iterate: Any, count: Callable[..., int]) -> Any:
+    def wrapper(self: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
+        items = iter(iterate(self, *arguments, **options))
+        asked = arguments or tuple(options.values())
+        while True:
+            before = rows[0]
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            # Set, not added to: a stream over a dataset reads its rows once, not twice.
+            rows[0] = before + count(item, *asked)
+            yield item
+
+    return _like(wrapper, iterate)
 
 
 def _like(function: Any, original: Any) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from hfmemdebug.analysis.program_verdict import judge_program
-from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Result
@@ -249,5 +248,18 @@ def test_processes_as_they_were_last_seen_where_nobody_looked_deeper() -> None:
 
 def test_nothing_was_seen() -> None:
     header = {"command": "run", "arm": {"name": "program", "mode": "program", "consumer": False}}
-    with pytest.raises(InputError, match="not one sample"):
-        judge_program(Recording(header, (), None))
+    result = judge_program(Recording(header, (), {"outcome": "failed", "detail": "exit status 7"}))
+    assert (result.verdict, result.arms[0].outcome) == ("inconclusive", "failed")
+    assert "exit status 7" in result.summary
+    assert result.processes == ()
+
+
+def test_a_leaking_worker_that_ends_first() -> None:
+    def worker(t: float) -> dict[str, Any] | None:
+        told = forked(0.1, 0.8, 1)(t)
+        return told and {**told, "malloc": told["malloc"] + round(60 * MB * t)}
+
+    others = {n: forked(0.1, 1.0, n) for n in range(3, 6)}
+    result = judge({1: inside(), 2: worker, **others}, rows=lambda t: 1e6 * t)
+    assert result.verdict == "leak", result.summary
+    assert "DataLoader worker 1 (PID 2)" in result.summary
