@@ -74,8 +74,7 @@ class ArmSummary:
         bill: Bytes by owner, from the settled start to the end of the last epoch, that add up to the growth of
             RSS and swap (see `hfmemdebug.analysis.ledger`); empty where it could not be made out.
         explained_share: Share of that growth whose owner is known, or None.
-        observer_share: Time spent measuring as a share of the arm's wall time in the loop (of a program that
-            was run: of its CPU time), or None.
+        observer_share: Time spent measuring as a share of the arm's wall time in the loop, or None.
         exit_status: Of a program that was run: its status as Python gives it (minus the signal), or None.
     """
 

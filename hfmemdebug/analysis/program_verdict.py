@@ -81,7 +81,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         smallest_detectable_bytes_per_iteration=_smallest(program, guilty),
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
         arms=(_arm(program, recording),),
-        advice=_advice(verdict, leaks, benign, attached=attached, question=still_open or died),
+        advice=_advice(verdict, leaks, benign, attached=attached, question=still_open, died=died is not None),
         environment={**(header.get("environment") or {}), **((recording.end or {}).get("versions") or {})},
         warnings=_warnings(program, recording),
         command_line=header.get("command_line"),
@@ -350,7 +350,11 @@ def _summary(
             )
         return f"Leak: {format_bytes(rate)} per {program.iteration} stay behind{where}, all through {watched}.{ending}"
     if verdict == "inconclusive":
-        return f"Inconclusive: {question or died}.{ending if question else ''}"
+        return (
+            f"Inconclusive: {died}, and nothing was decided until then."
+            if died
+            else f"Inconclusive: {question}."
+        )
     pages = next((f for f in benign if f.cause == "mmap-file-pages"), None)
     if pages is not None:
         return (
@@ -361,7 +365,13 @@ def _summary(
 
 
 def _advice(
-    verdict: str, leaks: Sequence[Finding], benign: Sequence[Finding], *, attached: bool, question: str | None
+    verdict: str,
+    leaks: Sequence[Finding],
+    benign: Sequence[Finding],
+    *,
+    attached: bool,
+    question: str | None,
+    died: bool,
 ) -> tuple[str, ...]:
     lines = []
     if leaks and not attached:
@@ -369,6 +379,8 @@ def _advice(
             "To find the line: put the loop's body into a function and run hfmemdebug diagnose DATASET --consumer "
             "FILE.py:FUNC."
         )
+    elif died:
+        lines.append("Mend what ended it, and run it again: what it did until then is in the recording.")
     elif verdict == "inconclusive" and not leaks:
         lines.append(f"To decide: {question}.")
     if any(finding.cause == "copy-on-write" for finding in benign):

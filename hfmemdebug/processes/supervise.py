@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -98,7 +97,7 @@ class Supervisor:
                         "outside": round(watch.cost, 4),
                         "inside": round(inside.cost_seconds, 4),
                     },
-                    "observer_share": round((watch.cost + inside.cost_seconds) / max(_program_cpu(), 0.1), 5),
+                    "observer_share": round((watch.cost + inside.cost_seconds) / max(seconds, 1e-3), 5),
                 }
             )
         for page in pages.glob("*"):
@@ -168,9 +167,10 @@ class Supervisor:
         return {"outcome": "killed", "detail": f"the program was killed by {name}{why}"}
 
     def _keep_peak(self, watch: TreeWatch, look: Sequence[Sample]) -> None:
-        """Keeps who had what when they had the most: at the end nobody has anything any more."""
-        pss = look[-1].pss or 0
-        if watch.files_read > self._files_read and pss >= (self._peak.get("total_pss_bytes") or 1):
+        """Keeps who had what when they were the most, and had the most: at the end nobody has anything."""
+        pss, known = look[-1].pss or 0, len(self._peak.get("processes") or ())
+        higher = watch.files_read > self._files_read and pss >= (self._peak.get("total_pss_bytes") or 1)
+        if len(look) - 1 > known or (higher and len(look) - 1 == known):
             self._files_read = watch.files_read
             self._peak = of_processes(watch.snapshot())
 
@@ -219,12 +219,6 @@ class _Ended:
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-
-
-def _program_cpu() -> float:
-    """CPU seconds of all processes that we have waited for."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _files_in_shm() -> dict[str, int]:

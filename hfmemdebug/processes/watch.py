@@ -285,7 +285,8 @@ class TreeWatch:
             epoch=1,
             slice=self._looks - 1,
             seconds=seconds,
-            rss=total(s.rss for s in samples),
+            # Of all that is called resident: a sum of RSS would count shared pages in each process.
+            rss=total(s.pss if s.pss is not None else s.rss for s in samples),
             anon=sum(anon) if samples[0].anon is not None else None,
             file=pss_file if pss_file is not None else max((s.file or 0 for s in samples), default=None),
             shmem=total(s.pss_shmem if s.pss_shmem is not None else s.shmem for s in samples),
