@@ -75,6 +75,7 @@ class ArmSummary:
             RSS and swap (see `hfmemdebug.analysis.ledger`); empty where it could not be made out.
         explained_share: Share of that growth whose owner is known, or None.
         observer_share: Time spent measuring as a share of the arm's wall time in the loop, or None.
+        exit_status: Of a program that was run: its status as Python gives it (minus the signal), or None.
     """
 
     name: str
@@ -100,6 +101,7 @@ class ArmSummary:
     bill: dict[str, int] = field(default_factory=dict)
     explained_share: float | None = None
     observer_share: float | None = None
+    exit_status: int | None = None
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,14 @@ PAGES_FLOOR_SHARE = 0.1
 BLOCK_BYTES = 64.0
 ROWS = "1000 rows"
 SECONDS = "second"
-# Rows are the measure of work where they were read all along.
+# Rows are the measure of work where they were read all along, once the program had got to it.
 LEAST_ROWS = 1000
 LEAST_SHARE_WITH_ROWS = 0.4
+LEAST_LOOKS = 22
+# Where none were read in the last part, something else was going on there.
+READING_UNTIL = 0.75
+# A process that lives for this share of the run is judged alone as well.
+LEAST_LIFE = 0.5
 # What ends the run is cut off, up to this share of it.
 MOST_ENDING = 0.3
 
@@ -79,6 +84,9 @@ class Program:
         owners: What could be judged.
         level: The most that the tree had of anonymous and shared memory, in bytes.
         exact: Whether a sampler inside has read the exact counters of the process that does the work.
+        first_of: Each process as it was first seen.
+        bases: By process and counter: what a fork has inherited; 0 for those that began by themselves.
+        gains: Bytes that the tree has gained from first to last, by counter.
     """
 
     recording: Recording
@@ -89,6 +97,8 @@ class Program:
     level: float
     exact: bool
     first_of: dict[int, Sample] = field(default_factory=dict)
+    bases: dict[int, dict[str, float]] = field(default_factory=dict)
+    gains: dict[str, int | None] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -108,12 +118,14 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         recording: The recording.
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
     """
-    ticks = _without_ending(_ticks(recording.samples))
-    iteration, work = _work(ticks)
+    seen = _without_ending(_ticks(recording.samples))
+    iteration, work, began = _work(seen)
+    # What came before the first row are imports and preparations.
+    ticks, work = seen[began:], work[began:]
     floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
-    level = max((_owned(tick.tree) for tick in ticks), default=0.0)
-    exact = any(p.blocks is not None for tick in ticks for p in tick.processes)
-    first_of = _first(ticks)
+    level = max((_owned(tick.tree) for tick in seen), default=0.0)
+    exact = any(p.blocks is not None for tick in seen for p in tick.processes)
+    first_of, bases = _first(seen), _bases(seen)
     tolerance = max(floor, TOLERATED_SHARE * level)
     owners: dict[str, Owner] = {}
 
@@ -121,18 +133,36 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         points = [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
         growth = find_growth(points, floor, tolerance=tolerance)
         if growth is not None:
-            owners[name] = Owner(name, growth, _gained(ticks, first_of, name))
+            owners[name] = Owner(name, growth, _gained(ticks, name))
+
+    def judge_alone(name: str, counter: str, weight: float) -> None:
+        """A process that lives long is looked at alone as well: others that come and go do not hide its leak."""
+        if name in owners and owners[name].growth.grows:
+            return
+        for pid in first_of:
+            points = [
+                (x, weight * gained)
+                for x, tick in zip(work, ticks, strict=True)
+                for p in tick.processes
+                if p.pid == pid and (gained := gain(p, bases, counter)) is not None
+            ]
+            if len(points) < LEAST_LIFE * len(ticks):
+                continue
+            growth = find_growth(points, floor, tolerance=tolerance)
+            if growth is not None and growth.grows:
+                alone = [(sample, g) for sample, g in _gained(ticks, name) if sample.pid == pid]
+                owners[name] = Owner(name, growth, tuple(alone))
+                return
 
     pages_floor = max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
-    series = {name: _gains(ticks, first_of, name) for name in (*EXACT, "anon_swap")}
+    series = {name: _gains(ticks, bases, name) for name in (*EXACT, "anon_swap")}
     weight = _block_bytes(ticks)
-    series["python"] = [
-        None if value is None else weight * value for value in _gains(ticks, first_of, "blocks")
-    ]
+    series["python"] = [None if value is None else weight * value for value in _gains(ticks, bases, "blocks")]
     if exact:
         for name in EXACT:
             if any(value is not None for value in series[name]):
                 judge(name, series[name], floor, tolerance)
+                judge_alone(name, *(("blocks", weight) if name == "python" else (name, 1.0)))
         rest = [
             None if pages is None else pages - sum(series[name][i] or 0.0 for name in EXACT)
             for i, pages in enumerate(series["anon_swap"])
@@ -146,7 +176,8 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     for name, least in THINGS.items():
         judge(name, [None if (v := getattr(t.tree, name)) is None else float(v) for t in ticks], least, least)
     span = work[-1] - work[0] if len(work) > 1 else 0.0
-    return Program(recording, ticks, iteration, span, owners, level, exact, first_of)
+    gains = {name: _change(values) for name, values in series.items()}
+    return Program(recording, seen, iteration, span, owners, level, exact, first_of, bases, gains)
 
 
 def _ticks(samples: Sequence[Sample]) -> tuple[Tick, ...]:
@@ -164,26 +195,28 @@ def _ticks(samples: Sequence[Sample]) -> tuple[Tick, ...]:
 def _without_ending(ticks: tuple[Tick, ...]) -> tuple[Tick, ...]:
     """Leaves out what comes after the program has begun to end: there memory is freed that it had all along."""
     root = ticks[0].processes[0].pid if ticks and ticks[0].processes else None
-    kept = [t for t in ticks if not any(p.ending and p.pid == root for p in t.processes)] if ticks else []
-    least = len(kept) * (1 - MOST_ENDING)
-    usual = median(t.tree.children or 0 for t in kept) if kept else 0
+    kept = [t for t in ticks if not any(p.ending and p.pid == root for p in t.processes)]
+    # Workers that come late are as many as there are while rows are read.
+    busy = [t.tree.children or 0 for t in kept if t.tree.rows] or [t.tree.children or 0 for t in kept]
+    least, usual = len(kept) - MOST_ENDING * len(busy), median(busy) if busy else 0
     while len(kept) > max(least, 2) and (kept[-1].tree.children or 0) < usual:
         kept.pop()
     return tuple(kept)
 
 
-def _work(ticks: Sequence[Tick]) -> tuple[str, list[float]]:
-    """What is counted as work, and how much of it was done at each look."""
+def _work(ticks: Sequence[Tick]) -> tuple[str, list[float], int]:
+    """What is counted as work, how much of it was done at each look, and the look at which it began."""
     rows = [float(tick.tree.rows or 0) for tick in ticks]
     if rows and rows[-1] - rows[0] >= LEAST_ROWS:
         # Cumulated over processes that come and go, it may not fall.
         for i in range(1, len(rows)):
             rows[i] = max(rows[i], rows[i - 1])
         reading = [i for i in range(1, len(rows)) if rows[i] > rows[i - 1]]
-        moving = len(reading) / max(1, reading[-1] - reading[0] + 1)
-        if reading[-1] - reading[0] >= len(rows) * LEAST_SHARE_WITH_ROWS and moving >= LEAST_SHARE_WITH_ROWS:
-            return ROWS, [value / 1000 for value in rows]
-    return SECONDS, [tick.tree.seconds for tick in ticks]
+        first, last = reading[0], reading[-1]
+        long_enough = last - first >= LEAST_LOOKS and last >= READING_UNTIL * (len(rows) - 1)
+        if long_enough and len(reading) >= LEAST_SHARE_WITH_ROWS * (last - first + 1):
+            return ROWS, [value / 1000 for value in rows], first - 1
+    return SECONDS, [tick.tree.seconds for tick in ticks], 0
 
 
 def _first(ticks: Sequence[Tick]) -> dict[int, Sample]:
@@ -203,26 +236,42 @@ def value(sample: Sample, name: str) -> float | None:
     return None if found is None else float(found)
 
 
-def gain(sample: Sample, first: Sample, name: str) -> float | None:
+def _bases(ticks: Sequence[Tick]) -> dict[int, dict[str, float]]:
+    """What each fork had of each counter when that was first read."""
+    bases: dict[int, dict[str, float]] = {}
+    # Between fork and exec every process is a copy: what it came to be counts.
+    copies = {p.pid: p.forked for tick in ticks for p in tick.processes}
+    for tick in ticks:
+        for process in tick.processes:
+            if process.pid is None or not copies[process.pid]:
+                continue
+            base = bases.setdefault(process.pid, {})
+            for name in ("anon_swap", "blocks", "malloc", "arrow"):
+                if name not in base and (found := value(process, name)) is not None:
+                    base[name] = found
+    return bases
+
+
+def gain(sample: Sample, bases: dict[int, dict[str, float]], name: str) -> float | None:
     """What a process has gained since it was first seen, or since it began where it is no copy."""
     now = value(sample, name)
-    if now is None:
-        return None
-    return now - (value(first, name) or 0.0) if first.forked else now
+    return None if now is None else now - bases.get(sample.pid or 0, {}).get(name, 0.0)
 
 
-def _gains(ticks: Sequence[Tick], first_of: dict[int, Sample], name: str) -> list[float | None]:
+def _gains(ticks: Sequence[Tick], bases: dict[int, dict[str, float]], name: str) -> list[float | None]:
     series: list[float | None] = []
     for tick in ticks:
-        gains = [gain(p, first_of[p.pid], name) for p in tick.processes if p.pid is not None]
-        known = [g for g in gains if g is not None]
+        known = [g for p in tick.processes if (g := gain(p, bases, name)) is not None]
         series.append(sum(known) if known else None)
     return series
 
 
-def _gained(
-    ticks: Sequence[Tick], first_of: dict[int, Sample], name: str
-) -> tuple[tuple[Sample, float], ...]:
+def _change(values: Sequence[float | None]) -> int | None:
+    known = [v for v in values if v is not None]
+    return round(known[-1] - known[0]) if known else None
+
+
+def _gained(ticks: Sequence[Tick], name: str) -> tuple[tuple[Sample, float], ...]:
     """By process: from the end of the warm-up, or from when it was first seen, to when it was last seen."""
     name = {"other": "anon_swap", "pages": "anon_swap", "dev_shm": "shmem", "python": "blocks"}.get(
         name, name

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, gain, read_program
 from hfmemdebug.analysis.words import OWNER
-from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Finding, Result
@@ -33,6 +32,8 @@ NOTEWORTHY = 4 * MB
 # Python objects own the buffers that malloc keeps where one comes with at most this much.
 _MOST_PER_OBJECT = 4 * MB
 _LEAST_OBJECTS = 64.0
+# Garbage in cycles that the collector had not come to look at.
+_GARBAGE_SHARE = 0.5
 
 
 def judge_program(recording: Recording, *, min_leak: float | None = None) -> Result:
@@ -43,17 +44,13 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak; None takes what
             the run was started with.
 
-    Raises:
-        InputError: There is no sample in it.
     """
     header = recording.header
     if min_leak is None:
         min_leak = header.get("min_leak")
     program = read_program(recording, min_leak=min_leak)
     if not program.ticks:
-        raise InputError(
-            "there is not one sample in the recording: the program ended before it was looked at"
-        )
+        return _unseen(recording)
     attached = header["command"] == "attach"
     guilty = _guilty(program)
     leaks = tuple(_leak(program, owner) for owner in guilty)
@@ -68,6 +65,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     cause = leaks[0].cause if leaks else max(benign, key=lambda f: f.growth_bytes).cause if benign else None
     rate = sum(leak.rate_bytes_per_iteration or 0.0 for leak in leaks)
     decided = verdict != "inconclusive"
+    totals = _totals(program, recording)
     return Result(
         command=header["command"],
         summary=_summary(program, verdict, leaks, benign, still_open, died, attached=attached),
@@ -80,33 +78,81 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         if program.iteration == ROWS and (decided or leaks)
         else None,
         rate_bytes_per_second=_per_second(program, rate) if decided or leaks else None,
-        smallest_detectable_bytes_per_iteration=_smallest(program),
+        smallest_detectable_bytes_per_iteration=_smallest(program, guilty),
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
         arms=(_arm(program, recording),),
-        advice=_advice(verdict, leaks, benign, attached=attached, question=still_open or died),
-        environment=header.get("environment") or {},
+        advice=_advice(verdict, leaks, benign, attached=attached, question=still_open, died=died is not None),
+        environment={**(header.get("environment") or {}), **((recording.end or {}).get("versions") or {})},
         warnings=_warnings(program, recording),
         command_line=header.get("command_line"),
         processes=tuple((recording.end or {}).get("processes") or _last_processes(program)),
         shared_memory=tuple((recording.end or {}).get("shared_memory") or ()),
-        total_pss_bytes=program.ticks[-1].tree.pss,
-        total_reclaimable_bytes=program.ticks[-1].tree.file,
-        total_unreclaimable_bytes=_unreclaimable(program.ticks[-1].tree),
+        total_pss_bytes=totals["total_pss_bytes"],
+        total_reclaimable_bytes=totals["total_reclaimable_bytes"],
+        total_unreclaimable_bytes=totals["total_unreclaimable_bytes"],
+    )
+
+
+def _unseen(recording: Recording) -> Result:
+    """The result of a program that ended before anybody looked at it."""
+    died = _how_it_died(recording)
+    question = "it ended before it was looked at; a program that runs for some seconds can be judged"
+    end = recording.end or {}
+    return Result(
+        command=recording.header["command"],
+        summary=f"Inconclusive: {died or question}.",
+        verdict="inconclusive",
+        cause=None,
+        origin=None,
+        iteration="second",
+        rate_bytes_per_iteration=None,
+        rate_bytes_per_row=None,
+        rate_bytes_per_second=None,
+        smallest_detectable_bytes_per_iteration=None,
+        arms=(
+            ArmSummary(
+                name="program",
+                mode="program",
+                consumer=False,
+                iterations=0,
+                rows=0,
+                outcome=str(end.get("outcome", "killed")),
+                outcome_detail=end.get("detail"),
+                exit_status=end.get("exit_status"),
+            ),
+        ),
+        environment=recording.header.get("environment") or {},
+        command_line=recording.header.get("command_line"),
+        processes=(),
+        shared_memory=(),
     )
 
 
 def _guilty(program: Program) -> list[Owner]:
     """The owners that leak, each byte in one of them alone."""
     grows = {name: owner for name, owner in program.owners.items() if owner.growth.grows}
+    if _is_garbage(program):
+        grows.pop("python", None)
     exact = [grows[name] for name in EXACT if name in grows]
     things = [grows[name] for name in THINGS if name in grows]
     shared = [grows[name] for name in ("shmem", "dev_shm") if name in grows][:1]
-    if shared and shared[0].name == "dev_shm" and not (program.recording.end or {}).get("shm_of_ours"):
-        # Everybody's files are counted there, and none of this program's is among what came.
-        shared = []
+    if shared and shared[0].name == "dev_shm":
+        # Everybody's files are counted there: as much must have come in files of this user's.
+        ours = (program.recording.end or {}).get("shm_of_ours") or 0
+        shared = shared if ours >= shared[0].growth.growth / 2 else []
     if exact or shared or things:
         return [*exact, *shared, *things]
     return [grows[name] for name in ("other", "pages") if name in grows]
+
+
+def _is_garbage(program: Program) -> bool:
+    """Whether what grew was garbage in cycles: the collector took most of it as the program ended."""
+    python = program.owners.get("python")
+    blocks = (program.recording.end or {}).get("garbage_blocks") or 0
+    if python is None or not python.growth.grows:
+        return False
+    gained = sum(gained for _, gained in python.gained if gained > 0)
+    return bool(blocks >= _GARBAGE_SHARE * gained)
 
 
 def _is_pythons(program: Program) -> bool:
@@ -163,6 +209,19 @@ def _who(owner: Owner) -> str | None:
 
 def _benign(program: Program) -> list[Finding]:
     findings = []
+    if _is_garbage(program):
+        findings.append(
+            Finding(
+                cause="bounded-cache",
+                role="benign",
+                growth_bytes=round(program.owners["python"].growth.growth),
+                rate_bytes_per_iteration=0.0,
+                shape="plateau",
+                reclaimable=True,
+                detail="garbage in cycles that Python's collector had not come to: it took it as the program ended",
+                arm="program",
+            )
+        )
     for name in (*EXACT, "other", "pages", "shmem"):
         owner = program.owners.get(name)
         if owner is None or owner.growth.shape not in _BENIGN_CAUSE or owner.growth.growth < NOTEWORTHY:
@@ -183,7 +242,9 @@ def _benign(program: Program) -> list[Finding]:
 
 
 def _mapped_pages(program: Program) -> list[Finding]:
-    file = [tick.tree.file for tick in program.ticks if tick.tree.file is not None]
+    # Before the first row was read, or for the first quarter, programs map their libraries.
+    start = next((i for i, tick in enumerate(program.ticks) if tick.tree.rows), len(program.ticks) // 4)
+    file = [tick.tree.file for tick in program.ticks[start:] if tick.tree.file is not None]
     if not file or max(file) - file[0] < NOTEWORTHY:
         return []
     return [
@@ -211,7 +272,7 @@ def _copies(program: Program) -> list[Finding]:
         first = program.first_of[pid]
         if not first.forked or sample.private_dirty is None or first.private_dirty is None:
             continue
-        grown = gain(sample, first, "anon_swap") or 0.0
+        grown = gain(sample, program.bases, "anon_swap") or 0.0
         copied = sample.private_dirty - first.private_dirty - max(grown, 0.0)
         if copied >= NOTEWORTHY:
             found.append((copied, sample, max(sample.seconds - first.seconds, 0.1)))
@@ -250,7 +311,8 @@ def _open_question(program: Program) -> str | None:
         rise = growth.high * program.iterations
         if name in ("other", "pages") and growth.growth < NOTEWORTHY:
             continue
-        if name == "dev_shm" and not (program.recording.end or {}).get("shm_of_ours"):
+        if name == "dev_shm":
+            # What others put there is seldom even: it says nothing about this program.
             continue
         unit = "" if name in THINGS else f", up to {format_bytes(rise)} over the run"
         return f"{_WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
@@ -288,7 +350,11 @@ def _summary(
             )
         return f"Leak: {format_bytes(rate)} per {program.iteration} stay behind{where}, all through {watched}.{ending}"
     if verdict == "inconclusive":
-        return f"Inconclusive: {question or died}.{ending if question else ''}"
+        return (
+            f"Inconclusive: {died}, and nothing was decided until then."
+            if died
+            else f"Inconclusive: {question}."
+        )
     pages = next((f for f in benign if f.cause == "mmap-file-pages"), None)
     if pages is not None:
         return (
@@ -299,7 +365,13 @@ def _summary(
 
 
 def _advice(
-    verdict: str, leaks: Sequence[Finding], benign: Sequence[Finding], *, attached: bool, question: str | None
+    verdict: str,
+    leaks: Sequence[Finding],
+    benign: Sequence[Finding],
+    *,
+    attached: bool,
+    question: str | None,
+    died: bool,
 ) -> tuple[str, ...]:
     lines = []
     if leaks and not attached:
@@ -307,6 +379,8 @@ def _advice(
             "To find the line: put the loop's body into a function and run hfmemdebug diagnose DATASET --consumer "
             "FILE.py:FUNC."
         )
+    elif died:
+        lines.append("Mend what ended it, and run it again: what it did until then is in the recording.")
     elif verdict == "inconclusive" and not leaks:
         lines.append(f"To decide: {question}.")
     if any(finding.cause == "copy-on-write" for finding in benign):
@@ -324,15 +398,32 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
             "no sampler ran inside the program (no CPython, or started with -I, -E or -S): it is judged from outside, "
             "by its pages, which show large leaks alone"
         )
+    for name in EXACT:
+        owner = program.owners.get(name)
+        if owner is not None and not owner.growth.grows and _is_steady_below_floor(program, owner):
+            lines.append(
+                f"{_WORDS[name]} grew by {format_bytes(owner.growth.rate)} per {program.iteration} all along: too "
+                "little in this run to be called a leak; a longer one, or --min-leak, would tell"
+            )
     if any(p.pss is None for p in program.ticks[-1].processes):
         lines.append("PSS may not be read for every process: sums count shared pages in each of those")
     return tuple(dict.fromkeys(lines))
 
 
-def _smallest(program: Program) -> float | None:
-    names = EXACT if program.exact else ("pages",)
+def _smallest(program: Program, guilty: Sequence[Owner]) -> float | None:
+    # What was found was seen, however noisy the other counters are.
+    names = [owner.name for owner in guilty] or (EXACT if program.exact else ("pages",))
     resolved = [program.owners[name].growth.resolution for name in names if name in program.owners]
     return round(max(resolved), 1) if resolved else None
+
+
+def _is_steady_below_floor(program: Program, owner: Owner) -> bool:
+    growth = owner.growth
+    return (
+        growth.shape == "stable"
+        and growth.low > 0.8 * growth.rate
+        and growth.rate * program.iterations > MB / 8
+    )
 
 
 def _per_second(program: Program, rate: float) -> float | None:
@@ -348,11 +439,19 @@ def _arm(program: Program, recording: Recording) -> ArmSummary:
     end = recording.end or {"outcome": "killed", "detail": "the recording ends without a closing line"}
     first, last = program.ticks[0].tree, program.ticks[-1].tree
     unreclaimable = [v for tick in program.ticks if (v := _unreclaimable(tick.tree)) is not None]
-    rss = [tick.tree.rss for tick in program.ticks if tick.tree.rss is not None]
-    growth = {
-        name: None if getattr(last, name) is None else getattr(last, name) - (getattr(first, name) or 0)
-        for name in ("rss", "file", "anon", "shmem", "swap", *EXACT)
+    # A sum of RSS would count shared pages in each process.
+    pss = [tick.tree.pss for tick in program.ticks if tick.tree.pss is not None]
+    growth: dict[str, int | None] = {
+        shown: None if getattr(last, name) is None else getattr(last, name) - (getattr(first, name) or 0)
+        for shown, name in (
+            ("rss", "pss"),
+            ("file", "file"),
+            ("anon", "anon"),
+            ("shmem", "shmem"),
+            ("swap", "swap"),
+        )
     }
+    growth.update({name: program.gains.get(name) for name in EXACT})
     return ArmSummary(
         name="program",
         mode="program",
@@ -361,13 +460,27 @@ def _arm(program: Program, recording: Recording) -> ArmSummary:
         rows=program.rows,
         outcome=str(end["outcome"]),
         outcome_detail=end.get("detail"),
-        peak_rss_bytes=max(rss, default=None),
+        peak_rss_bytes=max(pss, default=None),
         peak_unreclaimable_bytes=max(unreclaimable, default=None),
         recording=str(recording.path) if recording.path is not None else None,
         seconds=program.seconds,
         growth=growth,
         observer_share=end.get("observer_share"),
+        exit_status=end.get("exit_status"),
     )
+
+
+def _totals(program: Program, recording: Recording) -> dict[str, int | None]:
+    """Sums over the tree, of the same look as the processes' entries where there was one."""
+    end, tree = recording.end or {}, program.ticks[-1].tree
+    if end.get("processes"):
+        names = ("total_pss_bytes", "total_reclaimable_bytes", "total_unreclaimable_bytes")
+        return {name: end.get(name) for name in names}
+    return {
+        "total_pss_bytes": tree.pss,
+        "total_reclaimable_bytes": tree.file,
+        "total_unreclaimable_bytes": _unreclaimable(tree),
+    }
 
 
 def _last_processes(program: Program) -> list[dict[str, object]]:

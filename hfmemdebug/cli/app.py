@@ -18,6 +18,8 @@ from hfmemdebug.cli.fit import fit
 from hfmemdebug.cli.limit import limit
 from hfmemdebug.cli.profile import profile
 from hfmemdebug.cli.report import report
+from hfmemdebug.cli.run import run as run_program
+from hfmemdebug.cli.run import split_program
 from hfmemdebug.cli.synth import synth
 from hfmemdebug.errors import (
     EXIT_INTERNAL,
@@ -59,7 +61,7 @@ def _root(
     pass
 
 
-for command in (synth, profile, diagnose, attach, report, env):
+for command in (synth, profile, diagnose, run_program, attach, report, env):
     app.command()(command)
 # All that follows the command's own name is the command's, with or without a "--" before it.
 for runner in (limit, fit):
@@ -80,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs the command line and returns the exit status."""
+    arguments = split_program(arguments)
     # What follows a "--" is somebody else's command line.
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json = "--json" in own

@@ -7,8 +7,8 @@ the sum of it and says which files are behind the pages.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 _LINE = re.compile(
     rb"^(?:([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ (\d+) *(.*)"
@@ -28,8 +28,9 @@ _FIELD = {
     b"Locked": "locked",
     b"Swap": "swap",
     b"SwapPss": "swap_pss",
+    b"Shared_Clean": "shared",
+    b"Shared_Dirty": "shared",
 }
-_SHARED = (b"Shared_Clean", b"Shared_Dirty")
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,6 @@ class Memory:
     locked: int | None = None
     swap: int | None = None
     swap_pss: int | None = None
-
-    def plus(self, other: Memory) -> Memory:
-        """The sum of two, field by field; a field that either lacks is taken from the other."""
-        return Memory(**{f.name: _sum(getattr(self, f.name), getattr(other, f.name)) for f in fields(Memory)})
-
-
-def _sum(a: int | None, b: int | None) -> int | None:
-    return a if b is None else b if a is None else a + b
 
 
 @dataclass(frozen=True)
@@ -106,7 +99,11 @@ class ProcessMemory:
 
 def parse_rollup(text: bytes) -> Memory:
     """Reads ``smaps_rollup`` (Linux 4.14; the parts of PSS since 5.4), or the fields of one mapping."""
-    return _memory((match.group(6), match.group(7)) for match in _LINE.finditer(text) if match.group(6))
+    sizes: _Sizes = {}
+    for match in _LINE.finditer(text):
+        if match.group(6) is not None:
+            _add(sizes, _FIELD[match.group(6)], int(match.group(7)) * 1024)
+    return Memory(**sizes)
 
 
 def parse_smaps(text: bytes, is_memory: Callable[[str], bool]) -> ProcessMemory:
@@ -119,68 +116,75 @@ def parse_smaps(text: bytes, is_memory: Callable[[str], bool]) -> ProcessMemory:
         text: The file's text.
         is_memory: Whether a path stands for memory without a disk behind it (tmpfs, memfd).
     """
-    total = Memory()
-    files: dict[tuple[str, int], FileMemory] = {}
+    total: _Sizes = {}
+    files: dict[tuple[bytes, int], tuple[list[re.Match[bytes]], _Sizes]] = {}
     header: re.Match[bytes] | None = None
-    sizes: list[tuple[bytes, bytes]] = []
+    sizes: _Sizes = {}
 
     def close() -> None:
-        nonlocal total
         if header is None:
             return
-        memory = _memory(sizes)
-        inode = int(header.group(4))
-        name = header.group(5).decode("utf-8", "surrogateescape")
+        inode, name = int(header.group(4)), header.group(5)
         # Shared anonymous memory has an inode too and is shown as a file of the kernel's own tmpfs.
-        behind = inode != 0 and name.startswith("/")
-        path = name.removesuffix(" (deleted)")
-        memory = _split(memory, of_file=behind, of_memory=behind and is_memory(name))
-        total = total.plus(memory)
-        if not behind:
-            return
-        perms = header.group(3)
-        span = (int(header.group(1), 16), int(header.group(2), 16))
-        known = files.get((path, inode))
-        executable, writable = b"x" in perms, perms[1:2] == b"w" and perms[3:4] == b"s"
-        if known is None:
-            files[path, inode] = FileMemory(path, inode, path != name, executable, writable, (span,), memory)
-        else:
-            files[path, inode] = replace(
-                known,
-                executable=known.executable or executable,
-                writable=known.writable or writable,
-                ranges=(*known.ranges, span),
-                memory=known.memory.plus(memory),
-            )
+        behind = inode != 0 and name.startswith(b"/")
+        _split(sizes, of_file=behind, of_memory=behind and is_memory(_text(name)))
+        of_file: _Sizes = {}
+        if behind:
+            headers, of_file = files.setdefault((name, inode), ([], {}))
+            headers.append(header)
+        for field, size in sizes.items():
+            _add(total, field, size)
+            if behind:
+                _add(of_file, field, size)
 
     for match in _LINE.finditer(text):
-        if match.group(6) is not None:
-            sizes.append((match.group(6), match.group(7)))
-        else:
+        field = match.group(6)
+        if field is None:
             close()
-            header, sizes = match, []
+            header, sizes = match, {}
+        else:
+            _add(sizes, _FIELD[field], int(match.group(7)) * 1024)
     close()
-    return ProcessMemory(total, tuple(files.values()))
-
-
-def _memory(sizes: Iterable[tuple[bytes, bytes]]) -> Memory:
-    values: dict[str, int] = {}
-    for name, number in sizes:
-        field = "shared" if name in _SHARED else _FIELD[name]
-        values[field] = values.get(field, 0) + int(number) * 1024
-    return Memory(**values)
-
-
-def _split(memory: Memory, *, of_file: bool, of_memory: bool) -> Memory:
-    """Puts a mapping's PSS to its kind."""
-    pss = memory.pss
-    if pss is None:
-        return memory
-    if not of_file:
-        return replace(memory, pss_anon=pss, pss_file=0, pss_shmem=0)
-    copied = min(memory.anonymous or 0, memory.rss or 0)
-    anon = round(pss * copied / memory.rss) if memory.rss else 0
-    rest = pss - anon
-    return replace(
-        memory, pss_anon=anon, pss_file=0 if of_memory else rest, pss_shmem=rest if of_memory else 0
+    return ProcessMemory(
+        Memory(**total), tuple(_file(headers, Memory(**sizes)) for headers, sizes in files.values())
     )
+
+
+_Sizes = dict[str, int]
+
+
+def _add(sizes: _Sizes, field: str, size: int) -> None:
+    sizes[field] = sizes.get(field, 0) + size
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _file(headers: list[re.Match[bytes]], memory: Memory) -> FileMemory:
+    name = _text(headers[0].group(5))
+    path = name.removesuffix(" (deleted)")
+    perms = [header.group(3) for header in headers]
+    return FileMemory(
+        path=path,
+        inode=int(headers[0].group(4)),
+        deleted=path != name,
+        executable=any(b"x" in p for p in perms),
+        writable=any(p[1:2] == b"w" and p[3:4] == b"s" for p in perms),
+        ranges=tuple((int(header.group(1), 16), int(header.group(2), 16)) for header in headers),
+        memory=memory,
+    )
+
+
+def _split(sizes: _Sizes, *, of_file: bool, of_memory: bool) -> None:
+    """Puts a mapping's PSS to its kind."""
+    pss = sizes.get("pss")
+    if pss is None:
+        return
+    if not of_file:
+        sizes.update(pss_anon=pss, pss_file=0, pss_shmem=0)
+        return
+    rss = sizes.get("rss", 0)
+    anon = round(pss * min(sizes.get("anonymous", 0), rss) / rss) if rss else 0
+    rest = pss - anon
+    sizes.update(pss_anon=anon, pss_file=0 if of_memory else rest, pss_shmem=rest if of_memory else 0)

@@ -11,13 +11,12 @@ from typing import Any
 
 from hfmemdebug.probes import foreign
 from hfmemdebug.processes.answer import of_processes
+from hfmemdebug.processes.record import Thinned
 from hfmemdebug.processes.tree import TreeReading, read_tree
 from hfmemdebug.processes.watch import TreeWatch
 from hfmemdebug.recording.file import Recording, RecordingWriter, load_recording
 from hfmemdebug.recording.sample import Sample
 
-# Lines are written ever more seldom, so that a day's recording is a few megabytes.
-FULL_RATE_SECONDS = 100.0
 # Looking into every process (PSS of each file) may take at most this share of one core's time.
 DEEP_SHARE = 0.02
 LEAST_BETWEEN_DEEP = 2.0
@@ -46,7 +45,6 @@ class Attachment:
     samples: list[Sample] = field(default_factory=list)
     why_ended: str | None = None
     _deep_due: float = 0.0
-    _written: float = -1.0
 
     def watch(
         self,
@@ -67,6 +65,7 @@ class Attachment:
         header["workload"] = {"pid": self.target.pid, "name": self.target.comm}
         with RecordingWriter(self.recording) as writer:
             writer.header(header)
+            looks = Thinned(writer)
             try:
                 while True:
                     looked = tree.look()
@@ -74,7 +73,8 @@ class Attachment:
                         self.why_ended = f"process {self.target.pid} ended while it was watched"
                         ending["outcome"], ending["detail"] = "completed", self.why_ended
                         break
-                    self._keep(looked, writer)
+                    if looks.keep(looked):
+                        self.samples.extend(looked)
                     self._look_deeper()
                     if not show(self) or (duration is not None and self.clock() - began >= duration):
                         break
@@ -99,15 +99,6 @@ class Attachment:
         """Whether the number is still that of the process that was meant."""
         stat = foreign.read_stat(self.target.pid)
         return stat is not None and stat.started == self.target.started and stat.state not in "ZX"
-
-    def _keep(self, looked: list[Sample], writer: RecordingWriter) -> None:
-        seconds = looked[-1].seconds if looked else 0.0
-        if seconds - self._written < seconds / FULL_RATE_SECONDS * self.interval[1]:
-            return
-        self._written = seconds
-        self.samples.extend(looked)
-        for sample in looked:
-            writer.sample(sample)
 
     def _look_deeper(self) -> None:
         now = self.clock()

@@ -31,7 +31,7 @@ class ProcessReading:
         started: When it was started, in clock ticks: tells it from another that was given its number.
         status: Its resident memory by kind.
         memory: Its share of the tree's, or None where it may not be looked into.
-        files: The data files that it has mapped.
+        files: The data files that it has mapped; None where they were not looked at.
         why_not: Why `memory` is missing.
     """
 
@@ -41,7 +41,7 @@ class ProcessReading:
     started: int
     status: Status
     memory: Memory | None = None
-    files: tuple[DataFile, ...] = ()
+    files: tuple[DataFile, ...] | None = None
     why_not: str | None = None
 
     @property
@@ -96,7 +96,9 @@ class ProcessReading:
                     "memory_backed": file.memory_backed,
                 }
                 for file in self.files
-            ],
+            ]
+            if self.files is not None
+            else None,
         }
 
 
@@ -154,7 +156,7 @@ class TreeReading:
         """Data files over all processes: resident is what the tree has, shared pages once."""
         by_path: dict[str, list[DataFile]] = {}
         for process in self.processes:
-            for file in process.files:
+            for file in process.files or ():
                 by_path.setdefault(file.path, []).append(file)
         merged = []
         for found in by_path.values():
@@ -202,7 +204,7 @@ def read_tree(root: int, *, without: Sequence[int] = (), deep: bool = True) -> T
     readings = []
     for stat, status in looked:
         inside = insides.get(stat.pid)
-        memory, files, why_not = inside if inside is not None else (None, (), None)
+        memory, files, why_not = inside if inside is not None else (None, None, None)
         if why_not == _GONE:
             notes.append(f"process {stat.pid} ({roles[stat.pid]}) ended while it was read")
             continue
@@ -211,7 +213,7 @@ def read_tree(root: int, *, without: Sequence[int] = (), deep: bool = True) -> T
                 stat.pid, parents[stat.pid], roles[stat.pid], stat.started, status, memory, files, why_not
             )
         )
-    denied = [str(reading.pid) for reading in readings if reading.why_not == _DENIED]
+    denied = [str(reading.pid) for reading in readings if reading.why_not == DENIED]
     if denied:
         notes.append(
             f"process{'es' if len(denied) > 1 else ''} {', '.join(denied[:8])}"
@@ -224,8 +226,8 @@ def read_tree(root: int, *, without: Sequence[int] = (), deep: bool = True) -> T
 
 
 _GONE = "it ended"
-_DENIED = "not permitted"
-_Inside = tuple[Memory | None, tuple[DataFile, ...], str | None]
+DENIED = "not permitted"
+_Inside = tuple[Memory | None, tuple[DataFile, ...] | None, str | None]
 
 
 def _look_into(pids: Sequence[int]) -> dict[int, _Inside]:
@@ -243,9 +245,9 @@ def _inside(pid: int) -> _Inside:
     try:
         found: ProcessMemory = foreign.read_smaps(pid, is_memory)
     except PermissionError:
-        return None, (), _DENIED
+        return None, None, DENIED
     except OSError:
-        return None, (), _GONE
+        return None, None, _GONE
     return found.total, data_files(pid, found.files, is_memory), None
 
 

@@ -12,14 +12,21 @@ from typing import Any
 from hfmemdebug.probes import foreign
 from hfmemdebug.probes.smaps import Memory
 from hfmemdebug.probes.status import Status, StatusReader
+from hfmemdebug.processes.files import DataFile, data_files, memory_paths
 from hfmemdebug.processes.roles import Clues, is_fork, rank_of, roles_of
-from hfmemdebug.processes.tree import total
+from hfmemdebug.processes.tree import DENIED, ProcessReading, TreeReading, shared_memory, total
 from hfmemdebug.recording.sample import Sample
 
-# Looking for new processes, and reading PSS, may take at most these shares of one core's time.
-DISCOVERY_SHARE = 0.003
-PSS_SHARE = 0.005
-LEAST_BETWEEN_DISCOVERIES = 0.1
+# Looking for new processes, reading PSS, and reading each file's share of it may take at most these shares of
+# one core's time. What counts is this process's own time: on a busy machine a reading waits for its turn too.
+DISCOVERY_SHARE = 0.002
+PSS_SHARE = 0.003
+FILES_SHARE = 0.002
+LEAST_BETWEEN_DISCOVERIES, MOST_BETWEEN_DISCOVERIES = 0.1, 2.0
+# A process that is older is taken for what it is going to be.
+SETTLED_AFTER_SECONDS = 2.0
+# A process that is younger has not yet mapped what it is going to read.
+FILES_AFTER_SECONDS = 1.5
 
 
 @dataclass
@@ -37,6 +44,10 @@ class _Watched:
     # Anonymous memory that a fork has inherited: its parent's, which is counted there.
     inherited: int = 0
     memory: Memory | None = None
+    files: tuple[DataFile, ...] | None = None
+    files_due: float = 0.0
+    settled_at: float = 0.0
+    why_not: str | None = None
 
 
 class TreeWatch:
@@ -45,8 +56,10 @@ class TreeWatch:
     Args:
         root: The process.
         clock: Seconds, monotonic.
+        spent: Seconds of this thread's own work.
         without: A process that is none of the tree: ourselves.
         inside: What a sampler in the process says: fields of a `Sample` by PID, or None.
+        forget: Is told of each process that has ended, once its last words were read.
     """
 
     def __init__(
@@ -54,18 +67,24 @@ class TreeWatch:
         root: int,
         *,
         clock: Callable[[], float] = time.perf_counter,
+        spent: Callable[[], float] = time.thread_time,
         without: int | None = None,
         inside: Callable[[int], dict[str, Any] | None] = lambda pid: None,
+        forget: Callable[[int], None] = lambda pid: None,
     ) -> None:
         self.root = root
         self.clock = clock
+        self.spent = spent
         self.cost = 0.0
+        self.files_read = 0
         self._without = without
         self._inside = inside
+        self._told = forget
         self._origin = clock()
         self._watched: dict[int, _Watched] = {}
         self._discovery_due = 0.0
         self._pss_due = 0.0
+        self._files_due = 0.0
         self._pss_order: list[int] = []
         self._looks = 0
         self.rows_of_the_ended = 0
@@ -78,12 +97,10 @@ class TreeWatch:
 
     def look(self) -> list[Sample]:
         """One reading: a sample for each living process, then one for the tree; empty where all has ended."""
-        began = self.clock()
+        began, spent = self.clock(), self.spent()
         if began >= self._discovery_due:
-            self._discover()
-            self._discovery_due = began + max(
-                LEAST_BETWEEN_DISCOVERIES, (self.clock() - began) / DISCOVERY_SHARE
-            )
+            pause = max(LEAST_BETWEEN_DISCOVERIES, self._discover(began) / DISCOVERY_SHARE)
+            self._discovery_due = began + min(pause, MOST_BETWEEN_DISCOVERIES)
         seconds = round(began - self._origin, 4)
         samples = []
         for watched in list(self._watched.values()):
@@ -103,7 +120,7 @@ class TreeWatch:
             self._looks += 1
             self.most_processes = max(self.most_processes, len(samples))
             samples.append(self._of_tree(samples, seconds))
-        self.cost += self.clock() - began
+        self.cost += self.spent() - spent
         return samples
 
     def close(self) -> None:
@@ -111,22 +128,34 @@ class TreeWatch:
         for pid in list(self._watched):
             self._forget(pid)
 
-    def _discover(self) -> None:
+    def _discover(self, now: float) -> float:
+        """Finds new processes; returns the seconds that looking for them took, without getting to know them."""
+        spent = self.spent()
         pids: dict[int, int | None] = {self.root: None}
         with contextlib.suppress(OSError):
             pids.update(foreign.descendants(self.root))
+        cost = self.spent() - spent
         changed = False
+        for pid in [w.pid for w in self._watched.values() if now < w.settled_at]:
+            if foreign.command_line(pid) != self._watched[pid].clues.command:
+                # Between fork and exec it was its parent's copy; it is something else now.
+                self._watched[pid].reader.close()
+                del self._watched[pid]
+                if pid in self._pss_order:
+                    self._pss_order.remove(pid)
+                changed |= self._begin(pid, pids.get(pid), now)
         for pid, ppid in pids.items():
             if pid not in self._watched and pid != self._without and not (pid == self.root and self._looks):
-                changed |= self._begin(pid, ppid)
+                changed |= self._begin(pid, ppid, now)
         if changed:
             roles = roles_of(watched.clues for watched in self._watched.values())
             for pid, role in roles.items():
                 # A worker keeps its number when one that was started before it has ended.
                 if self._watched[pid].role == "":
                     self._watched[pid].role = role
+        return cost
 
-    def _begin(self, pid: int, ppid: int | None) -> bool:
+    def _begin(self, pid: int, ppid: int | None, now: float) -> bool:
         stat = foreign.read_stat(pid)
         if stat is None or stat.state in "ZX":
             return False
@@ -143,6 +172,8 @@ class TreeWatch:
             pid, ppid, stat.comm, command, rank_of(foreign.environment_of(pid)), files, stat.started
         )
         watched = _Watched(pid, ppid, stat.started, reader, clues, role="")
+        watched.files_due = now + FILES_AFTER_SECONDS
+        watched.settled_at = now + SETTLED_AFTER_SECONDS
         watched.forked = parent is not None and is_fork(clues, {pid: clues, parent.pid: parent.clues})
         with contextlib.suppress(OSError):
             watched.status = reader.read()
@@ -162,24 +193,79 @@ class TreeWatch:
         inside = self._inside(pid)
         if inside is not None:
             self.rows_of_the_ended += inside.get("rows") or 0
+        self._told(pid)
 
     def _read_pss(self, now: float) -> None:
-        """Reads the PSS of the process whose turn it is."""
+        """Reads the PSS of the process whose turn it is, now and then file by file."""
         if now < self._pss_due or not self._pss_order:
             return
-        pid = self._pss_order.pop(0)
-        self._pss_order.append(pid)
-        began = self.clock()
+        spent = self.spent()
+        pid = self._pss_order[0]
+        if now >= self._files_due:
+            # The root maps what it hands to its workers: it is asked first, then who was asked longest ago.
+            due = min(self._pss_order, key=lambda pid: self._watched[pid].files_due)
+            if now >= self._watched[due].files_due:
+                self._read_files(due)
+                self._watched[due].files_due = now + FILES_AFTER_SECONDS
+                self._files_due = now + (self.spent() - spent) / FILES_SHARE
+                return
+        self._pss_order.append(self._pss_order.pop(0))
         try:
             self._watched[pid].memory = foreign.read_rollup(pid)
         except PermissionError:
-            self._pss_order.remove(pid)
+            self._deny(pid)
         except OSError:
             pass
-        self._pss_due = now + (self.clock() - began) / PSS_SHARE
+        self._pss_due = now + (self.spent() - spent) / PSS_SHARE
+
+    def _read_files(self, pid: int) -> None:
+        is_memory = memory_paths(pid)
+        try:
+            found = foreign.read_smaps(pid, is_memory)
+        except PermissionError:
+            self._deny(pid)
+        except OSError:
+            pass
+        else:
+            watched = self._watched[pid]
+            watched.memory, watched.files = found.total, data_files(pid, found.files, is_memory)
+            self.files_read += 1
+
+    def _deny(self, pid: int) -> None:
+        self._watched[pid].why_not = DENIED
+        self._pss_order.remove(pid)
+
+    def snapshot(self) -> TreeReading:
+        """The tree as each process was last read."""
+        readings = tuple(
+            ProcessReading(w.pid, w.ppid, w.role, w.started, w.status, w.memory, w.files, w.why_not)
+            for w in self._watched.values()
+            if w.status.rss is not None
+        )
+        return TreeReading(self.root, readings, shared_memory([r.pid for r in readings]))
 
     def _sample(self, watched: _Watched, seconds: float) -> Sample:
         status, memory = watched.status, watched.memory or Memory()
+        fields: dict[str, Any] = {
+            "role": watched.role,
+            "forked": watched.forked,
+            "rss": status.rss,
+            "anon": status.anon,
+            "file": status.file,
+            "shmem": status.shmem,
+            "swap": status.swap,
+            "peak_rss": status.peak_rss,
+            "threads": status.threads,
+            "pss": memory.pss,
+            "pss_anon": memory.pss_anon,
+            "pss_file": memory.pss_file,
+            "pss_shmem": memory.pss_shmem,
+            "private_dirty": memory.private_dirty,
+        }
+        inside = self._inside(watched.pid)
+        if inside is not None:
+            watched.role = inside.get("role", watched.role)
+            fields.update(inside)
         return Sample(
             kind="process",
             epoch=1,
@@ -187,21 +273,7 @@ class TreeWatch:
             seconds=seconds,
             pid=watched.pid,
             ppid=watched.ppid,
-            role=watched.role,
-            forked=watched.forked,
-            rss=status.rss,
-            anon=status.anon,
-            file=status.file,
-            shmem=status.shmem,
-            swap=status.swap,
-            peak_rss=status.peak_rss,
-            threads=status.threads,
-            pss=memory.pss,
-            pss_anon=memory.pss_anon,
-            pss_file=memory.pss_file,
-            pss_shmem=memory.pss_shmem,
-            private_dirty=memory.private_dirty,
-            **{name: value for name, value in (self._inside(watched.pid) or {}).items() if value is not None},
+            **fields,
         )
 
     def _of_tree(self, samples: list[Sample], seconds: float) -> Sample:
@@ -213,7 +285,8 @@ class TreeWatch:
             epoch=1,
             slice=self._looks - 1,
             seconds=seconds,
-            rss=total(s.rss for s in samples),
+            # Of all that is called resident: a sum of RSS would count shared pages in each process.
+            rss=total(s.pss if s.pss is not None else s.rss for s in samples),
             anon=sum(anon) if samples[0].anon is not None else None,
             file=pss_file if pss_file is not None else max((s.file or 0 for s in samples), default=None),
             shmem=total(s.pss_shmem if s.pss_shmem is not None else s.shmem for s in samples),

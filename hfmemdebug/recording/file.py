@@ -42,8 +42,13 @@ class Recording:
 
     @property
     def slices(self) -> tuple[Sample, ...]:
-        """The samples taken after slices."""
-        return tuple(s for s in self.samples if s.kind == "slice")
+        """The samples taken after slices; of a program that was watched, one for each look at all of it."""
+        return tuple(s for s in self.samples if s.kind in ("slice", "tree"))
+
+    @property
+    def watched(self) -> bool:
+        """Whether it is of a program that was watched, and not of slices that we have read."""
+        return any(s.kind == "tree" for s in self.samples)
 
     def settled(self, step: str) -> tuple[Sample, ...]:
         """The samples taken at one step of settling, one an epoch."""

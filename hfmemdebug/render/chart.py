@@ -61,7 +61,7 @@ def mermaid_chart(recording: Recording, title: str) -> str | None:
             f'%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{palette}"}}}}}}}}%%',
             "xychart-beta",
             f'    title "{_plain(title)}"',
-            f'    x-axis "slice, all epochs in a row" 1 --> {len(samples)}',
+            f'    x-axis "{work_words(recording)}" 1 --> {len(samples)}',
             f'    y-axis "MB" 0 --> {top}',
             *(f"    line [{', '.join(map(str, line))}]" for line in lines),
             "```",
@@ -90,6 +90,11 @@ def fit_chart(fit: dict[str, Any]) -> str | None:
             "```",
         ]
     )
+
+
+def work_words(recording: Recording) -> str:
+    """What a chart's axis counts."""
+    return "look, from start to end" if recording.watched else "slice, all epochs in a row"
 
 
 def _megabytes(samples: Sequence[Sample], name: str) -> list[int]:

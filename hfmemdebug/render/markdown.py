@@ -213,7 +213,7 @@ def _slices(recordings: Sequence[Recording]) -> str:
     parts = []
     for recording in recordings:
         samples = recording.slices
-        if not samples:
+        if not samples or recording.watched:
             continue
         shown = thin(samples, most)
         count = f"{format_count(len(shown))} of {format_count(len(samples))}"

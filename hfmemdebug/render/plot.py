@@ -12,7 +12,7 @@ from typing import Any
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
-from hfmemdebug.render.chart import thin
+from hfmemdebug.render.chart import thin, work_words
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes
 
@@ -98,7 +98,7 @@ def arm_chart(
             "x": {
                 "field": "i",
                 "type": "quantitative",
-                "title": "slice, all epochs in a row",
+                "title": work_words(recording),
                 "scale": {"domain": [1, len(slices)], "nice": False},
                 "axis": _SLICE_AXIS,
             }

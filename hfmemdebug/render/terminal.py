@@ -65,7 +65,7 @@ def render_terminal(result: Result, *, width: int = 100, unicode: bool = True, c
         _warnings(console, result)
     if result.verdict is None and result.processes is None:
         return _finished(file, unicode=unicode)
-    if result.arms:
+    if result.arms and result.verdict is not None:
         _arms(console, result)
     if result.processes is not None:
         _processes(console, result)
@@ -182,6 +182,9 @@ def _proof(console: Console, result: Result) -> None:
     console.print()
     for line in words.reclaim_lines(result)[:_MOST_ARMS]:
         console.print(_plain(line))
+    if result.verdict is None:
+        # One reading shows no growth, and so has no size that it could have missed.
+        return
     rates = words.rates_line(result)
     console.print(
         _plain(f"{rates}. {words.detectable_line(result)}" if rates else words.detectable_line(result))

@@ -1,0 +1,141 @@
+"""`hfmemdebug run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hfmemdebug.cli import options as o
+from hfmemdebug.cli.console import Console
+from hfmemdebug.cli.write import check_outputs, claims_stdout
+
+# Ours that take a value, which is not the script.
+_WITH_VALUE = ("-o", "--output", "--min-leak")
+
+
+def split_program(arguments: list[str]) -> list[str]:
+    """Keeps the program's arguments of `run` from the parser, which would claim its options.
+
+    Args:
+        arguments: The whole command line without our own name.
+
+    Returns:
+        The same with ``--`` before the program's script, ``-m`` or ``--``.
+    """
+    if arguments[:1] != ["run"]:
+        return arguments
+    place = 1
+    while place < len(arguments):
+        argument = arguments[place]
+        if argument in ("--", "-m") or not argument.startswith("-") or argument == "-":
+            return [*arguments[:place], "--", *arguments[place:]]
+        place += 2 if argument in _WITH_VALUE else 1
+    return arguments
+
+
+def run(
+    program: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SCRIPT.py [ARGS]… | -m MODULE [ARGS]… | -- COMMAND [ARGS]…",
+            help="The program, unmodified. All that follows it is its own.",
+            show_default=False,
+        ),
+    ] = None,
+    min_leak: Annotated[
+        str | None,
+        typer.Option(
+            "--min-leak",
+            metavar="SIZE",
+            help="Call nothing a leak that is smaller, over the whole run.",
+            show_default="1M",
+            rich_help_panel=o.RUN,
+        ),
+    ] = None,
+    pass_status: Annotated[
+        bool,
+        typer.Option("--pass-status", help="Exit with the program's own status.", rich_help_panel=o.RUN),
+    ] = False,
+    output: o.OutputOption = None,
+    as_json: o.JsonOption = False,
+    quiet: o.QuietOption = False,
+) -> int:
+    """Runs somebody's program with its workers, and judges from that one run whether it leaks.
+
+    A supervisor outside reads the process tree; inside its Python processes a light sampler reads exact counters
+    and counts the rows that are read from datasets. Neither has to be installed in the program's environment.
+    The report goes to standard error: standard output is the program's.
+
+    \b
+    Examples:
+      hfmemdebug run train.py --epochs 3
+      hfmemdebug run -o report.md -m package.train
+      hfmemdebug run -- torchrun --nproc-per-node 4 train.py
+      hfmemdebug run --json -- /other/venv/bin/python train.py
+    """
+    import json
+
+    from hfmemdebug.cli.measure import status_of, typed_command
+    from hfmemdebug.errors import UsageError
+    from hfmemdebug.processes.supervise import Supervisor, python_command
+    from hfmemdebug.recording.store import end_run, new_run
+    from hfmemdebug.sizes import parse_size
+
+    check_outputs(output, as_json=as_json)
+    if not program:
+        raise UsageError(
+            "there is no program to run", next="For example: hfmemdebug run train.py --epochs 3."
+        )
+    floor = parse_size(min_leak) if min_leak else None
+    command = python_command(program)
+    console = Console(as_json=as_json, quiet=quiet)
+    folder = new_run("run", warn=console.warn)
+    supervisor = Supervisor(
+        command,
+        folder / "program.jsonl",
+        {
+            "command": "run",
+            "command_line": typed_command(sys.argv[1:]),
+            "min_leak": floor,
+            "arm": {"name": "program", "mode": "program", "consumer": False},
+            "workload": {"program": [Path(command[0]).name, *command[1:2]]},
+        },
+        # Standard output is then the document's.
+        stdout=2 if as_json or claims_stdout(output) else None,
+        describe=_machine,
+    )
+    try:
+        supervisor.run()
+
+        from contextlib import redirect_stdout
+        from dataclasses import replace
+
+        from hfmemdebug.analysis.program_verdict import judge_program
+        from hfmemdebug.cli.write import show_result, write_outputs
+        from hfmemdebug.recording.file import load_recording
+
+        recording = load_recording(folder / "program.jsonl")
+        interrupted = (recording.end or {}).get("outcome") == "interrupted"
+        result = replace(judge_program(recording), interrupted=interrupted)
+        (folder / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
+        if as_json or claims_stdout(output):
+            show_result(result, console, paths=output)
+        else:
+            with redirect_stdout(sys.stderr):
+                show_result(result, console, paths=output)
+        write_outputs(result, [recording], output, console)
+    finally:
+        end_run(folder)
+    if pass_status and supervisor.exit_status is not None:
+        status = supervisor.exit_status
+        return 128 - status if status < 0 else status
+    return status_of(result)
+
+
+def _machine() -> dict[str, str]:
+    from hfmemdebug.probes.environment import machine_environment
+
+    return machine_environment()

@@ -1,0 +1,391 @@
+"""The sampler inside a program that `hfmemdebug run` has started: exact counters, ten times a second.
+
+Runs on CPython 3.8 and later with the standard library alone. It publishes numbers in a page of a file that
+the supervisor maps too, so that they outlive the program, and keeps nothing itself: no descriptor, no object
+per reading, no entry in `threading`. A fork gets a page of its own.
+"""
+
+from __future__ import annotations
+
+import _frozen_importlib_external
+import _thread
+import atexit
+import ctypes
+import gc
+import json
+import operator
+import os
+import re
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+    from typing import Any
+
+INTERVAL = 0.1
+# Shares of the time that readings which can take long may take.
+MALLOC_SHARE = 0.004
+PYTHON_SHARE = 0.002
+
+SLOTS = 24
+ROLE_AT, ROLE_BYTES = SLOTS * 8, 64
+PAGE_BYTES = 4096
+MAGIC = 0x68666D3031
+# Slots of the page, 8 bytes each; -1 where something was not read.
+(
+    S_MAGIC, S_PID, S_TICKS, S_ROWS, S_BLOCKS, S_MALLOC, S_ARROW, S_PYTHON, S_COLLECTIONS, S_ENDING, S_COST, S_GARBAGE,
+    S_COLLECTOR_OFF, S_ARROW_IS_MALLOC,
+) = range(14)  # fmt: skip
+
+_SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
+
+rows = [0]
+
+
+class _Mallinfo2(ctypes.Structure):
+    """glibc's: ten sizes, of which the fifth is hblkhd and the eighth uordblks (mallinfo(3))."""
+
+    _fields_ = [("sizes", ctypes.c_size_t * 10)]
+
+
+class _Sampler:
+    """The thread that reads, and its page."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.pid = 0
+        self.slots: Any = None
+        self.role: Any = None
+        self.wake: Any = None
+        self.stopped: Any = None
+        self.began = time.perf_counter()
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.mmap.restype = ctypes.c_void_p
+        self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+        self.mallinfo2 = self._find_mallinfo2()
+        self.stats_api = self._find_stats()
+        self.malloc_due = self.python_due = 0.0
+        self.pools: list[Any] | None = None
+
+    def open(self) -> None:
+        """Gives this process a page of its own."""
+        pid = os.getpid()
+        path = os.path.join(self.folder, "%d.page" % pid)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(fd, PAGE_BYTES)
+            # PROT_READ | PROT_WRITE, MAP_SHARED; the mapping needs no descriptor.
+            address = self.libc.mmap(None, PAGE_BYTES, 3, 1, fd, 0)
+        finally:
+            os.close(fd)
+        if address in (None, ctypes.c_void_p(-1).value):
+            raise OSError("mmap")
+        self.pid = pid
+        self.slots = (ctypes.c_int64 * SLOTS).from_address(address)
+        self.role = (ctypes.c_char * ROLE_BYTES).from_address(address + ROLE_AT)
+        for slot in range(SLOTS):
+            self.slots[slot] = -1
+        self.slots[S_PID] = pid
+        self.slots[S_TICKS] = self.slots[S_COST] = 0
+        self.role.value = b""
+        self.slots[S_MAGIC] = MAGIC
+
+    def begin(self) -> None:
+        """Starts the thread, unknown to `threading`: programs count theirs."""
+        self.wake = _thread.allocate_lock()
+        self.wake.acquire()
+        self.stopped = _thread.allocate_lock()
+        self.stopped.acquire()
+        _thread.start_new_thread(self.run, (self.wake, self.stopped))
+
+    def end(self) -> None:
+        """Stops the thread and waits for it: a fork must not find a second thread, nor teardown."""
+        if self.wake is not None:
+            self.wake.release()
+            self.stopped.acquire(True, 2.0)
+            self.wake = None
+
+    def run(self, wake: Any, stopped: Any) -> None:
+        try:
+            while not wake.acquire(True, INTERVAL):
+                self.read()
+        except Exception:
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                raise
+        finally:
+            stopped.release()
+
+    def read(self) -> None:
+        """One reading. The exact counters come first, before anything of this function's own."""
+        slots = self.slots
+        slots[S_BLOCKS] = sys.getallocatedblocks()
+        # Of this thread's own work: most of the time between two clocks is waiting for the interpreter.
+        spent = time.thread_time()
+        began = time.perf_counter()
+        slots[S_ROWS] = rows[0]
+        slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
+        slots[S_COLLECTOR_OFF] = 0 if gc.isenabled() else 1
+        arrow = self._arrow()
+        if arrow is not None:
+            slots[S_ARROW] = arrow
+        if self.mallinfo2 is not None and began >= self.malloc_due:
+            info = self.mallinfo2()
+            slots[S_MALLOC] = info.sizes[7] + info.sizes[4]
+            # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
+            cost = time.thread_time() - spent
+            self.malloc_due = began + cost / MALLOC_SHARE if cost > 0.0002 else 0.0
+        if self.stats_api is not None and began >= self.python_due:
+            looked = time.thread_time()
+            size = self._python_bytes()
+            slots[S_PYTHON] = size if size is not None else -1
+            self.python_due = began + max(1.0, (time.thread_time() - looked) / PYTHON_SHARE)
+            self._name()
+        slots[S_TICKS] += 1
+        slots[S_COST] += int((time.thread_time() - spent) * 1e9)
+
+    def _find_mallinfo2(self) -> Any:
+        try:
+            with open("/proc/self/maps", errors="replace") as maps:
+                if re.search(r"/lib(?:jemalloc|tcmalloc|mimalloc)[^/\n]*\.so", maps.read()):
+                    # glibc's heap is not the one in use.
+                    return None
+            read = self.libc.mallinfo2
+        except (OSError, AttributeError):
+            return None
+        read.restype, read.argtypes = _Mallinfo2, []
+        return read
+
+    def _find_stats(self) -> Any:
+        api = ctypes.pythonapi
+        try:
+            found = api._PyObject_DebugMallocStats, api.open_memstream, api.fclose, api.free
+        except AttributeError:
+            return None
+        found[1].restype = ctypes.c_void_p
+        found[1].argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        for function in (found[0], found[2], found[3]):
+            function.argtypes = [ctypes.c_void_p]
+        return found
+
+    def _python_bytes(self) -> int | None:
+        """Bytes in use by CPython's small objects; a millisecond for each 100 MB."""
+        stats, open_memstream, close, free = self.stats_api
+        text, size = ctypes.c_void_p(), ctypes.c_size_t()
+        stream = open_memstream(ctypes.byref(text), ctypes.byref(size))
+        if not stream:
+            return None
+        try:
+            stats(stream)
+        finally:
+            close(stream)
+        try:
+            table = ctypes.string_at(text, size.value).decode("ascii", "replace")
+        finally:
+            free(text)
+        total = sum(int(width) * int(used) for width, used in _SIZE_CLASS.findall(table))
+        return total or None
+
+    def _arrow(self) -> int | None:
+        """Bytes in use in Arrow's pools, once the program has imported pyarrow itself."""
+        if self.pools is None:
+            module = sys.modules.get("pyarrow")
+            spec = getattr(module, "__spec__", None)
+            if module is None or getattr(spec, "_initializing", False):
+                return None
+            try:
+                backends = module.supported_memory_backends()
+                self.pools = [getattr(module, name + "_memory_pool")() for name in backends]
+                default = module.default_memory_pool().backend_name
+                self.slots[S_ARROW_IS_MALLOC] = 1 if default == "system" else 0
+            except Exception:
+                self.pools = []
+        return sum(pool.bytes_allocated() for pool in self.pools) if self.pools else None
+
+    def _name(self) -> None:
+        """Writes what the process is for, where a library has told it."""
+        role = ""
+        worker = getattr(sys.modules.get("torch.utils.data._utils.worker"), "_worker_info", None)
+        if worker is not None:
+            role = "DataLoader worker %s" % worker.id
+        else:
+            for package, kind in (
+                ("multiprocess.process", "map worker"),
+                ("multiprocessing.process", "worker"),
+            ):
+                process = getattr(sys.modules.get(package), "_current_process", None)
+                if process is not None and getattr(process, "_parent_pid", None) is not None:
+                    if kind == "map worker" and "datasets" not in sys.modules:
+                        kind = "worker"
+                    identity = getattr(process, "_identity", None) or (0,)
+                    role = "%s %d" % (kind, identity[-1] - 1)
+        self.role.value = role.encode()[: ROLE_BYTES - 1]
+
+
+def start() -> None:
+    """Begins to sample this process and those it forks."""
+    folder = os.environ.get("HFMEMDEBUG_RUN")
+    if not folder or sys.implementation.name != "cpython" or not sys.platform.startswith("linux"):
+        return
+    sampler = _Sampler(folder)
+    sampler.open()
+    sampler.read()
+    sampler.begin()
+    sys.meta_path.insert(0, _Hook())
+
+    def in_child() -> None:
+        # The thread and the page are the parent's.
+        rows[0] = 0
+        sampler.began = time.perf_counter()
+        sampler.malloc_due = sampler.python_due = 0.0
+        try:
+            sampler.open()
+            sampler.read()
+            sampler.begin()
+        except OSError:
+            sampler.wake = None
+
+    os.register_at_fork(before=sampler.end, after_in_parent=sampler.begin, after_in_child=in_child)
+
+    def at_exit() -> None:
+        # Registered first, so called last: the program has done all it wanted to.
+        sampler.end()
+        try:
+            sampler.read()
+            sampler.slots[S_ENDING] = 1
+            if gc.isenabled() and time.perf_counter() - sampler.began > 2.0:
+                # As the interpreter will do next: garbage that waited for its collector is no leak.
+                before = sys.getallocatedblocks()
+                gc.collect()
+                sampler.slots[S_GARBAGE] = before - sys.getallocatedblocks()
+            _write_versions(folder)
+        except Exception:
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                raise
+
+    atexit.register(at_exit)
+
+
+def _write_versions(folder: str) -> None:
+    """What the program ran on: its environment may be another one than hfmemdebug's."""
+    lines = {"Python version": sys.version.split()[0]}
+    for name in ("datasets", "pyarrow", "torch", "numpy", "transformers"):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if version is not None:
+            lines["%s version" % name] = str(version)
+    path = os.path.join(folder, "%d.json" % os.getpid())
+    with open(path, "w") as file:
+        json.dump(lines, file)
+
+
+class _Hook:
+    """Counts the rows that are read from `datasets`' objects, by wrapping them once they are imported."""
+
+    # The protocol of a finder on `sys.meta_path`.
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in _PATCHES:
+            return None
+        patch = _PATCHES.pop(name)
+        spec = _frozen_importlib_external.PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            try:
+                patch(module)
+            except Exception:
+                if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                    raise
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def _map_style(module: Any) -> None:
+    dataset = module.Dataset
+    get, iterate = dataset.__getitem__, dataset.__iter__
+
+    def __getitem__(self: Any, key: Any) -> Any:
+        found = get(self, key)
+        rows[0] += 1 if type(key) is int else _length(self, key)
+        return found
+
+    def __iter__(self: Any) -> Iterator[Any]:
+        for row in iterate(self):
+            rows[0] += 1
+            yield row
+
+    dataset.__getitem__ = _like(__getitem__, get)
+    dataset.__iter__ = _like(__iter__, iterate)
+    if hasattr(dataset, "iter"):
+        dataset.iter = _batches(dataset.iter)
+
+
+def _iterable(module: Any) -> None:
+    dataset = module.IterableDataset
+    dataset.__iter__ = _counted(dataset.__iter__, lambda row, *arguments: 1)
+    if hasattr(dataset, "iter"):
+        dataset.iter = _batches(dataset.iter)
+
+
+def _batches(iterate: Any) -> Any:
+    return _counted(iterate, lambda batch, batch_size=1, *arguments: _rows_in(batch, batch_size))
+
+
+def _counted(iterate: Any, count: Callable[..., int]) -> Any:
+    def wrapper(self: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
+        items = iter(iterate(self, *arguments, **options))
+        asked = arguments or tuple(options.values())
+        while True:
+            before = rows[0]
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            # Set, not added to: a stream over a dataset reads its rows once, not twice.
+            rows[0] = before + count(item, *asked)
+            yield item
+
+    return _like(wrapper, iterate)
+
+
+def _like(function: Any, original: Any) -> Any:
+    for name in ("__name__", "__qualname__", "__doc__", "__module__"):
+        setattr(function, name, getattr(original, name, None))
+    function.__wrapped__ = original
+    return function
+
+
+def _length(dataset: Any, key: Any) -> int:
+    """How many rows a key asks for; a column is none."""
+    if isinstance(key, slice):
+        return len(range(*key.indices(len(dataset))))
+    if isinstance(key, str):
+        return 0
+    try:
+        return len(key)
+    except TypeError:
+        pass
+    try:
+        operator.index(key)
+    except TypeError:
+        return 0
+    return 1
+
+
+def _rows_in(batch: Any, size: int) -> int:
+    """Rows in a batch of columns; in another format the size that was asked for."""
+    try:
+        return len(next(iter(batch.values())))
+    except Exception:
+        return size
+
+
+_PATCHES: dict[str, Callable[[Any], None]] = {
+    "datasets.arrow_dataset": _map_style,
+    "datasets.iterable_dataset": _iterable,
+}

@@ -1,0 +1,94 @@
+"""What the sampler inside a program has published: counters that only the process itself can read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+from hfmemdebug.inject import _hfmemdebug_sampler as inject
+
+FOLDER = Path(inject.__file__).parent
+# Slot → field of a `Sample`.
+_FIELDS = {
+    inject.S_ROWS: "rows",
+    inject.S_BLOCKS: "blocks",
+    inject.S_MALLOC: "malloc",
+    inject.S_ARROW: "arrow",
+    inject.S_PYTHON: "python",
+    inject.S_COLLECTIONS: "full_collections",
+}
+_LAYOUT = struct.Struct(f"={inject.SLOTS}q")
+
+
+class InsideReader:
+    """Reads the pages that samplers write, one for each process, through mappings that outlive them.
+
+    Args:
+        folder: Where the samplers make them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pages: dict[int, mmap.mmap] = {}
+        self.cost_seconds = 0.0
+        self.seen = 0
+        # Blocks that waited for the collector as a process ended, where it came to say so.
+        self.garbage_blocks: dict[int, int] = {}
+
+    def read(self, pid: int) -> dict[str, Any] | None:
+        """Fields of a `Sample`; None where there is no sampler in the process. Microseconds."""
+        page = self._pages.get(pid) or self._open(pid)
+        if page is None:
+            return None
+        slots = _LAYOUT.unpack_from(page)
+        if slots[inject.S_MAGIC] != inject.MAGIC or slots[inject.S_PID] != pid:
+            return None
+        found: dict[str, Any] = {field: slots[slot] for slot, field in _FIELDS.items() if slots[slot] >= 0}
+        if slots[inject.S_ENDING] == 1:
+            found["ending"] = True
+        if slots[inject.S_ARROW_IS_MALLOC] == 1:
+            # Its bytes are malloc's, and counted there.
+            found.pop("arrow", None)
+        role = page[inject.ROLE_AT : inject.ROLE_AT + inject.ROLE_BYTES].partition(b"\0")[0]
+        if role:
+            found["role"] = role.decode("utf-8", "replace")
+        return found
+
+    def versions(self, pid: int) -> dict[str, str]:
+        """Versions that the program ran on; empty where it did not come to say so."""
+        with contextlib.suppress(OSError, ValueError):
+            return {str(k): str(v) for k, v in json.loads((self._folder / f"{pid}.json").read_text()).items()}
+        return {}
+
+    def forget(self, pid: int) -> None:
+        """Lets go of a process that has ended, before another one is given its number."""
+        page = self._pages.pop(pid, None)
+        if page is not None:
+            slots = _LAYOUT.unpack_from(page)
+            self.cost_seconds += max(0, slots[inject.S_COST]) / 1e9
+            if slots[inject.S_GARBAGE] >= 0:
+                self.garbage_blocks[pid] = slots[inject.S_GARBAGE]
+            page.close()
+            with contextlib.suppress(OSError):
+                (self._folder / f"{pid}.page").unlink()
+
+    def _open(self, pid: int) -> mmap.mmap | None:
+        try:
+            fd = os.open(self._folder / f"{pid}.page", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            # It is made before it is given its length.
+            if os.fstat(fd).st_size < inject.PAGE_BYTES:
+                return None
+            page = mmap.mmap(fd, inject.PAGE_BYTES, access=mmap.ACCESS_READ)
+        finally:
+            os.close(fd)
+        self._pages[pid] = page
+        self.seen += 1
+        return page

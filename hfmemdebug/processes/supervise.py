@@ -1,0 +1,266 @@
+"""Runs somebody's unmodified program and watches it from outside, whatever becomes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hfmemdebug.errors import InputError
+from hfmemdebug.probes.inside import FOLDER, InsideReader
+from hfmemdebug.processes.answer import of_processes
+from hfmemdebug.processes.record import Thinned
+from hfmemdebug.processes.watch import TreeWatch
+from hfmemdebug.recording.file import RecordingWriter
+from hfmemdebug.recording.sample import Sample
+
+INTERVAL = 0.1
+_HELPERS = ("resource tracker", "fork server", "shared memory manager")
+_PR_SET_CHILD_SUBREAPER = 36
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+@dataclass
+class Supervisor:
+    """One program, from its start to its end.
+
+    Args:
+        command: What is run.
+        recording: Where the recording is written; samplers' pages lie beside it while the program runs.
+        header: What the header says.
+        stdout: Descriptor for the program's standard output, or None for ours.
+        describe: Called once the program runs: the lines of the header's environment.
+    """
+
+    command: Sequence[str]
+    recording: Path
+    header: dict[str, Any]
+    stdout: int | None = None
+    describe: Callable[[], dict[str, str]] = dict
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    exit_status: int | None = None
+    interrupted: bool = False
+    _peak: dict[str, Any] = field(default_factory=dict)
+    _files_read: int = 0
+
+    def run(self) -> None:
+        """Runs the program to its end and leaves a recording.
+
+        Raises:
+            InputError: It cannot be started.
+        """
+        pages = self.recording.parent / "pages"
+        pages.mkdir(mode=0o700, exist_ok=True)
+        inside = InsideReader(pages)
+        shm_before = _files_in_shm()
+        with contextlib.suppress(OSError, AttributeError):
+            # What a program's processes leave behind comes to us instead of to init, and stays in the tree.
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        process = self._start(pages)
+        began = time.perf_counter()
+        watch = TreeWatch(process.pid, inside=inside.read, forget=inside.forget)
+        with self._signals(process.pid), RecordingWriter(self.recording) as writer:
+            looks = Thinned(writer)
+            look = watch.look()
+            writer.header({**self.header, "environment": self.describe()})
+            looks.keep(look)
+            for _ in self._ticks(process.pid):
+                look = watch.look() or look
+                looks.keep(look)
+                self._keep_peak(watch, look)
+            seconds = time.perf_counter() - began
+            left = [s.pid for s in look if s.pid not in (None, process.pid) and s.role not in _HELPERS]
+            watch.close()
+            writer.end(
+                {
+                    **self._outcome(),
+                    **self._peak,
+                    "exit_status": self.exit_status,
+                    "seconds": round(seconds, 3),
+                    "versions": inside.versions(process.pid),
+                    "garbage_blocks": inside.garbage_blocks.get(process.pid),
+                    "samplers": inside.seen,
+                    "shm_of_ours": _came(shm_before),
+                    "notes": self._notes(left),
+                    "observer_seconds": {
+                        "outside": round(watch.cost, 4),
+                        "inside": round(inside.cost_seconds, 4),
+                    },
+                    "observer_share": round((watch.cost + inside.cost_seconds) / max(seconds, 1e-3), 5),
+                }
+            )
+        for page in pages.glob("*"):
+            page.unlink()
+        pages.rmdir()
+
+    def _start(self, pages: Path) -> subprocess.Popen[bytes]:
+        environ = dict(self.environ)
+        path = environ.get("PYTHONPATH")
+        environ["PYTHONPATH"] = f"{FOLDER}{os.pathsep}{path}" if path else str(FOLDER)
+        environ["HFMEMDEBUG_RUN"] = str(pages)
+        try:
+            return subprocess.Popen(self.command, env=environ, stdout=self.stdout)
+        except FileNotFoundError:
+            raise InputError(
+                f"there is no command {self.command[0]}", next="Give its path, or one that is on the PATH."
+            ) from None
+        except PermissionError:
+            raise InputError(f"{self.command[0]} may not be executed") from None
+        except OSError as error:
+            raise InputError(f"{self.command[0]} could not be started: {error.strerror}") from error
+
+    def _ticks(self, pid: int) -> Iterator[None]:
+        """One each interval until the program has ended; other processes that come to us are waited for."""
+        due = time.perf_counter()
+        ended = _Ended(pid)
+        try:
+            while not self._reap(pid):
+                due += INTERVAL
+                wait = due - time.perf_counter()
+                if wait < -INTERVAL:
+                    # We were stopped, or the machine was: what was missed is not made up for.
+                    due = time.perf_counter()
+                ended.wait(max(0.0, wait))
+                yield
+        finally:
+            ended.close()
+
+    def _reap(self, pid: int) -> bool:
+        """Waits for what has ended, and returns whether the program is among it."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                found, status = os.waitpid(-1, os.WNOHANG)
+                if found == pid:
+                    self.exit_status = os.waitstatus_to_exitcode(status)
+                    return True
+                if found == 0:
+                    return False
+        return True
+
+    def _outcome(self) -> dict[str, Any]:
+        status = self.exit_status
+        if self.interrupted and status not in (0, None):
+            return {"outcome": "interrupted", "detail": "it was interrupted (Ctrl-C)"}
+        if status == 0:
+            return {"outcome": "completed"}
+        if status is None:
+            return {"outcome": "failed", "detail": "nobody can say how the program ended"}
+        number = -status if status < 0 else status - 128 if status > 128 else 0
+        if number == 0:
+            return {"outcome": "failed", "detail": f"the program failed with exit status {status}"}
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            return {"outcome": "failed", "detail": f"the program failed with exit status {status}"}
+        why = " (as the kernel does when memory is out)" if name == "SIGKILL" else ""
+        return {"outcome": "killed", "detail": f"the program was killed by {name}{why}"}
+
+    def _keep_peak(self, watch: TreeWatch, look: Sequence[Sample]) -> None:
+        """Keeps who had what when they were the most, and had the most: at the end nobody has anything."""
+        pss, known = look[-1].pss or 0, len(self._peak.get("processes") or ())
+        higher = watch.files_read > self._files_read and pss >= (self._peak.get("total_pss_bytes") or 1)
+        if len(look) - 1 > known or (higher and len(look) - 1 == known):
+            self._files_read = watch.files_read
+            self._peak = of_processes(watch.snapshot())
+
+    def _notes(self, left: Sequence[int | None]) -> list[str]:
+        living = [pid for pid in left if pid is not None and Path(f"/proc/{pid}").exists()]
+        if not living:
+            return []
+        return [
+            f"{len(living)} of its processes live on after the program: {', '.join(map(str, living[:8]))}"
+        ]
+
+    @contextmanager
+    def _signals(self, pid: int) -> Iterator[None]:
+        """Ctrl-C reaches the program by itself, and we wait for what it makes of it; others are passed on."""
+
+        def interrupted(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+
+        def forward(number: int, frame: FrameType | None) -> None:
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
+
+        before = {number: signal.signal(number, forward) for number in _FORWARDED}
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupted)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _Ended:
+    """Waits for a process without asking again and again, where the kernel can tell (Linux 5.3)."""
+
+    def __init__(self, pid: int) -> None:
+        self._fd = -1
+        with contextlib.suppress(OSError, AttributeError):
+            self._fd = os.pidfd_open(pid)
+        self._poll = select.poll()
+        if self._fd >= 0:
+            self._poll.register(self._fd, select.POLLIN)
+
+    def wait(self, seconds: float) -> None:
+        self._poll.poll(seconds * 1000)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+
+def _files_in_shm() -> dict[str, int]:
+    """Our files in /dev/shm and what they hold."""
+    found: dict[str, int] = {}
+    with contextlib.suppress(OSError), os.scandir("/dev/shm") as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                if status.st_uid == os.geteuid():
+                    found[entry.name] = status.st_blocks * 512
+    return found
+
+
+def _came(before: dict[str, int]) -> int:
+    """Bytes that have come since, in files of ours."""
+    return sum(max(0, size - before.get(name, 0)) for name, size in _files_in_shm().items())
+
+
+def python_command(program: Sequence[str]) -> list[str]:
+    """The command for what follows the options of `run`.
+
+    Args:
+        program: ``SCRIPT.py ARGS…``, ``-m MODULE ARGS…`` or ``-- COMMAND ARGS…``.
+
+    Raises:
+        InputError: The script does not exist, or nothing was named.
+    """
+    first, rest = program[0], list(program[1:])
+    if first == "--":
+        if not rest:
+            raise InputError("there is no command behind --", next="For example: run -- python train.py.")
+        return rest
+    if first == "-m":
+        if not rest:
+            raise InputError("-m wants a module", next="For example: run -m package.train --epochs 3.")
+        return [sys.executable, "-m", *rest]
+    path = Path(first)
+    if not path.exists():
+        raise InputError(
+            f"there is no script {first}", next="For a command that is no Python script: run -- COMMAND."
+        )
+    if path.is_dir() and not (path / "__main__.py").exists():
+        raise InputError(f"{first} is a folder without a __main__.py")
+    return [sys.executable, first, *rest]

@@ -1,0 +1,265 @@
+"""Scripted recordings of watched programs: each is a story whose end is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hfmemdebug.analysis.program_verdict import judge_program
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.result import Result
+
+MB = 1 << 20
+LOOKS = 100
+Story = Callable[[float], dict[str, Any]]
+
+
+def still(**fields: Any) -> Story:
+    """A process that does nothing with its memory."""
+    return lambda t: {
+        "rss": 300 * MB, "anon": 200 * MB, "file": 100 * MB, "shmem": 0, "swap": 0, "pss": 300 * MB,
+        "pss_anon": 200 * MB, "private_dirty": 200 * MB, "threads": 4, "role": "main", "forked": False, **fields,
+    }  # fmt: skip
+
+
+def inside(**fields: Any) -> Story:
+    """The same with a sampler in it."""
+    return still(**{"blocks": 500_000, "malloc": 60 * MB, "arrow": 0, "python": 40 * MB, **fields})
+
+
+def judge(
+    processes: dict[int, Callable[[float], dict[str, Any] | None]],
+    *,
+    rows: Callable[[float], float] = lambda t: 0,
+    tree: Callable[[float], dict[str, Any]] = lambda t: {},
+    end: dict[str, Any] | None = None,
+    command: str = "run",
+    looks: int = LOOKS,
+    min_leak: int | None = None,
+) -> Result:
+    """The verdict on stories that are told as time goes from 0 to 1; None is a process that does not live."""
+    samples: list[Sample] = []
+    for look in range(looks):
+        t = look / looks
+        fields = {pid: told for pid, story in processes.items() if (told := story(t)) is not None}
+        for pid, told in fields.items():
+            samples.append(Sample(kind="process", epoch=1, slice=look, seconds=look / 10, pid=pid, **told))
+        sums: dict[str, Any] = {
+            name: sum(told.get(name) or 0 for told in fields.values())
+            for name in ("rss", "anon", "file", "shmem", "swap", "pss", "pss_anon", "threads")
+        }
+        sums.update(children=len(fields) - 1, rows=int(rows(t)), dev_shm=0)
+        sums.update(tree(t))
+        samples.append(Sample(kind="tree", epoch=1, slice=look, seconds=look / 10, **sums))
+    header = {
+        "command": command,
+        "arm": {"name": "program", "mode": "program", "consumer": False},
+        "workload": {},
+    }
+    recording = Recording(header, tuple(samples), {"outcome": "completed", **(end or {})})
+    return judge_program(recording, min_leak=min_leak)
+
+
+def grown(story: Story, name: str, by: float, *, from_t: float = 0.0) -> Story:
+    """The story with one field growing evenly by so much until the end."""
+    return lambda t: {**story(t), name: round(story(t)[name] + by * max(0.0, t - from_t))}
+
+
+def forked(t0: float, t1: float, number: int, **fields: Any) -> Callable[[float], dict[str, Any] | None]:
+    story = inside(role=f"DataLoader worker {number}", forked=True, private_dirty=5 * MB, **fields)
+    return lambda t: story((t - t0) / (t1 - t0)) if t0 <= t < t1 else None
+
+
+def test_nothing_grows() -> None:
+    result = judge({1: inside()}, rows=lambda t: 1e6 * t)
+    assert (result.verdict, result.cause, result.iteration) == ("no-leak", None, "1000 rows")
+    assert result.rate_bytes_per_iteration == 0
+    assert result.smallest_detectable_bytes_per_iteration is not None
+    assert result.smallest_detectable_bytes_per_iteration <= 2 * MB / 990
+
+
+def test_python_objects_in_the_main_process() -> None:
+    story = grown(grown(inside(), "blocks", 200_000), "python", 200_000 * 80)
+    result = judge({1: story}, rows=lambda t: 1e6 * t)
+    assert (result.verdict, result.cause) == ("leak", "python-objects")
+    assert result.rate_bytes_per_iteration == pytest.approx(200_000 * 80 / 1000, rel=0.05)
+    assert result.rate_bytes_per_row == pytest.approx(200_000 * 80 / 1e6, rel=0.05)
+    assert "in main (PID 1)" in result.summary
+
+
+def test_rows_that_were_not_counted_leave_seconds() -> None:
+    result = judge({1: grown(inside(), "arrow", 64 * MB)})
+    assert (result.verdict, result.cause, result.iteration) == ("leak", "arrow-pool", "second")
+    assert result.rate_bytes_per_second == pytest.approx(6.4 * MB, rel=0.05)
+    assert result.rate_bytes_per_row is None
+
+
+def test_malloc_alone_is_native_and_with_objects_it_is_theirs() -> None:
+    native = judge({1: grown(inside(), "malloc", 64 * MB)})
+    assert (native.verdict, native.cause) == ("leak", "native-heap")
+    arrays = judge({1: grown(grown(inside(), "malloc", 64 * MB), "blocks", 1000)})
+    assert (arrays.verdict, arrays.cause) == ("leak", "python-objects")
+
+
+def test_one_worker_alone_leaks() -> None:
+    workers: dict[int, Any] = {n: forked(0.1, 1.0, n) for n in range(2, 5)}
+    leaking = workers[3]
+    workers[3] = lambda t: (told := leaking(t)) and {**told, "malloc": told["malloc"] + round(50 * MB * t)}
+    result = judge({1: inside(), **workers}, rows=lambda t: 1e6 * t)
+    assert result.verdict == "leak"
+    assert "DataLoader worker 3 (PID 3)" in result.summary
+
+
+def test_what_forks_have_inherited_is_counted_once() -> None:
+    workers = {n: forked(0.3 + n / 100, 1.0, n) for n in range(2, 10)}
+    result = judge({1: inside(), **workers}, rows=lambda t: 1e6 * t)
+    assert result.verdict == "no-leak"
+
+
+def test_workers_made_anew_each_epoch_are_no_leak() -> None:
+    def epoch(number: int) -> Callable[[float], dict[str, Any] | None]:
+        worker = forked(number / 20, (number + 1) / 20, number)
+
+        def story(t: float) -> dict[str, Any] | None:
+            told = worker(t)
+            return told and {**told, "malloc": told["malloc"] + round(30 * MB * (t * 20 - number))}
+
+        return story
+
+    result = judge({1: inside(), **{2 + n: epoch(n) for n in range(20)}}, rows=lambda t: 1e6 * t, looks=400)
+    assert result.verdict == "no-leak", result.summary
+
+
+def test_copied_pages_are_explained_and_no_leak() -> None:
+    def worker(t: float) -> dict[str, Any] | None:
+        told = forked(0.1, 1.0, 0)(t)
+        return told and {**told, "private_dirty": 5 * MB + round(150 * MB * t)}
+
+    result = judge({1: inside(), 2: worker}, rows=lambda t: 1e6 * t)
+    assert result.verdict == "no-leak"
+    (finding,) = [f for f in result.findings if f.cause == "copy-on-write"]
+    assert finding.role == "benign"
+    assert "DataLoader worker 0 (PID 2)" in (finding.detail or "")
+    assert any("numpy" in line and "forkserver" in line for line in result.advice)
+
+
+def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
+    story = grown(inside(), "blocks", 200_000)
+    assert judge({1: story}).verdict == "leak"
+    result = judge({1: story}, end={"garbage_blocks": 190_000})
+    assert result.verdict == "no-leak"
+    assert any("garbage" in (f.detail or "") for f in result.findings)
+
+
+def test_what_is_freed_as_the_program_ends_does_not_hide_a_leak() -> None:
+    story = grown(inside(), "arrow", 64 * MB)
+
+    def ending(t: float) -> dict[str, Any]:
+        return {**story(t), "ending": True, "arrow": 0} if t > 0.93 else story(t)
+
+    assert judge({1: ending}).verdict == "leak"
+
+
+def test_workers_that_leave_before_the_end_do_not_hide_a_leak() -> None:
+    def worker(t: float) -> dict[str, Any] | None:
+        told = forked(0.1, 0.9, 0)(t)
+        return told and {**told, "arrow": round(64 * MB * t)}
+
+    assert judge({1: inside(), 2: worker}).verdict == "leak"
+
+
+def test_a_leak_below_the_floor_is_none_and_min_leak_lowers_it() -> None:
+    story = grown(inside(), "malloc", 0.6 * MB)
+    quiet = judge({1: story})
+    assert quiet.verdict == "no-leak"
+    assert any("grew by" in line for line in quiet.warnings)
+    assert judge({1: story}, min_leak=100_000).verdict == "leak"
+
+
+def test_shared_memory_that_is_mapped() -> None:
+    result = judge({1: inside()}, tree=lambda t: {"shmem": round(80 * MB * t)})
+    assert (result.verdict, result.cause) == ("leak", "shared-memory")
+
+
+def test_files_in_dev_shm_are_ours_or_anybodys() -> None:
+    def tree(t: float) -> dict[str, Any]:
+        return {"dev_shm": round(80 * MB * t)}
+
+    assert judge({1: inside()}, tree=tree).verdict == "no-leak"
+    ours = judge({1: inside()}, tree=tree, end={"shm_of_ours": 80 * MB})
+    assert (ours.verdict, ours.cause) == ("leak", "shared-memory")
+
+
+def test_child_processes_that_pile_up() -> None:
+    result = judge({1: inside()}, tree=lambda t: {"children": round(40 * t)})
+    assert (result.verdict, result.cause) == ("leak", "anonymous-other")
+
+
+def test_pages_decide_where_no_sampler_is_inside() -> None:
+    assert judge({1: still()}).verdict == "no-leak"
+    result = judge(
+        {1: grown(still(), "anon", 200 * MB)}, tree=lambda t: {"anon": round((200 + 200 * t) * MB)}
+    )
+    assert (result.verdict, result.cause) == ("leak", "anonymous-other")
+    assert any("judged from outside" in line for line in result.warnings)
+
+
+def test_attached_growth_is_no_proof() -> None:
+    result = judge({1: grown(still(), "anon", 200 * MB)}, command="attach")
+    assert result.verdict == "inconclusive"
+    assert result.summary.startswith("Sustained growth")
+    assert result.findings[0].shape == "inconclusive"
+
+
+def test_too_short() -> None:
+    result = judge({1: grown(inside(), "malloc", 64 * MB)}, looks=10)
+    assert result.verdict == "inconclusive"
+    assert "too short" in result.summary
+
+
+def test_a_program_that_died() -> None:
+    killed = {"outcome": "killed", "detail": "the program was killed by SIGKILL", "exit_status": -9}
+    clean = judge({1: inside()}, end=killed)
+    assert clean.verdict == "inconclusive"
+    assert "SIGKILL" in clean.summary
+    assert (clean.arms[0].outcome, clean.arms[0].exit_status) == ("killed", -9)
+    leaking = judge({1: grown(inside(), "malloc", 64 * MB)}, end=killed)
+    assert leaking.verdict == "leak"
+    assert "SIGKILL" in leaking.summary
+
+
+def test_noise_of_batches_in_flight() -> None:
+    def story(t: float) -> dict[str, Any]:
+        return {**inside()(t), "malloc": 60 * MB + (round(t * 1e6) * 7919 % 40) * MB}
+
+    assert judge({1: story}, rows=lambda t: 1e6 * t, looks=300).verdict == "no-leak"
+
+
+def test_processes_as_they_were_last_seen_where_nobody_looked_deeper() -> None:
+    result = judge({1: inside(), 2: forked(0.1, 1.0, 0)})
+    assert result.processes is not None
+    assert [p["role"] for p in result.processes] == ["main", "DataLoader worker 0"]
+    assert result.processes[0]["anonymous_bytes"] == 200 * MB
+    assert Result.from_dict(result.to_dict()) == result
+
+
+def test_nothing_was_seen() -> None:
+    header = {"command": "run", "arm": {"name": "program", "mode": "program", "consumer": False}}
+    result = judge_program(Recording(header, (), {"outcome": "failed", "detail": "exit status 7"}))
+    assert (result.verdict, result.arms[0].outcome) == ("inconclusive", "failed")
+    assert "exit status 7" in result.summary
+    assert result.processes == ()
+
+
+def test_a_leaking_worker_that_ends_first() -> None:
+    def worker(t: float) -> dict[str, Any] | None:
+        told = forked(0.1, 0.8, 1)(t)
+        return told and {**told, "malloc": told["malloc"] + round(60 * MB * t)}
+
+    others = {n: forked(0.1, 1.0, n) for n in range(3, 6)}
+    result = judge({1: inside(), 2: worker, **others}, rows=lambda t: 1e6 * t)
+    assert result.verdict == "leak", result.summary
+    assert "DataLoader worker 1 (PID 2)" in result.summary

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import programs
+
+from hfmemdebug.cli.run import split_program
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return programs.make_dataset(tmp_path_factory.mktemp("data"))
+
+
+def hfmemdebug(*arguments: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
+    command = [sys.executable, "-m", "hfmemdebug", "run", *arguments]
+    return subprocess.run(
+        command, env=environ, capture_output=True, text=True, check=False, cwd=folder, **options
+    )
+
+
+def script(folder: Path, code: str, name: str = "program.py") -> str:
+    (folder / name).write_text(code)
+    return name
+
+
+def test_a_leak_in_the_main_process(tmp_path: Path, dataset: Path) -> None:
+    program = script(tmp_path, programs.LEAKING)
+    done = hfmemdebug("--json", "-o", "run.jsonl", program, str(dataset), folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"]) == (1, "leak"), document["summary"]
+    assert document["cause"] == "python-objects"
+    assert document["iteration"] == "1000 rows"
+    # One string of 70 to 80 characters, and its place in a list, for each row.
+    assert 100 < document["rate_bytes_per_row"] < 250
+    assert document["arms"][0]["rows"] > 20_000
+    assert document["arms"][0]["exit_status"] == 0
+    assert document["processes"][0]["role"] == "main"
+    assert document["environment"]["datasets version"]
+    again = subprocess.run(
+        [sys.executable, "-m", "hfmemdebug", "report", "run.jsonl", "--json"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(again.stdout)["summary"] == document["summary"]
+
+
+def test_a_clean_program_keeps_its_streams(tmp_path: Path, dataset: Path) -> None:
+    code = f"{programs.CLEAN}\nprint(sys.stdin.read(), sys.argv[1:])\nprint('said', file=sys.stderr)"
+    program = script(tmp_path, code)
+    done = hfmemdebug(program, str(dataset), "--epochs", "-q", folder=tmp_path, input="given")
+    assert done.stdout == f"given {[str(dataset), '--epochs', '-q']}\n"
+    assert "said\n" in done.stderr
+    assert "NO LEAK" in done.stderr
+    assert done.returncode == 0
+
+
+def test_a_leak_in_one_worker_alone(tmp_path: Path, dataset: Path) -> None:
+    program = script(tmp_path, programs.ONE_WORKER)
+    done = hfmemdebug("--json", program, str(dataset), folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"]) == (1, "leak"), document["summary"]
+    assert document["cause"] == "python-objects"
+    assert "in worker 1 (PID" in document["summary"]
+
+
+def test_a_program_that_is_killed_leaves_what_it_did(tmp_path: Path) -> None:
+    program = script(tmp_path, "import os, time\ntime.sleep(1)\nos.kill(os.getpid(), 9)")
+    done = hfmemdebug("--json", program, folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert done.returncode == 4
+    assert document["verdict"] == "inconclusive"
+    assert (document["arms"][0]["outcome"], document["arms"][0]["exit_status"]) == ("killed", -9)
+    assert "SIGKILL" in document["arms"][0]["outcome_detail"]
+
+
+def test_the_supervisors_death_keeps_the_recording(tmp_path: Path) -> None:
+    program = script(tmp_path, "import time\nprint('here', flush=True)\ntime.sleep(3)")
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "hfmemdebug", "run", program]
+    with subprocess.Popen(
+        command, env=environ, cwd=tmp_path, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.5)
+        process.kill()
+        # The program was not harmed: its end of the pipe closes when it has done what it had to do.
+        began = time.monotonic()
+        process.stdout.read()
+        assert time.monotonic() - began > 1
+    (recording,) = (tmp_path / "state/hfmemdebug").glob("*/program.jsonl")
+    lines = [json.loads(line) for line in recording.read_text().splitlines()]
+    assert lines[0]["type"] == "header"
+    assert any(line.get("kind") == "process" and line.get("blocks") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--pass-status", "--", "sh", "-c", "exit 7"], 7),
+        (["--pass-status", "--", "sh", "-c", "kill -9 $$"], 137),
+        (["--", "sh", "-c", "exit 7"], 4),
+        (["--", "sh", "-c", "exit 0"], 3),
+    ],
+)
+def test_exit_statuses(arguments: list[str], status: int, tmp_path: Path) -> None:
+    assert hfmemdebug(*arguments, folder=tmp_path).returncode == status
+
+
+def test_a_module(tmp_path: Path) -> None:
+    script(tmp_path, "import sys; print('module', __name__, sys.argv[1:])", "package_train.py")
+    done = hfmemdebug("-q", "-m", "package_train", "--json", folder=tmp_path)
+    assert done.stdout == "module __main__ ['--json']\n"
+
+
+def test_ctrl_c_is_the_programs_and_what_was_measured_is_kept(tmp_path: Path) -> None:
+    program = script(tmp_path, "import time\nprint('here', flush=True)\ntime.sleep(60)")
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "hfmemdebug", "run", "--json", program]
+    with subprocess.Popen(
+        command, env=environ, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert process.stderr.readline() == "here\n"
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert json.loads(out)["interrupted"] is True
+    assert "KeyboardInterrupt" in err
+
+
+def test_a_program_without_python_is_judged_from_outside(tmp_path: Path) -> None:
+    done = hfmemdebug("--json", "--", "sleep", "3", folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "no-leak", document["summary"]
+    assert any("judged from outside" in line for line in document["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "there is no program to run"),
+        (["nowhere.py"], "there is no script nowhere.py"),
+        (["--", "no-such-command"], "there is no command no-such-command"),
+        (["--"], "there is no command behind --"),
+        (["-m"], "-m wants a module"),
+        (["--step", "5", "x.py"], "No such option"),
+        (["--min-leak", "much", "x.py"], "is not a size"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = hfmemdebug(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [
+        (["run", "train.py", "--json"], 1),
+        (["run", "--json", "train.py", "--json"], 2),
+        (["run", "-o", "a.md", "--min-leak", "1M", "train.py"], 5),
+        (["run", "--output=a.md", "-m", "x", "-o", "y"], 2),
+        (["run", "-q", "--", "torchrun", "-m", "x"], 2),
+    ],
+)
+def test_what_follows_the_program_is_its_own(typed: list[str], place: int) -> None:
+    assert split_program(typed) == [*typed[:place], "--", *typed[place:]]
+
+
+def test_other_commands_are_left_alone() -> None:
+    assert split_program(["diagnose", "train.py"]) == ["diagnose", "train.py"]
+    assert split_program(["run", "--help"]) == ["run", "--help"]

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from processes import programs
+
+from hfmemdebug.probes.inside import FOLDER, InsideReader
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+
+
+def run(
+    code: str, folder: Path, *arguments: str, flags: tuple[str, ...] = ("-W", "error"), **environ: str
+) -> str:
+    """A program with the sampler in it; what it printed."""
+    (folder / "pages").mkdir(exist_ok=True)
+    program = folder / "program.py"
+    program.write_text(code)
+    done = subprocess.run(
+        [sys.executable, *flags, str(program), *arguments],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{FOLDER}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            "HFMEMDEBUG_RUN": str(folder / "pages"),
+            "HFMEMDEBUG_RUN_DEBUG": "1",
+            **environ,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def pids(folder: Path) -> list[int]:
+    return sorted(int(path.stem) for path in (folder / "pages").glob("*.page"))
+
+
+def test_counters_outlive_the_process(tmp_path: Path) -> None:
+    out = run(
+        "import os, time; kept = ['x' * 100 + str(i) for i in range(50000)]; time.sleep(.3); print(os.getpid())",
+        tmp_path,
+    )
+    reader = InsideReader(tmp_path / "pages")
+    found = reader.read(int(out))
+    assert found is not None
+    assert found["blocks"] > 50_000
+    assert found["rows"] == 0
+    assert found["ending"] is True
+    assert "arrow" not in found
+    assert reader.versions(int(out))["Python version"] == sys.version.split()[0]
+    reader.forget(int(out))
+    assert pids(tmp_path) == []
+
+
+def test_the_program_does_not_notice(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, threading\n"
+        "print(threading.active_count(), len(os.listdir('/proc/self/fd')))\n"
+        "print([entry for entry in sys.path if entry.endswith('inject')])\n"
+    )
+    with_it = run(code, tmp_path)
+    without = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py")], capture_output=True, text=True, check=True
+    )
+    assert with_it == without.stdout
+
+
+def test_the_environments_own_sitecustomize_runs(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/sitecustomize.py").write_text("import builtins; builtins.theirs = 5")
+    path = f"{FOLDER}{os.pathsep}{tmp_path / 'own'}"
+    out = run("import sitecustomize; print(theirs, sitecustomize.__file__)", tmp_path, PYTHONPATH=path)
+    assert out == f"5 {tmp_path / 'own/sitecustomize.py'}\n"
+    assert pids(tmp_path)
+
+
+STARTED = """
+import os, subprocess, sys, time
+def work(*ignored):
+    kept = bytearray(b"x") * (8 << 20)
+    time.sleep(0.3)
+if __name__ == "__main__":
+    how = sys.argv[1]
+    if how == "os.fork":
+        pid = os.fork()
+        if pid == 0:
+            work()
+            os._exit(0)
+        os.waitpid(pid, 0)
+    elif how == "subprocess":
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(0.3)"], check=True)
+    else:
+        package, _, method = how.partition(" ")
+        context = __import__(package).get_context(method)
+        child = context.Process(target=work)
+        child.start()
+        child.join()
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "least"),
+    [
+        ("os.fork", 2),
+        ("subprocess", 2),
+        ("multiprocessing fork", 2),
+        ("multiprocessing spawn", 2),
+        # The server itself, and what it forks.
+        ("multiprocessing forkserver", 3),
+        ("multiprocess fork", 2),
+    ],
+)
+def test_children_are_followed(how: str, least: int, tmp_path: Path) -> None:
+    # dill, which multiprocess brings, warns of itself on some versions.
+    run(STARTED, tmp_path, how, flags=())
+    reader = InsideReader(tmp_path / "pages")
+    found = [reader.read(pid) for pid in pids(tmp_path)]
+    assert len([one for one in found if one and one["blocks"] > 0]) >= least
+
+
+def test_a_fork_has_a_page_of_its_own_and_rows_of_its_own(tmp_path: Path) -> None:
+    dataset = programs.make_dataset(tmp_path)
+    code = (
+        "import datasets, os, sys, time\n"
+        "ds = datasets.load_from_disk(sys.argv[1])\n"
+        "ds[:700]\n"
+        "pid = os.fork()\n"
+        "for row in ds.select(range(300)): pass\n"
+        "time.sleep(0.3)\n"
+        "if pid == 0: os._exit(0)\n"
+        "os.waitpid(pid, 0)\n"
+        "print(os.getpid(), pid)\n"
+    )
+    parent, child = map(int, run(code, tmp_path, str(dataset), flags=()).split())
+    reader = InsideReader(tmp_path / "pages")
+    rows = [(reader.read(pid) or {}).get("rows") for pid in (parent, child)]
+    assert rows == [1000, 300]
+
+
+READS = {
+    "ds[5], ds[-1]": 2,
+    "ds[10:30], ds[:7], ds[3:100:2]": 20 + 7 + 49,
+    "ds[[1, 5, 9]], ds[range(4)]": 7,
+    "ds['text']": 0,
+    "[row for row in ds]": 2000,
+    "[batch for batch in ds.iter(300)]": 2000,
+    "ds.with_format('numpy')[:50], [b for b in ds.with_format('numpy').iter(500)]": 2050,
+    "[row for row in ds.to_iterable_dataset()]": 2000,
+    "ds.__getitems__([1, 2, 3])": 3,
+}
+
+
+def test_rows_are_counted_however_they_are_read(tmp_path: Path) -> None:
+    dataset = programs.make_dataset(tmp_path)
+    code = (
+        "import _hfmemdebug_sampler, datasets, sys\n"
+        "ds = datasets.load_from_disk(sys.argv[1])\n"
+        f"for reads in {list(READS)!r}:\n"
+        "    before = _hfmemdebug_sampler.rows[0]\n"
+        "    eval(reads)\n"
+        "    print(_hfmemdebug_sampler.rows[0] - before)\n"
+    )
+    counted = [int(line) for line in run(code, tmp_path, str(dataset), flags=()).split()]
+    assert dict(zip(READS, counted, strict=True)) == READS
+
+
+def test_arrow_is_read_once_the_program_has_imported_it(tmp_path: Path) -> None:
+    code = (
+        "import os, time, pyarrow\n"
+        "kept = pyarrow.array(range(1_000_000))\n"
+        "time.sleep(0.3)\nprint(os.getpid())"
+    )
+    found = InsideReader(tmp_path / "pages").read(int(run(code, tmp_path)))
+    assert found is not None
+    assert found["arrow"] >= 8_000_000 or found["malloc"] >= 8_000_000
+
+
+def test_where_nothing_was_asked_for_nothing_happens(tmp_path: Path) -> None:
+    run("pass", tmp_path, HFMEMDEBUG_RUN="")
+    assert pids(tmp_path) == []
+
+
+def test_a_folder_that_is_gone_does_not_disturb(tmp_path: Path) -> None:
+    run("import os; os.fork() or os._exit(0)", tmp_path, HFMEMDEBUG_RUN="/nowhere", HFMEMDEBUG_RUN_DEBUG="")
+
+
+def test_no_page_is_no_reading(tmp_path: Path) -> None:
+    reader = InsideReader(tmp_path)
+    assert reader.read(1) is None
+    (tmp_path / "1.page").write_bytes(b"short")
+    assert reader.read(1) is None
+    (tmp_path / "2.page").write_bytes(bytes(4096))
+    assert reader.read(2) is None
+    assert reader.versions(1) == {}
