@@ -399,8 +399,13 @@ def describe(error: BaseException) -> str:
     except Exception:
         text = ""
     first = (text.splitlines() or [""])[0][:200]
-    if isinstance(error, SystemExit) and isinstance(error.code, int):
-        return f"SystemExit: {error.code}"
+    if isinstance(error, OSError) and error.strerror:
+        # Without the file that it may name.
+        return f"{type(error).__name__}: {error.strerror}"
+    if isinstance(error, (ImportError, NameError)) or (
+        isinstance(error, SystemExit) and isinstance(error.code, int)
+    ):
+        return f"{type(error).__name__}: {first}"
     frames = traceback.extract_tb(error.__traceback__)
     if first and any(first.strip("'\"") in string_constants(frame.filename) for frame in frames):
         return f"{type(error).__name__}: {first}"

@@ -215,6 +215,12 @@ def test_what_the_code_says_is_told() -> None:
         assert describe(error) == "KeyError: 'foo'"
 
 
+def test_what_python_says_of_names_and_files_is_told() -> None:
+    assert describe(ModuleNotFoundError("No module named 'x'")) == "ModuleNotFoundError: No module named 'x'"
+    assert describe(OSError(24, "Too many open files", "/a/secret/name")) == "OSError: Too many open files"
+    assert describe(SystemExit(3)) == "SystemExit: 3"
+
+
 cache: dict[str, dict[str, list[int]]] = {"train": {}}
 
 
