@@ -63,7 +63,8 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     Raises:
         InputError: There is nothing in the recordings to be judged.
     """
-    if recordings and recordings[0].header["arm"]["mode"] == "program":
+    # A loop that was recorded from within has items and epochs, and is judged as the arms are.
+    if recordings and recordings[0].header["arm"]["mode"] == "program" and not recordings[0].slices:
         from hfmemdebug.analysis.program_verdict import judge_program
 
         return judge_program(recordings[0], min_leak=min_leak)

@@ -45,6 +45,7 @@ def diagnose(
         typer.Option("--cache-dir", help="Where synthetic rows are kept.", rich_help_panel=o.DATA),
     ] = None,
     output: o.OutputOption = None,
+    show_names: o.ShowNamesOption = False,
     as_json: o.JsonOption = False,
     quiet: o.QuietOption = False,
 ) -> int:
@@ -99,4 +100,4 @@ def diagnose(
         with console.progress() as progress:
             return run_diagnosis(settings, folder, ArmBars(console, progress))
 
-    return measure("diagnose", experiment, console, output)
+    return measure("diagnose", experiment, console, output, show_names=show_names)

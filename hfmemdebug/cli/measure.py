@@ -34,6 +34,8 @@ def measure(
     experiment: Callable[[Path], Measured],
     console: Console,
     outputs: Sequence[Path] | None,
+    *,
+    show_names: bool = False,
 ) -> int:
     """Runs an experiment, shows and writes its result, and returns the exit status.
 
@@ -42,11 +44,13 @@ def measure(
         experiment: Measures into a folder.
         console: Where the result goes.
         outputs: The values of `-o`.
+        show_names: Whether names of private datasets may be shown.
     """
     import json
 
     from hfmemdebug.analysis.verdict import judge
     from hfmemdebug.recording.store import end_run, new_run, recordings_of
+    from hfmemdebug.render.redact import Redactor
 
     run = new_run(command, warn=console.warn)
     try:
@@ -68,8 +72,9 @@ def measure(
         unknown = [line for line in measured.failures if not any(line in known for known in result.warnings)]
         result = replace(result, interrupted=measured.interrupted, warnings=(*result.warnings, *unknown))
         (run / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
-        show_result(result, console, paths=outputs)
-        write_outputs(result, recordings, outputs, console)
+        redactor = Redactor.of_this_machine(show_names=show_names)
+        show_result(result, console, paths=outputs, redactor=redactor)
+        write_outputs(result, recordings, outputs, console, redactor=redactor)
         if not outputs:
             console.hint("For a GitHub issue: hfmemdebug report --last -o report.md")
     finally:

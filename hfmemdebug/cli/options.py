@@ -181,6 +181,14 @@ JsonOption = Annotated[
 QuietOption = Annotated[
     bool, typer.Option("-q", "--quiet", help="The verdict line alone.", rich_help_panel=OUTPUT)
 ]
+ShowNamesOption = Annotated[
+    bool,
+    typer.Option(
+        "--show-names",
+        help="Leave the names of private datasets on the Hub in the output.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 OutputOption = Annotated[
     list[Path] | None,
     typer.Option(

@@ -42,6 +42,7 @@ def profile(
     budget: o.BudgetOption = None,
     min_leak: o.MinLeakOption = None,
     output: o.OutputOption = None,
+    show_names: o.ShowNamesOption = False,
     as_json: o.JsonOption = False,
     quiet: o.QuietOption = False,
 ) -> int:
@@ -97,4 +98,5 @@ def profile(
         table.close()
         return measured
 
-    return measure("profile", experiment, Console(as_json=as_json, quiet=quiet), output)
+    answer = Console(as_json=as_json, quiet=quiet)
+    return measure("profile", experiment, answer, output, show_names=show_names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hfmemdebug.cli.console import Console
-from hfmemdebug.cli.options import JsonOption, OutputOption, QuietOption
+from hfmemdebug.cli.options import JsonOption, OutputOption, QuietOption, ShowNamesOption
 from hfmemdebug.cli.write import check_outputs, show_result, write_outputs
 from hfmemdebug.errors import InputError, UsageError
 
@@ -28,6 +28,7 @@ def report(
     ] = None,
     last: Annotated[bool, typer.Option("--last", help="The newest run on this machine.")] = False,
     output: OutputOption = None,
+    show_names: ShowNamesOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -51,7 +52,7 @@ def report(
     from hfmemdebug.analysis.verdict import judge
     from hfmemdebug.render.redact import Redactor
 
-    redactor = Redactor.of_this_machine()
+    redactor = Redactor.of_this_machine(show_names=show_names)
     result = judge(loaded)
     show_result(result, console, paths=output, redactor=redactor)
     write_outputs(result, loaded, output, console, redactor=redactor)

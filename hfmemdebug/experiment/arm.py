@@ -28,6 +28,7 @@ from hfmemdebug.data.spec import DatasetSpec, LoadReport
 from hfmemdebug.errors import HfmemdebugError
 from hfmemdebug.experiment.mapped import MappedSince
 from hfmemdebug.experiment.protocol import Channel
+from hfmemdebug.origin.constants import string_constants
 from hfmemdebug.probes.environment import environment
 from hfmemdebug.probes.pages import drop_cached
 from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
@@ -385,7 +386,9 @@ class Arm:
 
     def fail(self, where: str, error: BaseException, *, quiet: bool = False) -> None:
         """Notes that the program failed. A traceback of their own code is theirs, so they get it whole."""
-        if not quiet:
+        if quiet:
+            print(f"{where}: {type(error).__name__}: {error}", file=sys.stderr)
+        else:
             traceback.print_exception(error)
         self.outcome.update(outcome="failed", detail=f"{where}: {describe(error)}")
 
@@ -403,13 +406,28 @@ def working_directory() -> Path | None:
 
 
 def describe(error: BaseException) -> str:
-    """An error of the user's code in one line, also where its own text fails."""
+    """An error of the user's code in one line, also where its own text fails.
+
+    The text is told where it stands in the code that raised it: else it may hold values of the data, which a
+    report must not, and the place is told instead.
+    """
     try:
         text = str(error)
     except Exception:
         text = ""
     first = (text.splitlines() or [""])[0][:200]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        # Without the file that it may name.
+        return f"{type(error).__name__}: {error.strerror}"
+    if isinstance(error, (ImportError, NameError)) or (
+        isinstance(error, SystemExit) and isinstance(error.code, int)
+    ):
+        return f"{type(error).__name__}: {first}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if first and any(first.strip("'\"") in string_constants(frame.filename) for frame in frames):
+        return f"{type(error).__name__}: {first}"
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if first and frames else ""
+    return f"{type(error).__name__}{where}"
 
 
 def main(read_fd: int, write_fd: int) -> None:

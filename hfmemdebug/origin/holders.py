@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hfmemdebug.origin.constants import string_constants
+
 MOST_HOLDERS = 3
 _DEEPEST = 6
 # gc.get_referrers looks at every tracked object: so many looks are a second or two.
@@ -213,9 +215,11 @@ def path_to(thing: Any, *, skip: Any = None) -> RootPath | None:
 def _describe(module: types.ModuleType, root: _Hop) -> RootPath:
     """The path in words, from the module's dictionary down to the held object."""
     text, nearest = "", None
+    # A key may be somebody's data; one that stands in the code is not.
+    known = string_constants(getattr(module, "__file__", None) or "")
     hop: _Hop | None = root
     while hop is not None and hop.towards is not None:
-        label, name, hop = _step(hop, first=hop is root)
+        label, name, hop = _step(hop, first=hop is root, known=known)
         text += label
         nearest = name or nearest
     held = root
@@ -230,7 +234,7 @@ def _describe(module: types.ModuleType, root: _Hop) -> RootPath:
     )
 
 
-def _step(hop: _Hop, *, first: bool) -> tuple[str, str | None, _Hop]:
+def _step(hop: _Hop, *, first: bool, known: frozenset[str]) -> tuple[str, str | None, _Hop]:
     """What one or more hops are called: the label, the bare name if there is one, and where they lead."""
     assert hop.towards is not None
     holder, target, rest = hop.thing, hop.towards.thing, hop.towards
@@ -238,7 +242,7 @@ def _step(hop: _Hop, *, first: bool) -> tuple[str, str | None, _Hop]:
         key = next((k for k, v in list(holder.items()) if v is target), None)
         if first:
             return str(key), str(key), rest
-        return (f"[{key!r:.40}]", None, rest) if key is not None else ("[a key]", None, rest)
+        return f"[{key!r:.40}]" if key in known else "[a key]", None, rest
     if isinstance(holder, types.FunctionType):
         if target is holder.__closure__ and rest.towards is not None and rest.towards.towards is not None:
             cell = rest.towards.thing

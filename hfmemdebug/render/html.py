@@ -12,8 +12,9 @@ from typing import Any
 from hfmemdebug import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
+from hfmemdebug.render.kept import kept_chart
 from hfmemdebug.render.picture import chart_subtitle, drawing_library
-from hfmemdebug.render.plot import Spec, arm_chart, kept_chart, top_of
+from hfmemdebug.render.plot import Spec, arm_chart, top_of
 from hfmemdebug.result import Result
 
 _PAGE = Path(__file__).with_name("page.html")

@@ -11,6 +11,7 @@ from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
 from hfmemdebug.render.chart import fit_chart, mermaid_chart, thin
 from hfmemdebug.render.escape import fence, html, prose, table, verbatim
+from hfmemdebug.render.kept import mermaid_ramp
 from hfmemdebug.render.processes import process_tables
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes, format_count
@@ -62,6 +63,7 @@ def render_markdown(result: Result, recordings: Sequence[Recording]) -> str:
             _Section("What can be taken back, and what could be seen", _proof(result), 2),
             _Section("Where it is allocated", _list(words.site_lines(result)), 3),
             _Section("What keeps it alive", _list(words.holder_lines(result)), 3),
+            _Section("What stays", mermaid_ramp(result, recordings) or "", 4),
             _Section("Memory over the run", _charts(recordings), 6),
             _Section("What to do next", _list(result.advice), 3),
             _Section("Warnings", _list(result.warnings), 4),

@@ -9,7 +9,8 @@ from typing import Any
 from hfmemdebug.errors import UsageError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
-from hfmemdebug.render.plot import Spec, arm_chart, kept_chart, top_of
+from hfmemdebug.render.kept import kept_chart
+from hfmemdebug.render.plot import Spec, arm_chart, top_of
 from hfmemdebug.result import ArmSummary, Result
 from hfmemdebug.sizes import format_bytes
 

@@ -1,7 +1,6 @@
 """Charts as Vega-Lite specifications: plain dictionaries, which a browser or vl-convert draws.
 
-An arm's memory is shown by its parts, stacked over the slices; what stays in use has a chart of its own,
-since a leak of kilobytes does not show beside pages of hundreds of megabytes.
+An arm's memory is shown by its parts, stacked over the slices.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
 from hfmemdebug.render.chart import thin, work_words
-from hfmemdebug.result import Result
-from hfmemdebug.sizes import format_bytes
 
 Spec = dict[str, Any]
 
@@ -37,29 +34,8 @@ _IN_HOVER = {
     "arrow": "in use: Arrow",
     "malloc": "in use: malloc",
 }
-# The arms that are looked at stand out from their controls; red is a leak's.
-_LEAK_COLOURS = ("#dc2626", "#d97706", "#be185d", "#7c3aed")
-_LINE_COLOURS = ("#0d9488", "#2563eb", "#7c3aed", "#be185d")
-_CONTROL_COLOURS = ("#64748b", "#94a3b8", "#475569", "#cbd5e1")
-# What is in use by exact count; where the cause is another owner's, its own fields.
-_IN_USE = ("python", "malloc", "arrow")
-_FIELDS_OF_CAUSE = {
-    "arrow-pool": ("arrow",),
-    "shared-memory": ("shmem",),
-    "file-mapping": ("file_maps", "fds"),
-    "anonymous-other": ("anon", "swap", "children_anon"),
-}
-_WORDS_OF_FIELDS = {
-    _IN_USE: "Python objects, malloc and Arrow",
-    ("arrow",): "Arrow buffers",
-    ("shmem",): "shared memory",
-    ("file_maps", "fds"): "file mappings and descriptors",
-    ("anon", "swap", "children_anon"): "anonymous memory, child processes' too",
-    ("anon", "swap"): "anonymous memory",
-}
-_COUNTED = ("file_maps", "fds")
 _MOST_LABELLED_EPOCHS = 12
-_SLICE_AXIS = {"grid": False, "tickMinStep": 1, "tickCount": 6, "labelOverlap": True, "format": ",d"}
+SLICE_AXIS = {"grid": False, "tickMinStep": 1, "tickCount": 6, "labelOverlap": True, "format": ",d"}
 
 
 def arm_chart(
@@ -100,7 +76,7 @@ def arm_chart(
                 "type": "quantitative",
                 "title": work_words(recording),
                 "scale": {"domain": [1, len(slices)], "nice": False},
-                "axis": _SLICE_AXIS,
+                "axis": SLICE_AXIS,
             }
         },
         "layer": [
@@ -146,86 +122,14 @@ def top_of(recordings: Sequence[Recording]) -> float:
     return max(1.0, max((_peak(r.slices, "rss") for r in recordings), default=0) / _MB * 1.05)
 
 
-def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
-    """What is in use at the ends of epochs, above what was after the first one: a leak is a ramp.
-
-    Without a leak, the ramp of the smallest leak that the run could have seen stands beside the flat lines.
-
-    Returns:
-        A view without a size; None where no arm has two points.
-    """
-    counted = _FIELDS_OF_CAUSE.get(result.cause or "", _IN_USE) if result.verdict == "leak" else _IN_USE
-    fields = counted
-    lines = {_name(r): line for r in recordings if len(line := _kept(r, fields)) > 1}
-    if not lines:
-        # No ends of epochs: a killed arm, or a loop that is not ours to settle.
-        fields = ("anon", "swap")
-        lines = {_name(r): line for r in recordings if len(line := _kept_by_slice(r, fields)) > 1}
-    if not lines:
-        return None
-    things = fields == _COUNTED
-    points: list[Spec] = [
-        {"arm": arm, "i": number, "value": value} for arm, line in lines.items() for number, value in line
-    ]
-    reference = _smallest_leak(result, lines) if fields == _IN_USE else []
-    scale, unit = (1.0, "more") if things else _unit(point["value"] for point in (*points, *reference))
-    for point in points:
-        point["y"] = round(point["value"] / scale, 4)
-    layers: list[Spec] = [
-        {
-            "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 28, "filled": True}},
-            "encoding": {"color": _arm_colours(lines, recordings, leak=result.verdict == "leak")},
-        },
-        {
-            # Larger than the dots that are seen, so that they are easily hit.
-            "mark": {"type": "point", "filled": True, "size": 250, "opacity": 0},
-            "encoding": {
-                "tooltip": [
-                    {"field": "arm", "type": "nominal"},
-                    {"field": "i", "type": "quantitative", "title": "slices read", "format": ",d"},
-                    {
-                        "field": "value",
-                        "type": "quantitative",
-                        "title": "things" if things else "bytes",
-                        "format": "+,d",
-                    },
-                ]
-            },
-        },
-        *_rate_labels(result, points),
-    ]
-    if reference:
-        layers.append(_reference(reference, scale, result))
-    return {
-        "title": {
-            "text": f"What stays: {_WORDS_OF_FIELDS[fields]}",
-            "subtitle": "at the ends of epochs, beyond what was there after the first one"
-            if fields == counted
-            else "after each slice, beyond what was there after the warm-up",
-            "anchor": "start",
-        },
-        "data": {"values": points},
-        "encoding": {
-            "x": {
-                "field": "i",
-                "type": "quantitative",
-                "title": "slices read",
-                "scale": {"nice": False},
-                "axis": _SLICE_AXIS,
-            },
-            "y": {"field": "y", "type": "quantitative", "title": unit, "scale": {"zero": True}},
-        },
-        "layer": layers,
-    }
-
-
 def arm_title(recording: Recording) -> str:
     """The arm's name, with its outcome where it did not complete."""
     outcome = str((recording.end or {"outcome": "killed"}).get("outcome"))
-    return _name(recording) if outcome == "completed" else f"{_name(recording)} ({outcome})"
+    return arm_name(recording) if outcome == "completed" else f"{arm_name(recording)} ({outcome})"
 
 
-def _name(recording: Recording) -> str:
+def arm_name(recording: Recording) -> str:
+    """The name in a recording's header, on one line."""
     arm = recording.header.get("arm")
     return words.one_line(str((arm.get("name") if isinstance(arm, dict) else None) or "run"), 60)
 
@@ -311,115 +215,4 @@ def _hover(points: Sequence[Spec], slices: int) -> Spec:
                 ),
             ],
         },
-    }
-
-
-def _kept(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
-    """Slices read and the growth of the fields since the end of the first epoch, at each epoch's end."""
-    line: list[tuple[int, int]] = []
-    done = 0
-    for sample in recording.samples:
-        done += sample.kind == "slice"
-        if sample.kind == "settle" and sample.step == "trim" and sample.epoch >= 1:
-            known = [value for name in fields if (value := getattr(sample, name)) is not None]
-            if known:
-                line.append((done, sum(known)))
-    return [(number, value - line[0][1]) for number, value in line]
-
-
-def _kept_by_slice(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
-    line = [
-        (number, sum(getattr(s, name) or 0 for name in fields))
-        for number, s in enumerate(recording.slices, start=1)
-        if not s.warmup and getattr(s, fields[0]) is not None
-    ]
-    return thin([(number, value - line[0][1]) for number, value in line], 200)
-
-
-def _unit(values: Any) -> tuple[float, str]:
-    largest = max((abs(value) for value in values), default=0)
-    for size, name in ((1 << 30, "GB"), (_MB, "MB"), (1 << 10, "KB")):
-        if largest >= size:
-            return float(size), name
-    return 1.0, "bytes"
-
-
-def _arm_colours(lines: dict[str, Any], recordings: Sequence[Recording], *, leak: bool) -> Spec:
-    """Colours by arm: those with the user's code stand out, their controls are grey."""
-    bright = _LEAK_COLOURS if leak else _LINE_COLOURS
-    with_consumer = {_name(r) for r in recordings if (r.header.get("arm") or {}).get("consumer")}
-    subjects = [arm for arm in lines if arm in with_consumer] or list(lines)
-    controls = [arm for arm in lines if arm not in subjects]
-    colours = {
-        arm: palette[place % len(palette)]
-        for arms, palette in ((subjects, bright), (controls, _CONTROL_COLOURS))
-        for place, arm in enumerate(arms)
-    }
-    return {
-        "field": "arm",
-        "type": "nominal",
-        "title": None,
-        "scale": {"domain": list(colours), "range": list(colours.values())},
-        "legend": {"orient": "top", "columns": 2, "labelLimit": 0, "symbolType": "stroke"},
-    }
-
-
-def _rate_labels(result: Result, points: Sequence[Spec]) -> list[Spec]:
-    """The rate of each leak beside the end of its ramp."""
-    labels = []
-    for finding in result.findings:
-        last = next((point for point in reversed(points) if point["arm"] == finding.arm), None)
-        if finding.role == "leak" and finding.rate_bytes_per_iteration and last is not None:
-            rate = format_bytes(finding.rate_bytes_per_iteration, signed=True)
-            labels.append({**last, "text": f"{rate} per {words.unit(result)}"})
-    end = max((point["i"] for point in points), default=0)
-    # Beside its point, on the side where there is room.
-    sides = {
-        "right": [p for p in labels if 2 * p["i"] > end],
-        "left": [p for p in labels if 2 * p["i"] <= end],
-    }
-    return [
-        {
-            "data": {"values": some},
-            "mark": {
-                "type": "text",
-                "align": align,
-                "baseline": "bottom",
-                "dx": -8 if align == "right" else 8,
-                "dy": 0 if align == "right" else 12,
-                "fontWeight": "bold",
-                "fontSize": 13,
-            },
-            "encoding": {"text": {"field": "text"}},
-        }
-        for align, some in sides.items()
-        if some
-    ]
-
-
-def _smallest_leak(result: Result, lines: dict[str, list[tuple[int, int]]]) -> list[Spec]:
-    """From the end of the first epoch on, what the smallest leak that could be seen would have kept."""
-    rate = result.smallest_detectable_bytes_per_iteration
-    if result.verdict == "leak" or not rate:
-        return []
-    longest = max(lines.values(), key=lambda line: line[-1][0])
-    begin, end = longest[0][0], longest[-1][0]
-    return [{"i": begin, "value": 0.0}, {"i": end, "value": rate * (end - begin)}]
-
-
-def _reference(ramp: list[Spec], scale: float, result: Result) -> Spec:
-    rate = format_bytes(result.smallest_detectable_bytes_per_iteration)
-    for point in ramp:
-        point["y"] = round(point["value"] / scale, 4)
-    ramp[-1]["text"] = f"what a leak of {rate} per {words.unit(result)} would look like"
-    return {
-        "data": {"values": ramp},
-        "layer": [
-            {"mark": {"type": "line", "strokeDash": [4, 4], "color": "#dc2626", "opacity": 0.6}},
-            {
-                "transform": [{"filter": "datum.text"}],
-                "mark": {"type": "text", "align": "right", "dx": -40, "dy": 4, "color": "#dc2626"},
-                "encoding": {"text": {"field": "text"}},
-            },
-        ],
     }

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ class Redactor:
         environ: Environment variables; the values of those named like secrets are hidden wherever they occur.
         also_home: Other spellings of the home directory, such as what a symbolic link points to.
         also_cwd: Other spellings of the working directory.
+        show_names: Leave the names of private datasets on the Hub as they are.
     """
 
     def __init__(
@@ -89,7 +91,9 @@ class Redactor:
         environ: Mapping[str, str] | None = None,
         also_home: Iterable[str] = (),
         also_cwd: Iterable[str] = (),
+        show_names: bool = False,
     ) -> None:
+        self._show_names = show_names
         self._secrets = _any_of(secret_values(environ or {}))
         places = [(path, ".") for path in (cwd, *also_cwd)] + [(path, "~") for path in (home, *also_home)]
         # Where both are the same place `~` wins, since it still says where that is.
@@ -104,7 +108,7 @@ class Redactor:
         self._names = [pattern for name, substitute in named for pattern in _name_patterns(name, substitute)]
 
     @classmethod
-    def of_this_machine(cls) -> Redactor:
+    def of_this_machine(cls, *, show_names: bool = False) -> Redactor:
         """The redactor for this user, host and working directory."""
         import getpass
         import socket
@@ -122,6 +126,7 @@ class Redactor:
             also_cwd=[logical]
             if logical and cwd and os.path.realpath(logical) == os.path.realpath(cwd)
             else [],
+            show_names=show_names,
         )
 
     def __call__(self, text: str) -> str:
@@ -163,11 +168,28 @@ class Redactor:
 
     def result(self, result: Result) -> Result:
         """The result as it may be shown."""
-        return Result.from_dict(self.document(result.to_dict()))
+        redactor = self._without(arm.loaded for arm in result.arms)
+        return Result.from_dict(redactor.document(result.to_dict()))
 
     def recording(self, recording: Recording) -> Recording:
         """The recording as it may be shown. Samples hold numbers only and stay as they are."""
-        return replace(recording, header=self.document(recording.header), end=self.document(recording.end))
+        redactor = self._without([recording.header.get("loaded")])
+        return replace(
+            recording, header=redactor.document(recording.header), end=redactor.document(recording.end)
+        )
+
+    def _without(self, loaded: Iterable[Mapping[str, Any] | None]) -> Redactor:
+        """The same redactor, which also hides what was loaded from the Hub and is not known to be public."""
+        hidden = {
+            str(report["name"])
+            for report in loaded
+            if report and report.get("source") == "Hub" and report.get("private") is not False
+        }
+        if self._show_names or not hidden:
+            return self
+        redactor = copy(self)
+        redactor._names = [p for name in sorted(hidden) for p in _dataset_patterns(name)] + self._names
+        return redactor
 
 
 def secret_values(environ: Mapping[str, str]) -> frozenset[str]:
@@ -206,6 +228,18 @@ def _name_patterns(name: str | None, substitute: str) -> list[tuple[re.Pattern[s
         if name.lower() not in _PLAIN_WORDS:
             patterns.append(rf"(?<=/){word}(?=/|$|[\s\"':])")
     return [(re.compile(pattern), substitute) for pattern in patterns]
+
+
+def _dataset_patterns(name: str) -> list[tuple[re.Pattern[str], str]]:
+    """Where a dataset's name is hidden: as it is typed, as the caches spell it, and each of its halves."""
+    owner, _, repo = name.rpartition("/")
+    halves = re.escape(owner), re.escape(repo)
+    patterns = [
+        (re.compile(rf"{halves[0]}(?:/|___|--){halves[1]}", re.IGNORECASE), "private-dataset")
+    ] * bool(owner)
+    for half, substitute in ((repo, "private-dataset"), (owner, "private-owner")):
+        patterns += _name_patterns(half, substitute)
+    return patterns
 
 
 def _any_of(values: Iterable[str]) -> re.Pattern[str] | None:

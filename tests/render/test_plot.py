@@ -15,8 +15,10 @@ from hfmemdebug.errors import UsageError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render.html import render_html
+from hfmemdebug.render.kept import kept_chart, mermaid_ramp
+from hfmemdebug.render.markdown import render_markdown
 from hfmemdebug.render.picture import picture, render_png, render_svg
-from hfmemdebug.render.plot import arm_chart, kept_chart, top_of
+from hfmemdebug.render.plot import arm_chart, top_of
 from hfmemdebug.result import Result
 
 MB = samples.MB
@@ -76,6 +78,19 @@ def test_a_leak_is_a_ramp_with_its_rate() -> None:
     assert {p["value"] for p in chart["data"]["values"] if p["arm"] == "memory-mapped"} == {0}
     assert "+1.0 KB per slice" in json.dumps(chart)
     assert chart["encoding"]["y"]["title"] == "KB"
+
+
+def test_the_ramp_as_mermaid_stands_beside_its_control() -> None:
+    result, recordings = leaking()
+    block = mermaid_ramp(result, recordings)
+    assert block is not None
+    assert "line [0, 20, 40, 60]" in block
+    assert "line [0, 0, 0, 0]" in block
+    assert 'y-axis "KB" 0 --> 63' in block
+    assert "+1.0 KB per slice" in block
+    assert block in render_markdown(result, recordings)
+    assert mermaid_ramp(samples.NO_LEAK, recordings) is None
+    assert mermaid_ramp(samples.LEAK, [samples.recording()]) is None
 
 
 def test_without_a_leak_the_smallest_that_could_be_seen_stands_beside() -> None:

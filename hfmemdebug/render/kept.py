@@ -1,0 +1,259 @@
+"""What stays in use: a chart of its own, since a leak of kilobytes does not show beside pages of megabytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.render import words
+from hfmemdebug.render.chart import thin
+from hfmemdebug.render.plot import SLICE_AXIS, Spec, arm_name
+from hfmemdebug.result import Result
+from hfmemdebug.sizes import format_bytes
+
+_MB = 1 << 20
+# The arms that are looked at stand out from their controls; red is a leak's.
+_LEAK_COLOURS = ("#dc2626", "#d97706", "#be185d", "#7c3aed")
+_LINE_COLOURS = ("#0d9488", "#2563eb", "#7c3aed", "#be185d")
+_CONTROL_COLOURS = ("#64748b", "#94a3b8", "#475569", "#cbd5e1")
+# What is in use by exact count; where the cause is another owner's, its own fields.
+_IN_USE = ("python", "malloc", "arrow")
+_FIELDS_OF_CAUSE = {
+    "arrow-pool": ("arrow",),
+    "shared-memory": ("shmem",),
+    "file-mapping": ("file_maps", "fds"),
+    "anonymous-other": ("anon", "swap", "children_anon"),
+}
+_WORDS_OF_FIELDS = {
+    _IN_USE: "Python objects, malloc and Arrow",
+    ("arrow",): "Arrow buffers",
+    ("shmem",): "shared memory",
+    ("file_maps", "fds"): "file mappings and descriptors",
+    ("anon", "swap", "children_anon"): "anonymous memory, child processes' too",
+    ("anon", "swap"): "anonymous memory",
+}
+_COUNTED = ("file_maps", "fds")
+
+
+def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
+    """What is in use at the ends of epochs, above what was after the first one: a leak is a ramp.
+
+    Without a leak, the ramp of the smallest leak that the run could have seen stands beside the flat lines.
+
+    Returns:
+        A view without a size; None where no arm has two points.
+    """
+    counted = _FIELDS_OF_CAUSE.get(result.cause or "", _IN_USE) if result.verdict == "leak" else _IN_USE
+    fields = counted
+    lines = {arm_name(r): line for r in recordings if len(line := _kept(r, fields)) > 1}
+    if not lines:
+        # No ends of epochs: a killed arm, or a loop that is not ours to settle.
+        fields = ("anon", "swap")
+        lines = {arm_name(r): line for r in recordings if len(line := _kept_by_slice(r, fields)) > 1}
+    if not lines:
+        return None
+    things = fields == _COUNTED
+    points: list[Spec] = [
+        {"arm": arm, "i": number, "value": value} for arm, line in lines.items() for number, value in line
+    ]
+    reference = _smallest_leak(result, lines) if fields == _IN_USE else []
+    scale, unit = (1.0, "more") if things else _unit(point["value"] for point in (*points, *reference))
+    for point in points:
+        point["y"] = round(point["value"] / scale, 4)
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 28, "filled": True}},
+            "encoding": {"color": _arm_colours(lines, recordings, leak=result.verdict == "leak")},
+        },
+        {
+            # Larger than the dots that are seen, so that they are easily hit.
+            "mark": {"type": "point", "filled": True, "size": 250, "opacity": 0},
+            "encoding": {
+                "tooltip": [
+                    {"field": "arm", "type": "nominal"},
+                    {"field": "i", "type": "quantitative", "title": "slices read", "format": ",d"},
+                    {
+                        "field": "value",
+                        "type": "quantitative",
+                        "title": "things" if things else "bytes",
+                        "format": "+,d",
+                    },
+                ]
+            },
+        },
+        *_rate_labels(result, points),
+    ]
+    if reference:
+        layers.append(_reference(reference, scale, result))
+    return {
+        "title": {
+            "text": f"What stays: {_WORDS_OF_FIELDS[fields]}",
+            "subtitle": "at the ends of epochs, beyond what was there after the first one"
+            if fields == counted
+            else "after each slice, beyond what was there after the warm-up",
+            "anchor": "start",
+        },
+        "data": {"values": points},
+        "encoding": {
+            "x": {
+                "field": "i",
+                "type": "quantitative",
+                "title": "slices read",
+                "scale": {"nice": False},
+                "axis": SLICE_AXIS,
+            },
+            "y": {"field": "y", "type": "quantitative", "title": unit, "scale": {"zero": True}},
+        },
+        "layer": layers,
+    }
+
+
+def mermaid_ramp(result: Result, recordings: Sequence[Recording]) -> str | None:
+    """A leak's ramp beside its control, as a mermaid block with a line that names the two.
+
+    Returns:
+        None where there is no leak, or where its arm has fewer than two ends of epochs.
+    """
+    leak = next((f for f in result.findings if f.role == "leak"), None)
+    guilty = next((r for r in recordings if leak is not None and arm_name(r) == leak.arm), None)
+    if result.verdict != "leak" or leak is None or guilty is None:
+        return None
+    fields = _FIELDS_OF_CAUSE.get(leak.cause, _IN_USE)
+    line = _kept(guilty, fields)
+    if len(line) < 2:
+        return None
+    mode = guilty.header["arm"]["mode"]
+    controls = (r for r in recordings if r.header["arm"]["mode"] == mode and not r.header["arm"]["consumer"])
+    control = [value for r in controls if r is not guilty for _, value in _kept(r, fields)]
+    lines = [[value for _, value in line], *([control] if len(control) == len(line) else [])]
+    scale, unit = (1.0, "things") if fields == _COUNTED else _unit(v for values in lines for v in values)
+    shown = [[round(value / scale, 2) for value in values] for values in lines]
+    low, high = min(min(values) for values in shown), max(max(values) for values in shown)
+    rate = format_bytes(leak.rate_bytes_per_iteration, signed=True)
+    beside = "; grey: the same rows without the code" if len(shown) > 1 else ""
+    return "\n".join(
+        [
+            "```mermaid",
+            '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#dc2626, #94a3b8"}}}}%%',
+            "xychart-beta",
+            f'    title "What stays, at the ends of epochs: {rate} per {words.unit(result)}"',
+            f'    x-axis "slices read" {line[0][0]} --> {line[-1][0]}',
+            f'    y-axis "{unit}" {min(low, 0.0):g} --> {max(high * 1.05, 0.01):g}',
+            *(f"    line [{', '.join(f'{value:g}' for value in values)}]" for values in shown),
+            "```",
+            "",
+            f"Red: {_WORDS_OF_FIELDS[fields]} beyond what was there after the first epoch{beside}.",
+        ]
+    )
+
+
+def _kept(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
+    """Slices read and the growth of the fields since the end of the first epoch, at each epoch's end."""
+    line: list[tuple[int, int]] = []
+    done = 0
+    for sample in recording.samples:
+        done += sample.kind == "slice"
+        if sample.kind == "settle" and sample.step == "trim" and sample.epoch >= 1:
+            known = [value for name in fields if (value := getattr(sample, name)) is not None]
+            if known:
+                line.append((done, sum(known)))
+    return [(number, value - line[0][1]) for number, value in line]
+
+
+def _kept_by_slice(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
+    line = [
+        (number, sum(getattr(s, name) or 0 for name in fields))
+        for number, s in enumerate(recording.slices, start=1)
+        if not s.warmup and getattr(s, fields[0]) is not None
+    ]
+    return thin([(number, value - line[0][1]) for number, value in line], 200)
+
+
+def _unit(values: Iterable[float]) -> tuple[float, str]:
+    largest = max((abs(value) for value in values), default=0)
+    for size, name in ((1 << 30, "GB"), (_MB, "MB"), (1 << 10, "KB")):
+        if largest >= size:
+            return float(size), name
+    return 1.0, "bytes"
+
+
+def _arm_colours(lines: dict[str, Any], recordings: Sequence[Recording], *, leak: bool) -> Spec:
+    """Colours by arm: those with the user's code stand out, their controls are grey."""
+    bright = _LEAK_COLOURS if leak else _LINE_COLOURS
+    with_consumer = {arm_name(r) for r in recordings if (r.header.get("arm") or {}).get("consumer")}
+    subjects = [arm for arm in lines if arm in with_consumer] or list(lines)
+    controls = [arm for arm in lines if arm not in subjects]
+    colours = {
+        arm: palette[place % len(palette)]
+        for arms, palette in ((subjects, bright), (controls, _CONTROL_COLOURS))
+        for place, arm in enumerate(arms)
+    }
+    return {
+        "field": "arm",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": list(colours), "range": list(colours.values())},
+        "legend": {"orient": "top", "columns": 2, "labelLimit": 0, "symbolType": "stroke"},
+    }
+
+
+def _rate_labels(result: Result, points: Sequence[Spec]) -> list[Spec]:
+    """The rate of each leak beside the end of its ramp."""
+    labels = []
+    for finding in result.findings:
+        last = next((point for point in reversed(points) if point["arm"] == finding.arm), None)
+        if finding.role == "leak" and finding.rate_bytes_per_iteration and last is not None:
+            rate = format_bytes(finding.rate_bytes_per_iteration, signed=True)
+            labels.append({**last, "text": f"{rate} per {words.unit(result)}"})
+    end = max((point["i"] for point in points), default=0)
+    # Beside its point, on the side where there is room.
+    sides = {
+        "right": [p for p in labels if 2 * p["i"] > end],
+        "left": [p for p in labels if 2 * p["i"] <= end],
+    }
+    return [
+        {
+            "data": {"values": some},
+            "mark": {
+                "type": "text",
+                "align": align,
+                "baseline": "bottom",
+                "dx": -8 if align == "right" else 8,
+                "dy": 0 if align == "right" else 12,
+                "fontWeight": "bold",
+                "fontSize": 13,
+            },
+            "encoding": {"text": {"field": "text"}},
+        }
+        for align, some in sides.items()
+        if some
+    ]
+
+
+def _smallest_leak(result: Result, lines: dict[str, list[tuple[int, int]]]) -> list[Spec]:
+    """From the end of the first epoch on, what the smallest leak that could be seen would have kept."""
+    rate = result.smallest_detectable_bytes_per_iteration
+    if result.verdict == "leak" or not rate:
+        return []
+    longest = max(lines.values(), key=lambda line: line[-1][0])
+    begin, end = longest[0][0], longest[-1][0]
+    return [{"i": begin, "value": 0.0}, {"i": end, "value": rate * (end - begin)}]
+
+
+def _reference(ramp: list[Spec], scale: float, result: Result) -> Spec:
+    rate = format_bytes(result.smallest_detectable_bytes_per_iteration)
+    for point in ramp:
+        point["y"] = round(point["value"] / scale, 4)
+    ramp[-1]["text"] = f"what a leak of {rate} per {words.unit(result)} would look like"
+    return {
+        "data": {"values": ramp},
+        "layer": [
+            {"mark": {"type": "line", "strokeDash": [4, 4], "color": "#dc2626", "opacity": 0.6}},
+            {
+                "transform": [{"filter": "datum.text"}],
+                "mark": {"type": "text", "align": "right", "dx": -40, "dy": 4, "color": "#dc2626"},
+                "encoding": {"text": {"field": "text"}},
+            },
+        ],
+    }

@@ -1,0 +1,234 @@
+"""Five hundred secrets, planted wherever a report reads from, in every format: none may come out."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from render import samples
+
+from hfmemdebug.cli.console import Console
+from hfmemdebug.cli.write import show_result, write_outputs
+from hfmemdebug.experiment.arm import describe
+from hfmemdebug.origin import holders
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.render.picture import picture
+from hfmemdebug.render.redact import Redactor
+from hfmemdebug.result import Finding, Result
+
+RANDOM = random.Random(500)
+HOME, CWD, USER, HOST = "/data/homes/zephyrine", "/data/homes/zephyrine/thesis", "zephyrine", "gpu-quokka-17"
+PER_RUN = 10
+
+
+def letters(count: int, of: str = string.ascii_letters + string.digits) -> str:
+    return "".join(RANDOM.choice(of) for _ in range(count))
+
+
+def word() -> str:
+    """A name that is in no report by itself."""
+    return "q" + letters(9, string.ascii_lowercase)
+
+
+ENVIRON = {
+    f"SERVICE{n}_{kind}": letters(24)
+    for n in range(15)
+    for kind in ("TOKEN", "API_KEY", "SECRET", "PASSWORD")
+}
+_HEX = string.hexdigits.lower()[:16]
+# Each gives a text as it may stand in a report's sources, and what of it must not come out.
+KINDS: dict[str, Callable[[], tuple[str, str]]] = {
+    "Hugging Face token": lambda: ((s := f"hf_{letters(34)}"), s),
+    "old Hub token": lambda: ((s := f"api_org_{letters(34)}"), s),
+    "AWS key": lambda: ((s := f"AKIA{letters(16, string.ascii_uppercase + string.digits)}"), s),
+    "Google key": lambda: ((s := f"AIza{letters(35)}"), s),
+    "GitHub token": lambda: ((s := f"ghp_{letters(36)}"), s),
+    "GitLab token": lambda: ((s := f"glpat-{letters(20)}"), s),
+    "OpenAI key": lambda: ((s := f"sk-{letters(40)}"), s),
+    "Slack token": lambda: ((s := f"xoxb-{letters(12, string.digits)}-{letters(24)}"), s),
+    "web token": lambda: (f"eyJ{letters(20)}.{(s := letters(40))}.{letters(30)}", s),
+    "user in a URL": lambda: (f"https://me:{(s := letters(14))}@proxy.example.org:3128/", s),
+    "bucket in a URL": lambda: (f"s3://{(s := letters(12))}:{letters(30)}@bucket/rows.parquet", s),
+    "signed URL": lambda: (f"https://example.org/a.arrow?X-Amz-Date=1&X-Amz-Signature={(s := letters(64, _HEX))}", s),
+    "Azure URL": lambda: (f"https://acc.blob.core.windows.net/c/x?sv=1&sig={(s := letters(40))}&se=2", s),
+    "query token": lambda: (f"https://example.org/x?a=1&token={(s := letters(18))}", s),
+    "header": lambda: (f"Authorization: Bearer {(s := letters(30))}", s),
+    "option": lambda: (f"train.py --hub-token {(s := letters(20))} --rows 5", s),
+    "option with =": lambda: (f"train.py --password={(s := letters(12))}", s),
+    "assignment": lambda: (f"WANDB_API_KEY={(s := letters(40, _HEX))} python train.py", s),
+    "JSON": lambda: (f'{{"client_secret": "{(s := letters(22))}"}}', s),
+    "environment": lambda: (f"got {(s := ENVIRON.pop(next(iter(ENVIRON))))} back", s),
+    "home": lambda: (f"{HOME}/{word()}/rows.arrow", HOME),
+    "working directory": lambda: (f"File {CWD}/train.py, line {RANDOM.randrange(900)}", "zephyrine/thesis"),
+    "somebody's home": lambda: (f"/home/{(s := word())}/ds", s),
+    "a Mac's home": lambda: (f"/Users/{(s := word())}/ds", s),
+    "user and host": lambda: (f"{USER}@{HOST}:{RANDOM.randrange(9000)}", USER),
+}  # fmt: skip
+
+
+class Planted:
+    """A run whose every text holds all of some secrets."""
+
+    def __init__(self, texts: list[str], dataset: str) -> None:
+        text = " ; ".join(texts)
+        loaded = {
+            "source": "Hub", "name": dataset, "private": True, "storage": f"memory-mapped {texts[0]}", "split": text,
+            "rows": 5, "columns": [text], "record_batches": 1, "data_bytes": 5, "from_cache": True,
+            "notes": [f"the copy of '{dataset}' is used", text],
+            "files": [{"path": f"{HOME}/.cache/{dataset.replace('/', '___')}/{text}/x.arrow", "size_bytes": 5,
+                       "filesystem": "ext4", "memory_backed": False}],
+        }  # fmt: skip
+        arm = replace(
+            samples.MAPPED, name="memory-mapped", outcome="failed", outcome_detail=text, recording=f"{HOME}/{text}",
+            loaded=loaded, reclaim={**(samples.MAPPED.reclaim or {}), "why_not": text, "how": text},
+        )  # fmt: skip
+        self.result: Result = replace(
+            samples.LEAK, summary=f"Leak in {dataset}: {text}", advice=(text, *texts), warnings=(text, *texts, dataset),
+            findings=(Finding("python-objects", "leak", 9, 1.0, (1.0, 1.0), "growing", False, text, "memory-mapped"),),
+            sites=({"file": f"{CWD}/{text}.py", "line": 3, "function": text, "kind": "python"},),
+            holders=({"path": f"module train: list `seen` {text}", "growth_per_iteration": 1},),
+            arms=(arm,), environment={"malloc settings": text, **{f"label {n}": t for n, t in enumerate(texts)}},
+            command_line=f"hfmemdebug diagnose {dataset} {text}",
+            reproduce=f"hfmemdebug synth {text}\nhfmemdebug diagnose {dataset}",
+        )  # fmt: skip
+        recording = samples.recording(slices=6)
+        header = {
+            **recording.header, "loaded": loaded, "command_line": f"hfmemdebug {text}", "missing": [text],
+            "notes": texts,
+            "environment": {"x": text}, "reproduce": text,
+            "workload": {"dataset": dataset, "data_files": texts, "consumer": text, "step": 20_000},
+        }  # fmt: skip
+        end = {
+            "type": "end",
+            "outcome": "failed",
+            "detail": text,
+            "reclaim": {"how": text},
+            "trace": {"sites": texts},
+        }
+        self.recordings: list[Recording] = [replace(recording, header=header, end=end)]
+
+
+def runs() -> Iterator[tuple[Planted, list[str]]]:
+    """Fifty runs of ten secrets each."""
+    planted: list[tuple[str, str]] = []
+    kinds = list(KINDS.values())
+    for number in range(450):
+        planted.append(kinds[number % len(kinds)]())
+    for start in range(0, 450, PER_RUN - 1):
+        some = planted[start : start + PER_RUN - 1]
+        dataset = f"{word()}/{word()}"
+        yield Planted([text for text, _ in some], dataset), [*(secret for _, secret in some), dataset]
+
+
+def outputs(
+    run: Planted, folder: Path, redactor: Redactor, capsys: pytest.CaptureFixture[str]
+) -> dict[str, str]:
+    """Every format's text; a picture's is the specification that it is drawn from."""
+    paths = [folder / f"report.{ending}" for ending in ("md", "html", "json", "jsonl")]
+    write_outputs(run.result, run.recordings, paths, Console(quiet=True), redactor=redactor)
+    found = {path.suffix: path.read_text(encoding="utf-8") for path in paths}
+    shown = redactor.result(run.result), [redactor.recording(r) for r in run.recordings]
+    found["picture"] = json.dumps(picture(*shown), ensure_ascii=False)
+    capsys.readouterr()
+    for kind, console in (
+        ("screen", Console()),
+        ("--json", Console(as_json=True)),
+        ("-q", Console(quiet=True)),
+    ):
+        show_result(run.result, console, redactor=redactor)
+        found[kind] = capsys.readouterr().out
+    return found
+
+
+def test_five_hundred_planted_secrets_and_none_comes_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfmemdebug.render.html.drawing_library", Library)
+    redactor = Redactor(home=HOME, cwd=CWD, user=USER, host=HOST, environ=dict(ENVIRON))
+    count, leaks = 0, []
+    for run, secrets in runs():
+        texts = outputs(run, tmp_path, redactor, capsys)
+        planted = json.dumps([run.result.to_dict(), run.recordings[0].header, run.recordings[0].end])
+        for secret in secrets:
+            count += 1
+            assert planted.count(secret) >= 7, "it was not planted"
+            # A dataset's name is private in its halves too.
+            for part in secret.split("/") if secret.count("/") == 1 else [secret]:
+                leaks += [(kind, part) for kind, text in texts.items() if part.lower() in text.lower()]
+    assert count == 500
+    assert leaks == []
+
+
+class Library:
+    """Stands for vl-convert: what the page would be drawn with holds nobody's secrets."""
+
+    def __init__(self, wanted_by: str) -> None:
+        self.wanted_by = wanted_by
+
+    def javascript_bundle(self, snippet: str) -> str:
+        return snippet
+
+
+def test_names_are_shown_where_one_asks_for_it_or_where_they_are_public(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfmemdebug.render.html.drawing_library", Library)
+    run = Planted(["nothing"], "owner-of-it/rows-of-it")
+    for kind, text in outputs(run, tmp_path, Redactor(), capsys).items():
+        assert "rows-of-it" not in text, kind
+    assert "private-dataset" in (tmp_path / "report.md").read_text()
+    for kind, text in outputs(run, tmp_path, Redactor(show_names=True), capsys).items():
+        assert "owner-of-it/rows-of-it" in text or kind in ("picture", "-q"), kind
+    public = {**(run.result.arms[0].loaded or {}), "private": False}
+    result = replace(run.result, arms=(replace(run.result.arms[0], loaded=public),))
+    assert "owner-of-it/rows-of-it" in Redactor().result(result).summary
+
+
+@pytest.mark.parametrize("value", ["Marie's address", 4711, 3.14, b"raw", ("a", "tuple")])
+def test_values_of_the_data_are_in_no_outcome(value: Any) -> None:
+    def fail() -> None:
+        if isinstance(value, int):
+            raise KeyError(value)
+        raise ValueError(f"bad row: {value!r}")
+
+    with pytest.raises((KeyError, ValueError)) as caught:
+        fail()
+    told = describe(caught.value)
+    assert str(value) not in told
+    assert told.startswith(f"{type(caught.value).__name__} at test_secrets.py:")
+
+
+def test_what_the_code_says_is_told() -> None:
+    try:
+        raise RuntimeError("no database")
+    except RuntimeError as error:
+        assert describe(error) == "RuntimeError: no database"
+    try:
+        {}["foo"]
+    except KeyError as error:
+        assert describe(error) == "KeyError: 'foo'"
+
+
+def test_what_python_says_of_names_and_files_is_told() -> None:
+    assert describe(ModuleNotFoundError("No module named 'x'")) == "ModuleNotFoundError: No module named 'x'"
+    assert describe(OSError(24, "Too many open files", "/a/secret/name")) == "OSError: Too many open files"
+    assert describe(SystemExit(3)) == "SystemExit: 3"
+
+
+cache: dict[str, dict[str, list[int]]] = {"train": {}}
+
+
+def test_keys_of_the_data_are_in_no_holder() -> None:
+    secret = letters(30)
+    cache["train"][secret] = held = [1]
+    path = holders.path_to(held)
+    assert path is not None
+    assert secret not in path.words
+    assert "`cache['train'][a key]`" in path.words
+    del cache["train"][secret]
