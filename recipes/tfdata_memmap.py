@@ -20,6 +20,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,10 @@ def main() -> int:
     kept: list[Any] = []
     for number in range(1, TAKES + 1):
         take_one(kept, keep=False)
+        # Its workers are told to end, and nobody waits for them.
+        deadline = time.monotonic() + 5
+        while children() and time.monotonic() < deadline:
+            time.sleep(0.05)
         found["dropped"] = look(f"3: pool of {WORKERS}, one batch, iterator dropped, time {number}")
     for number in range(1, TAKES + 1):
         take_one(kept, keep=True)
