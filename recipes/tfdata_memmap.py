@@ -20,6 +20,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def mean(batch: Any) -> None:
 def made_anew() -> Iterator[int]:
     """For `hfmemdebug profile`: the pipeline of example 2 is made again for each batch."""
     save(BATCH)
-    while True:
+    for _ in range(12):
         for _, labels in dataset(batches):
             yield len(labels)
 
@@ -179,6 +180,10 @@ def main() -> int:
     kept: list[Any] = []
     for number in range(1, TAKES + 1):
         take_one(kept, keep=False)
+        # Its workers are told to end, and nobody waits for them.
+        deadline = time.monotonic() + 5
+        while children() and time.monotonic() < deadline:
+            time.sleep(0.05)
         found["dropped"] = look(f"3: pool of {WORKERS}, one batch, iterator dropped, time {number}")
     for number in range(1, TAKES + 1):
         take_one(kept, keep=True)

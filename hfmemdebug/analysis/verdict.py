@@ -322,7 +322,7 @@ def _warnings(recordings: Sequence[Recording], assessments: Sequence[Assessment]
 
 
 def _is_crumb(component: Component, assessment: Assessment) -> bool:
-    if component.name not in EXACT or component.trend.grows:
+    if component.name not in EXACT or component.trend.shape in ("growing", "inconclusive"):
         return False
     ours = EPOCH_NOISE[component.name] / max(assessment.recording.header["workload"].get("count") or 1, 1)
     return component.trend.low > max(CRUMBS, 2 * ours)
