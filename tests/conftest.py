@@ -16,6 +16,16 @@ import pytest
 ALLOWED = ("only on ", "only with ")
 
 
+# What takes long and does not depend on the versions of Python and the libraries: CI runs it once.
+ONCE = ("limits", "recipes", "test_browser.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not set(ONCE).isdisjoint(item.path.parts):
+            item.add_marker("once")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("torch") and importlib.util.find_spec("torch") is None:
         pytest.skip("PyTorch is not installed")
