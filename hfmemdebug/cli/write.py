@@ -107,6 +107,17 @@ def write_outputs(
         console.hint(f"written: {path}")
 
 
+def write_text(path: Path, text: str, console: Console) -> None:
+    """Writes a file complete or not at all, and says so.
+
+    Raises:
+        DiskError: The disk is full or fails.
+        AccessError: The file may not be written.
+    """
+    _write(path, [text])
+    console.hint(f"written: {path}")
+
+
 def _rendered(ending: str, result: Result, recordings: Sequence[Recording]) -> Iterable[str | bytes]:
     """The parts of a file, by its ending."""
     if ending == ".md":
