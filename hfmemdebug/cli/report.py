@@ -62,7 +62,7 @@ def report(
         return
     [loaded] = runs
     result = judge(loaded)
-    show_result(result, console, paths=output, redactor=redactor)
+    show_result(result, console, recordings=loaded, paths=output, redactor=redactor)
     write_outputs(result, loaded, output, console, redactor=redactor)
 
 
