@@ -64,7 +64,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         InputError: There is nothing in the recordings to be judged.
     """
     # A loop that was recorded from within has items and epochs, and is judged as the arms are.
-    if recordings and recordings[0].header["arm"]["mode"] == "program" and not recordings[0].slices:
+    if recordings and recordings[0].header["arm"]["mode"] == "program" and not _is_a_loop(recordings[0]):
         from hfmemdebug.analysis.program_verdict import judge_program
 
         return judge_program(recordings[0], min_leak=min_leak)
@@ -130,6 +130,11 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         command_line=header.get("command_line"),
         reproduce=header.get("reproduce"),
     )
+
+
+def _is_a_loop(recording: Recording) -> bool:
+    """Whether a program has recorded its own items, rather than being looked at from outside."""
+    return any(sample.kind == "slice" for sample in recording.samples)
 
 
 def _order(recording: Recording) -> tuple[int, bool]:

@@ -73,7 +73,7 @@ def measure(
         result = replace(result, interrupted=measured.interrupted, warnings=(*result.warnings, *unknown))
         (run / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
         redactor = Redactor.of_this_machine(show_names=show_names)
-        show_result(result, console, paths=outputs, redactor=redactor)
+        show_result(result, console, recordings=recordings, paths=outputs, redactor=redactor)
         write_outputs(result, recordings, outputs, console, redactor=redactor)
         if not outputs:
             console.hint("For a GitHub issue: hfmemdebug report --last -o report.md")

@@ -15,6 +15,7 @@ from hfmemdebug.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from hfmemdebug.recording.file import Recording
+    from hfmemdebug.render.redact import Redactor
 
 
 def report(
@@ -22,7 +23,8 @@ def report(
         list[Path] | None,
         typer.Argument(
             metavar="RECORDING...",
-            help="A recording (.jsonl), or the folder of a run. Several are the arms of one run.",
+            help="A recording (.jsonl), or the folder of a run. Several are the arms of one run; two of different "
+            "runs are compared.",
             show_default=False,
         ),
     ] = None,
@@ -40,6 +42,8 @@ def report(
 
       hfmemdebug report --last -o -   (Markdown for a GitHub issue)
 
+      hfmemdebug report before.jsonl after.jsonl   (two runs side by side)
+
       hfmemdebug report run.jsonl -o report.html -o report.png -o result.json
     """
     check_outputs(output, as_json=as_json)
@@ -47,34 +51,79 @@ def report(
         wrong = "both --last and a recording are given" if last else "there is nothing to report on"
         raise UsageError(wrong, next="Give a recording (.jsonl), the folder of a run, or --last.")
     console = Console(as_json=as_json, quiet=quiet)
-    loaded = _load(recordings or [])
+    runs = _load(recordings or [])
 
     from hfmemdebug.analysis.verdict import judge
     from hfmemdebug.render.redact import Redactor
 
     redactor = Redactor.of_this_machine(show_names=show_names)
+    if len(runs) == 2:
+        _compare(runs, console, output, redactor)
+        return
+    [loaded] = runs
     result = judge(loaded)
-    show_result(result, console, paths=output, redactor=redactor)
+    show_result(result, console, recordings=loaded, paths=output, redactor=redactor)
     write_outputs(result, loaded, output, console, redactor=redactor)
 
 
-def _load(sources: Sequence[Path]) -> list[Recording]:
-    """The recordings of files and run folders; without any, those of the newest run."""
+def _compare(
+    runs: Sequence[list[Recording]], console: Console, output: Sequence[Path] | None, redactor: Redactor
+) -> None:
+    """Shows and writes two runs side by side.
+
+    Raises:
+        UsageError: A format that holds one run alone is asked for.
+    """
+    import json
+
+    from hfmemdebug.analysis.compare import compare
+    from hfmemdebug.cli.write import claims_stdout, write_text
+    from hfmemdebug.render.comparison import comparison_markdown, comparison_terminal
+
+    wrong = [path for path in output or () if path.suffix not in (".md", ".json") and str(path) != "-"]
+    if wrong:
+        raise UsageError(f"-o {wrong[0]}: two runs side by side are written as .md or .json alone")
+    compared = redactor.comparison(compare(*runs), runs)
+    if console.as_json:
+        console.document(compared.to_dict())
+    elif claims_stdout(output):
+        print(comparison_markdown(compared), end="", flush=True)
+    elif console.quiet:
+        print(f"{compared.before} -> {compared.after}")
+    else:
+        print(comparison_terminal(compared), end="", flush=True)
+    for path in output or ():
+        if path.suffix == ".md":
+            write_text(path, comparison_markdown(compared), console)
+        elif path.suffix == ".json":
+            write_text(path, json.dumps(compared.to_dict(), indent=2, ensure_ascii=False) + "\n", console)
+
+
+def _load(sources: Sequence[Path]) -> list[list[Recording]]:
+    """The recordings of files and run folders, by run; without any, those of the newest run."""
+    by_source = [_read(source) for source in sources or (None,)]
+    together = [recording for recordings in by_source for recording in recordings]
+    if len(by_source) == 2 and not _is_one_run(together):
+        for recordings in by_source:
+            _check_one_run(recordings)
+        return [sorted(recordings, key=_place) for recordings in by_source]
+    _check_one_run(together)
+    return [sorted(together, key=_place)]
+
+
+def _read(source: Path | None) -> list[Recording]:
+    """The recordings of a file or a run's folder, each with a header that says which arm it is."""
     from hfmemdebug.recording.file import load_recordings
     from hfmemdebug.recording.store import last_run, recordings_of
 
-    files: list[Path] = []
-    for source in sources or [last_run()]:
-        if not source.is_dir():
-            files.append(source)
-            continue
-        found = recordings_of(source)
-        if not found:
-            raise InputError(f"{source} holds no recording (.jsonl)", next="Give a recording, or --last.")
-        files += found
+    source = source or last_run()
+    files = recordings_of(source) if source.is_dir() else (source,)
+    if not files:
+        raise InputError(f"{source} holds no recording (.jsonl)", next="Give a recording, or --last.")
     recordings = [recording for file in files for recording in load_recordings(file)]
-    _check_one_run(recordings)
-    return sorted(recordings, key=_place)
+    for recording in recordings:
+        _check_header(recording)
+    return recordings
 
 
 def _place(recording: Recording) -> tuple[int, bool]:
@@ -84,30 +133,38 @@ def _place(recording: Recording) -> tuple[int, bool]:
     return modes.index(arm["mode"]) if arm["mode"] in modes else len(modes), bool(arm["consumer"])
 
 
+def _check_header(recording: Recording) -> None:
+    """Every header says which arm it is.
+
+    Raises:
+        InputError: This one does not.
+    """
+    arm, workload = recording.header.get("arm"), recording.header.get("workload")
+    if (
+        not isinstance(arm, dict)
+        or not isinstance(workload, dict)
+        or not {"name", "mode", "consumer"} <= set(arm)
+    ):
+        raise InputError(
+            f"{recording.path}: its header does not say which arm it is",
+            next="It was damaged, or written by another version of hfmemdebug.",
+        )
+
+
+def _is_one_run(recordings: Sequence[Recording]) -> bool:
+    names = [str(recording.header["arm"]["name"]) for recording in recordings]
+    datasets = {str(recording.header["workload"].get("dataset")) for recording in recordings}
+    return len(set(names)) == len(names) and len(datasets) == 1
+
+
 def _check_one_run(recordings: Sequence[Recording]) -> None:
     """Arms of different runs must not be judged against each other.
 
     Raises:
-        InputError: A header lacks what every header has.
         UsageError: The recordings are of more than one run.
     """
-    names: list[str] = []
-    datasets: list[str] = []
-    for recording in recordings:
-        arm, workload = recording.header.get("arm"), recording.header.get("workload")
-        if (
-            not isinstance(arm, dict)
-            or not isinstance(workload, dict)
-            or not {"name", "mode", "consumer"} <= set(arm)
-        ):
-            raise InputError(
-                f"{recording.path}: its header does not say which arm it is",
-                next="It was damaged, or written by another version of hfmemdebug.",
-            )
-        names.append(str(arm["name"]))
-        datasets.append(str(workload.get("dataset")))
-    if len(set(names)) < len(names) or len(set(datasets)) > 1:
+    if not _is_one_run(recordings):
         raise UsageError(
             "these recordings are of more than one run, and arms of different runs say nothing together",
-            next="Report on one run at a time.",
+            next="Report on one run at a time, or give two runs, a folder or a .jsonl each, to compare them.",
         )

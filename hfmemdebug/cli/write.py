@@ -107,6 +107,17 @@ def write_outputs(
         console.hint(f"written: {path}")
 
 
+def write_text(path: Path, text: str, console: Console) -> None:
+    """Writes a file complete or not at all, and says so.
+
+    Raises:
+        DiskError: The disk is full or fails.
+        AccessError: The file may not be written.
+    """
+    _write(path, [text])
+    console.hint(f"written: {path}")
+
+
 def _rendered(ending: str, result: Result, recordings: Sequence[Recording]) -> Iterable[str | bytes]:
     """The parts of a file, by its ending."""
     if ending == ".md":
@@ -134,6 +145,7 @@ def show_result(
     result: Result,
     console: Console,
     *,
+    recordings: Sequence[Recording] = (),
     paths: Sequence[Path] | None = None,
     redactor: Redactor | None = None,
 ) -> None:
@@ -142,13 +154,15 @@ def show_result(
     Args:
         result: The result, as it was judged.
         console: Knows of `--json` and `--quiet`.
+        recordings: Its recordings, for the small chart on the screen.
         paths: The values of `-o`: where one is `-`, its Markdown takes the place of the screen.
         redactor: What takes private text out; by default that of this machine.
     """
     from hfmemdebug.render.redact import Redactor
     from hfmemdebug.render.terminal import render_terminal, render_verdict_line
 
-    result = (redactor or Redactor.of_this_machine()).result(result)
+    redactor = redactor or Redactor.of_this_machine()
+    result = redactor.result(result)
     if console.as_json:
         console.document(result.to_dict())
     elif claims_stdout(paths):
@@ -159,7 +173,8 @@ def show_result(
         terminal = console.rich()
         width = min(shutil.get_terminal_size((100, 24)).columns, _WIDEST)
         colour = terminal.is_terminal and terminal.color_system is not None and not terminal.no_color
-        text = render_terminal(result, width=width, unicode=_prints_unicode(), colour=colour)
+        shown = [redactor.recording(recording) for recording in recordings]
+        text = render_terminal(result, shown, width=width, unicode=_prints_unicode(), colour=colour)
         print(_printable(text), end="", flush=True)
 
 

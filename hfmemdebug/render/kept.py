@@ -34,6 +34,7 @@ _WORDS_OF_FIELDS = {
     ("anon", "swap"): "anonymous memory",
 }
 _COUNTED = ("file_maps", "fds")
+_SINCE_WARMUP = "after each slice, beyond what was there after the warm-up"
 
 
 def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
@@ -86,12 +87,14 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
     ]
     if reference:
         layers.append(_reference(reference, scale, result))
+    watched = any(recording.watched for recording in recordings)
+    since = "at each look, beyond what was there at the first" if watched else _SINCE_WARMUP
     return {
         "title": {
             "text": f"What stays: {_WORDS_OF_FIELDS[fields]}",
             "subtitle": "at the ends of epochs, beyond what was there after the first one"
             if fields == counted
-            else "after each slice, beyond what was there after the warm-up",
+            else since,
             "anchor": "start",
         },
         "data": {"values": points},
@@ -99,7 +102,7 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
             "x": {
                 "field": "i",
                 "type": "quantitative",
-                "title": "slices read",
+                "title": "looks" if watched else "slices read",
                 "scale": {"nice": False},
                 "axis": SLICE_AXIS,
             },

@@ -140,4 +140,5 @@ def chart_subtitle(recording: Recording, result: Result) -> str:
         for k, v in grown.items()
         if v is not None and (k != "shmem" or v)
     ]
-    return f"first epoch: {', '.join(parts)}" if parts else ""
+    when = "over the run" if recording.watched else "first epoch"
+    return f"{when}: {', '.join(parts)}" if parts else ""

@@ -80,7 +80,8 @@ def arm_chart(
             }
         },
         "layer": [
-            *_phases(slices),
+            # A program that was looked at from outside has no epochs that we know of.
+            *([] if recording.watched else _phases(slices)),
             {
                 "transform": [
                     {"fold": parts, "as": ["part", "bytes"]},
@@ -119,7 +120,13 @@ def arm_chart(
 
 def top_of(recordings: Sequence[Recording]) -> float:
     """The upper end in MB of the axis that all arms share: a little above the highest RSS."""
-    return max(1.0, max((_peak(r.slices, "rss") for r in recordings), default=0) / _MB * 1.05)
+    # Beside each other's moments: of several processes, parts and sum are not read at the same time.
+    highest = max((max(s.rss or 0, sum(_parts(s))) for r in recordings for s in r.slices), default=0)
+    return max(1.0, highest / _MB * 1.05)
+
+
+def _parts(sample: Sample) -> tuple[int, int, int]:
+    return sample.anon or 0, sample.shmem or 0, sample.file or 0
 
 
 def arm_title(recording: Recording) -> str:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hfmemdebug.comparison import Comparison
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import Result
 
@@ -177,6 +178,11 @@ class Redactor:
         return replace(
             recording, header=redactor.document(recording.header), end=redactor.document(recording.end)
         )
+
+    def comparison(self, compared: Comparison, runs: Iterable[Iterable[Recording]]) -> Comparison:
+        """Two runs side by side as they may be shown."""
+        redactor = self._without(recording.header.get("loaded") for run in runs for recording in run)
+        return replace(compared, before=redactor(compared.before), after=redactor(compared.after))
 
     def _without(self, loaded: Iterable[Mapping[str, Any] | None]) -> Redactor:
         """The same redactor, which also hides what was loaded from the Hub and is not known to be public."""

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
 from hfmemdebug.render.processes import process_tables
+from hfmemdebug.render.spark import spark_lines
 from hfmemdebug.result import Result
 
 if TYPE_CHECKING:
@@ -36,11 +38,19 @@ _ASCII = str.maketrans(
 )
 
 
-def render_terminal(result: Result, *, width: int = 100, unicode: bool = True, colour: bool = False) -> str:
+def render_terminal(
+    result: Result,
+    recordings: Sequence[Recording] = (),
+    *,
+    width: int = 100,
+    unicode: bool = True,
+    colour: bool = False,
+) -> str:
     """The result as text of at most `width` columns: the verdict first, warnings last.
 
     Args:
         result: The result. Private text in it is shown as it stands: redact it before.
+        recordings: The arms, for a small chart; without them there is none.
         width: Columns.
         unicode: Whether characters beyond ASCII may be used.
         colour: Whether to use the terminal's colours.
@@ -71,6 +81,10 @@ def render_terminal(result: Result, *, width: int = 100, unicode: bool = True, c
         _processes(console, result)
     if result.findings:
         _findings(console, result)
+    if lines := spark_lines(recordings, width=width, unicode=unicode):
+        console.print()
+        for line in lines:
+            console.print(_plain(line), overflow="crop", no_wrap=True)
     _leak(console, result)
     if result.verdict is not None or result.arms:
         _proof(console, result)

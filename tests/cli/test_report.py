@@ -81,6 +81,40 @@ def test_a_file_and_a_folder_say_the_same(kept: Path, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out) == folder
 
 
+def leaking(per_epoch: int) -> Recording:
+    """The arm of four epochs with so many bytes more of Python objects after each."""
+    recording = measured()
+    first = [s for s in recording.samples if s.epoch == 1]
+    samples_of = [replace(s, epoch=epoch) for epoch in (1, 2, 3, 4) for s in first]
+    grown = [
+        replace(s, python=s.python + s.epoch * per_epoch if s.python is not None else None)
+        for s in samples_of
+    ]
+    return replace(recording, samples=(recording.samples[0], *grown))
+
+
+def test_two_runs_side_by_side(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = saved(state / "before.jsonl", leaking(50 * 2048))
+    after = saved(state / "after.jsonl", leaking(0))
+    assert run(["report", str(before), str(after)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Before: ")
+    assert "\nAfter:  " in out
+    line = next(line for line in out.splitlines() if line.startswith("Stays in use per slice"))
+    assert line.split("  ")[-1].startswith("-2.0 KB +/- ")
+    assert "noise" not in line
+    assert run(["report", str(before), str(after), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "hfmemdebug.comparison.v1"
+    figure = document["arms"]["memory-mapped"][0]
+    assert (figure["before"], figure["after"], figure["change"]) == (2048, 0, -2048)
+    assert figure["told"] is True
+    assert run(["report", str(before), str(before), "-o", "c.md", "-o", "c.json", "-q"]) == 0
+    assert "| +/- " not in (state / "c.md").read_text()
+    assert "(noise)" in (state / "c.md").read_text()
+    assert json.loads((state / "c.json").read_text())["arms"]["memory-mapped"][0]["told"] is False
+
+
 def test_quiet_is_one_line(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["report", "--last", "-q"]) == 0
     captured = capsys.readouterr()
@@ -137,8 +171,10 @@ def test_nothing_private_is_shown(state: Path, capsys: pytest.CaptureFixture[str
         (["empty"], "holds no recording"),
         (["other.json"], "is not a recording"),
         (["odd.jsonl"], "does not say which arm"),
-        (["one.jsonl", "one.jsonl"], "more than one run"),
-        (["one.jsonl", "two.jsonl"], "more than one run"),
+        (["one.jsonl", "one.jsonl", "one.jsonl"], "more than one run"),
+        (["one.jsonl", "two.jsonl", "one.jsonl"], "more than one run"),
+        (["one.jsonl", "two.jsonl"], "no arm in common"),
+        (["one.jsonl", "one.jsonl", "-o", "x.png"], "written as .md or .json alone"),
         (["one.jsonl", "-o", "x.pdf"], ".md, .html, .json, .jsonl, .png or .svg"),
         (["one.jsonl", "-o", "no/x.md"], "does not exist"),
         (["one.jsonl", "-o", "-", "--json"], "standard output"),

@@ -175,6 +175,20 @@ def test_foreign_text_does_not_break_the_page() -> None:
     assert "&lt;/script&gt;&lt;img" in page
 
 
+def test_a_program_that_was_looked_at_is_drawn_over_its_looks() -> None:
+    recording = samples.recording("program", slices=10)
+    looks = tuple(replace(s, kind="tree", rss=MB, warmup=False) for s in recording.samples)
+    recording = replace(recording, samples=looks)
+    chart = arm_chart(recording, top=top_of([recording]), most=100)
+    assert chart is not None
+    assert "epoch 1" not in json.dumps(chart["layer"][0])
+    # The parts are higher than a sum that was read at another moment.
+    assert top_of([recording]) > (looks[-1].file or 0) / MB
+    kept = kept_chart(samples.LEAK, [recording])
+    assert kept is not None
+    assert kept["title"]["subtitle"].startswith("at each look")
+
+
 def test_without_the_library_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     for render in (render_html, render_png, render_svg):
