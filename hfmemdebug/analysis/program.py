@@ -32,6 +32,8 @@ SECONDS = "second"
 LEAST_ROWS = 1000
 LEAST_SHARE_WITH_ROWS = 0.4
 LEAST_LOOKS = 22
+# So many modules between two looks are an import of a library, and not of what somebody has forgotten until then.
+MANY_MODULES = 8
 # Where none were read in the last part, something else was going on there.
 READING_UNTIL = 0.75
 # A process that lives for this share of the run is judged alone as well.
@@ -119,9 +121,9 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
     """
     seen = _without_ending(_ticks(recording.samples))
-    iteration, work, began = _work(seen)
-    # What came before the first row are imports and preparations.
-    ticks, work = seen[began:], work[began:]
+    iteration, work, during = _work(seen)
+    # What came before are imports and preparations, and what comes after them is tidying up.
+    ticks, work = seen[during], work[during]
     floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
     level = max((_owned(tick.tree) for tick in seen), default=0.0)
     exact = any(p.blocks is not None for tick in seen for p in tick.processes)
@@ -170,9 +172,11 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         judge("other", rest, pages_floor, pages_floor)
     else:
         judge("pages", series["anon_swap"], pages_floor, pages_floor)
-    for name in ("shmem", "dev_shm"):
-        values = [getattr(tick.tree, name) for tick in ticks]
-        judge(name, [None if v is None else float(v) for v in values], floor, tolerance)
+    share = _shmem_share(ticks)
+    mapped = [None if value is None else share * value for value in _gains(ticks, bases, "shmem")]
+    judge("shmem", mapped, floor, tolerance)
+    files = [None if tick.tree.dev_shm is None else float(tick.tree.dev_shm) for tick in ticks]
+    judge("dev_shm", files, floor, tolerance)
     for name, least in THINGS.items():
         judge(name, [None if (v := getattr(t.tree, name)) is None else float(v) for t in ticks], least, least)
     span = work[-1] - work[0] if len(work) > 1 else 0.0
@@ -204,8 +208,8 @@ def _without_ending(ticks: tuple[Tick, ...]) -> tuple[Tick, ...]:
     return tuple(kept)
 
 
-def _work(ticks: Sequence[Tick]) -> tuple[str, list[float], int]:
-    """What is counted as work, how much of it was done at each look, and the look at which it began."""
+def _work(ticks: Sequence[Tick]) -> tuple[str, list[float], slice]:
+    """What is counted as work, how much of it was done at each look, and during which looks it went on."""
     rows = [float(tick.tree.rows or 0) for tick in ticks]
     if rows and rows[-1] - rows[0] >= LEAST_ROWS:
         # Cumulated over processes that come and go, it may not fall.
@@ -215,8 +219,22 @@ def _work(ticks: Sequence[Tick]) -> tuple[str, list[float], int]:
         first, last = reading[0], reading[-1]
         long_enough = last - first >= LEAST_LOOKS and last >= READING_UNTIL * (len(rows) - 1)
         if long_enough and len(reading) >= LEAST_SHARE_WITH_ROWS * (last - first + 1):
-            return ROWS, [value / 1000 for value in rows], first - 1
-    return SECONDS, [tick.tree.seconds for tick in ticks], 0
+            # By the look at which the last rows are seen, the program may have begun to tidy up.
+            return ROWS, [value / 1000 for value in rows], slice(first - 1, last)
+    return SECONDS, [tick.tree.seconds for tick in ticks], slice(_started(ticks), None)
+
+
+def _started(ticks: Sequence[Tick]) -> int:
+    """The look by which every process had imported what it needs: until then memory grows as evenly as a leak."""
+    known: dict[int | None, int] = {}
+    began = 0
+    for number, tick in enumerate(ticks):
+        for process in tick.processes:
+            if process.modules is not None:
+                if process.modules - known.get(process.pid, 0) >= MANY_MODULES:
+                    began = number
+                known[process.pid] = process.modules
+    return began
 
 
 def _first(ticks: Sequence[Tick]) -> dict[int, Sample]:
@@ -246,7 +264,7 @@ def _bases(ticks: Sequence[Tick]) -> dict[int, dict[str, float]]:
             if process.pid is None or not copies[process.pid]:
                 continue
             base = bases.setdefault(process.pid, {})
-            for name in ("anon_swap", "blocks", "malloc", "arrow"):
+            for name in ("anon_swap", "shmem", "blocks", "malloc", "arrow"):
                 if name not in base and (found := value(process, name)) is not None:
                     base[name] = found
     return bases
@@ -264,6 +282,16 @@ def _gains(ticks: Sequence[Tick], bases: dict[int, dict[str, float]], name: str)
         known = [g for p in tick.processes if (g := gain(p, bases, name)) is not None]
         series.append(sum(known) if known else None)
     return series
+
+
+def _shmem_share(ticks: Sequence[Tick]) -> float:
+    """How much of the processes' shared memory is their own: what several of them have mapped counts once."""
+    for tick in reversed(ticks):
+        rss = sum(p.shmem or 0 for p in tick.processes if p.pss_shmem is not None)
+        pss = sum(p.pss_shmem or 0 for p in tick.processes)
+        if rss > MB:
+            return min(1.0, pss / rss)
+    return 1.0
 
 
 def _change(values: Sequence[float | None]) -> int | None:

@@ -5,35 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, gain, read_program
-from hfmemdebug.analysis.words import OWNER
+from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, read_program
+from hfmemdebug.analysis.program_findings import NOTEWORTHY, WORDS, benign_of, is_garbage, leak_of
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Finding, Result
-from hfmemdebug.sizes import format_bytes, format_count, format_seconds
-
-_CAUSE = {
-    "python": "python-objects",
-    "malloc": "native-heap",
-    "arrow": "arrow-pool",
-    "other": "anonymous-other",
-    "pages": "anonymous-other",
-    "shmem": "shared-memory",
-    "dev_shm": "shared-memory",
-    "children": "anonymous-other",
-    "threads": "anonymous-other",
-    "fds": "file-mapping",
-}
-_BENIGN_CAUSE = {"step": "step", "plateau": "bounded-cache"}
-_WORDS = {**OWNER, "pages": "anonymous memory"}
-# A thread or process that stays holds at least a stack's or a table's page.
-_THING_BYTES = 4096
-NOTEWORTHY = 4 * MB
-# Python objects own the buffers that malloc keeps where one comes with at most this much.
-_MOST_PER_OBJECT = 4 * MB
-_LEAST_OBJECTS = 64.0
-# Garbage in cycles that the collector had not come to look at.
-_GARBAGE_SHARE = 0.5
+from hfmemdebug.sizes import format_bytes, format_seconds
 
 
 def judge_program(recording: Recording, *, min_leak: float | None = None) -> Result:
@@ -53,8 +30,8 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         return _unseen(recording)
     attached = header["command"] == "attach"
     guilty = _guilty(program)
-    leaks = tuple(_leak(program, owner) for owner in guilty)
-    benign = (*_benign(program), *_mapped_pages(program), *_copies(program))
+    leaks = tuple(leak_of(program, owner) for owner in guilty)
+    benign = benign_of(program)
     still_open = None if guilty else _open_question(program)
     died = _how_it_died(recording)
     verdict = "leak" if guilty else "inconclusive" if still_open or died else "no-leak"
@@ -85,6 +62,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         environment={**(header.get("environment") or {}), **((recording.end or {}).get("versions") or {})},
         warnings=_warnings(program, recording),
         command_line=header.get("command_line"),
+        limit=(recording.end or {}).get("limit"),
         processes=tuple((recording.end or {}).get("processes") or _last_processes(program)),
         shared_memory=tuple((recording.end or {}).get("shared_memory") or ()),
         total_pss_bytes=totals["total_pss_bytes"],
@@ -131,169 +109,25 @@ def _unseen(recording: Recording) -> Result:
 def _guilty(program: Program) -> list[Owner]:
     """The owners that leak, each byte in one of them alone."""
     grows = {name: owner for name, owner in program.owners.items() if owner.growth.grows}
-    if _is_garbage(program):
+    if is_garbage(program):
         grows.pop("python", None)
     exact = [grows[name] for name in EXACT if name in grows]
     things = [grows[name] for name in THINGS if name in grows]
     shared = [grows[name] for name in ("shmem", "dev_shm") if name in grows][:1]
-    if shared and shared[0].name == "dev_shm":
-        # Everybody's files are counted there: as much must have come in files of this user's.
-        ours = (program.recording.end or {}).get("shm_of_ours") or 0
-        shared = shared if ours >= shared[0].growth.growth / 2 else []
+    if shared and shared[0].name == "dev_shm" and not _fills_shm(program, shared[0]):
+        shared = []
     if exact or shared or things:
         return [*exact, *shared, *things]
     return [grows[name] for name in ("other", "pages") if name in grows]
 
 
-def _is_garbage(program: Program) -> bool:
-    """Whether what grew was garbage in cycles: the collector took most of it as the program ended."""
-    python = program.owners.get("python")
-    blocks = (program.recording.end or {}).get("garbage_blocks") or 0
-    if python is None or not python.growth.grows:
-        return False
-    gained = sum(gained for _, gained in python.gained if gained > 0)
-    return bool(blocks >= _GARBAGE_SHARE * gained)
+def _fills_shm(program: Program, owner: Owner) -> bool:
+    """Whether it is this program that fills /dev/shm, where everybody's files are counted.
 
-
-def _is_pythons(program: Program) -> bool:
-    """Whether what malloc keeps are Python objects' buffers: objects that came along, one for each of them."""
-    malloc, python = program.owners.get("malloc"), program.owners.get("python")
-    if malloc is None or python is None:
-        return False
-    objects = sum(gained for _, gained in python.gained if gained > 0)
-    return (
-        objects >= _LEAST_OBJECTS
-        and malloc.growth.growth / objects <= _MOST_PER_OBJECT
-        and python.growth.rate > 0
-    )
-
-
-def _leak(program: Program, owner: Owner) -> Finding:
-    growth = owner.growth
-    cause = _CAUSE[owner.name]
-    if owner.name == "malloc" and (
-        _is_pythons(program) or ("python" in program.owners and program.owners["python"].growth.grows)
-    ):
-        cause = "python-objects"
-    unit = _THING_BYTES if owner.name in THINGS else 1
-    return Finding(
-        cause=cause,
-        role="leak",
-        growth_bytes=round(growth.growth * unit),
-        rate_bytes_per_iteration=round(growth.rate * unit, 1),
-        interval=(round(growth.low * unit, 1), round(growth.high * unit, 1)),
-        shape="growing",
-        reclaimable=False,
-        detail=_who(owner),
-        arm="program",
-    )
-
-
-def _who(owner: Owner) -> str | None:
-    """Which process it is in."""
-    if owner.name in THINGS:
-        return (
-            f"{format_count(owner.growth.growth)} more of {_WORDS[owner.name].removeprefix('the number of ')}"
-        )
-    gained = [(sample, g) for sample, g in owner.gained if g > 0]
-    whole = sum(g for _, g in gained)
-    if not gained or not whole:
-        return None
-    most, share = gained[0][0], gained[0][1] / whole
-    what = _WORDS[owner.name]
-    if share >= 0.7:
-        return f"{what}, {share:.0%} of it in {most.role} (PID {most.pid})"
-    roles = ", ".join(dict.fromkeys(str(sample.role) for sample, _ in gained[:4]))
-    return f"{what}, spread over {len(gained)} processes ({roles})"
-
-
-def _benign(program: Program) -> list[Finding]:
-    findings = []
-    if _is_garbage(program):
-        findings.append(
-            Finding(
-                cause="bounded-cache",
-                role="benign",
-                growth_bytes=round(program.owners["python"].growth.growth),
-                rate_bytes_per_iteration=0.0,
-                shape="plateau",
-                reclaimable=True,
-                detail="garbage in cycles that Python's collector had not come to: it took it as the program ended",
-                arm="program",
-            )
-        )
-    for name in (*EXACT, "other", "pages", "shmem"):
-        owner = program.owners.get(name)
-        if owner is None or owner.growth.shape not in _BENIGN_CAUSE or owner.growth.growth < NOTEWORTHY:
-            continue
-        findings.append(
-            Finding(
-                cause=_BENIGN_CAUSE[owner.growth.shape],
-                role="benign",
-                growth_bytes=round(owner.growth.growth),
-                rate_bytes_per_iteration=0.0,
-                shape=owner.growth.shape,
-                reclaimable=False,
-                detail=f"{_WORDS[name]}: it came and stopped",
-                arm="program",
-            )
-        )
-    return findings
-
-
-def _mapped_pages(program: Program) -> list[Finding]:
-    # Before the first row was read, or for the first quarter, programs map their libraries.
-    start = next((i for i, tick in enumerate(program.ticks) if tick.tree.rows), len(program.ticks) // 4)
-    file = [tick.tree.file for tick in program.ticks[start:] if tick.tree.file is not None]
-    if not file or max(file) - file[0] < NOTEWORTHY:
-        return []
-    return [
-        Finding(
-            cause="mmap-file-pages",
-            role="benign",
-            growth_bytes=max(file) - file[0],
-            rate_bytes_per_iteration=0.0,
-            shape="plateau",
-            reclaimable=True,
-            detail="pages of mapped files, shared ones counted once",
-            arm="program",
-        )
-    ]
-
-
-def _copies(program: Program) -> list[Finding]:
-    """Pages that forked workers have copied from their parent by writing to them, reference counts included.
-
-    They are private and dirty, and neither new anonymous memory nor anything that an allocator handed out.
+    As much as came must be in segments that its own processes have made.
     """
-    found = []
-    last: dict[int, Sample] = {p.pid: p for t in program.ticks for p in t.processes if p.pid is not None}
-    for pid, sample in last.items():
-        first = program.first_of[pid]
-        if not first.forked or sample.private_dirty is None or first.private_dirty is None:
-            continue
-        grown = gain(sample, program.bases, "anon_swap") or 0.0
-        copied = sample.private_dirty - first.private_dirty - max(grown, 0.0)
-        if copied >= NOTEWORTHY:
-            found.append((copied, sample, max(sample.seconds - first.seconds, 0.1)))
-    if not found:
-        return []
-    found.sort(key=lambda item: -item[0])
-    copied, sample, seconds = found[0]
-    others = f" and {len(found) - 1} more like it" if len(found) > 1 else ""
-    return [
-        Finding(
-            cause="copy-on-write",
-            role="benign",
-            growth_bytes=round(sum(item[0] for item in found)),
-            rate_bytes_per_iteration=0.0,
-            shape="plateau",
-            reclaimable=False,
-            detail=f"{sample.role} (PID {sample.pid}) has copied {format_bytes(copied)} of its parent's pages in "
-            f"{format_seconds(seconds)}{others}: bounded by what the parent had",
-            arm="program",
-        )
-    ]
+    made = (program.recording.end or {}).get("shm_of_ours") or 0
+    return bool(made >= owner.growth.growth / 2)
 
 
 def _open_question(program: Program) -> str | None:
@@ -306,6 +140,8 @@ def _open_question(program: Program) -> str | None:
         )
     for name, owner in program.owners.items():
         growth = owner.growth
+        if name == "dev_shm" and growth.grows:
+            return "files in /dev/shm grew evenly, and whose they are cannot be told; look who else uses it"
         if growth.shape != "inconclusive":
             continue
         rise = growth.high * program.iterations
@@ -315,7 +151,7 @@ def _open_question(program: Program) -> str | None:
             # What others put there is seldom even: it says nothing about this program.
             continue
         unit = "" if name in THINGS else f", up to {format_bytes(rise)} over the run"
-        return f"{_WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
+        return f"{WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
     return None
 
 
@@ -402,7 +238,7 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
         owner = program.owners.get(name)
         if owner is not None and not owner.growth.grows and _is_steady_below_floor(program, owner):
             lines.append(
-                f"{_WORDS[name]} grew by {format_bytes(owner.growth.rate)} per {program.iteration} all along: too "
+                f"{WORDS[name]} grew by {format_bytes(owner.growth.rate)} per {program.iteration} all along: too "
                 "little in this run to be called a leak; a longer one, or --min-leak, would tell"
             )
     if any(p.pss is None for p in program.ticks[-1].processes):

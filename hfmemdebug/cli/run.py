@@ -13,7 +13,7 @@ from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.write import check_outputs, claims_stdout
 
 # Ours that take a value, which is not the script.
-_WITH_VALUE = ("-o", "--output", "--min-leak")
+_WITH_VALUE = ("-o", "--output", "--min-leak", "--limit")
 
 
 def split_program(arguments: list[str]) -> list[str]:
@@ -55,6 +55,12 @@ def run(
             rich_help_panel=o.RUN,
         ),
     ] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option(
+            "--limit", metavar="SIZE", help="Under a memory limit, as `limit` sets it.", rich_help_panel=o.RUN
+        ),
+    ] = None,
     pass_status: Annotated[
         bool,
         typer.Option("--pass-status", help="Exit with the program's own status.", rich_help_panel=o.RUN),
@@ -92,6 +98,11 @@ def run(
     floor = parse_size(min_leak) if min_leak else None
     command = python_command(program)
     console = Console(as_json=as_json, quiet=quiet)
+    request = None
+    if limit is not None:
+        from hfmemdebug.cli.limit import read_request, within_outer_limit
+
+        request = within_outer_limit(read_request(limit, "0"), console)
     folder = new_run("run", warn=console.warn)
     supervisor = Supervisor(
         command,
@@ -105,6 +116,7 @@ def run(
         },
         # Standard output is then the document's.
         stdout=2 if as_json or claims_stdout(output) else None,
+        limit=request,
         describe=_machine,
     )
     try:

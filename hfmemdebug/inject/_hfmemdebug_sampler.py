@@ -37,8 +37,8 @@ MAGIC = 0x68666D3031
 # Slots of the page, 8 bytes each; -1 where something was not read.
 (
     S_MAGIC, S_PID, S_TICKS, S_ROWS, S_BLOCKS, S_MALLOC, S_ARROW, S_PYTHON, S_COLLECTIONS, S_ENDING, S_COST, S_GARBAGE,
-    S_COLLECTOR_OFF, S_ARROW_IS_MALLOC,
-) = range(14)  # fmt: skip
+    S_COLLECTOR_OFF, S_ARROW_IS_MALLOC, S_MODULES,
+) = range(15)  # fmt: skip
 
 _SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
 
@@ -126,6 +126,7 @@ class _Sampler:
         spent = time.thread_time()
         began = time.perf_counter()
         slots[S_ROWS] = rows[0]
+        slots[S_MODULES] = len(sys.modules)
         slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
         slots[S_COLLECTOR_OFF] = 0 if gc.isenabled() else 1
         arrow = self._arrow()
@@ -385,7 +386,32 @@ def _rows_in(batch: Any, size: int) -> int:
         return size
 
 
+def _shared_memory(module: Any) -> None:
+    made = module.SharedMemory.__init__
+
+    def __init__(self: Any, *arguments: Any, **options: Any) -> None:
+        made(self, *arguments, **options)
+        if options.get("create") or (len(arguments) > 1 and arguments[1]):
+            _note_segment(self.name)
+
+    module.SharedMemory.__init__ = _like(__init__, made)
+
+
+def _note_segment(name: str) -> None:
+    """Says which segments are this program's: /dev/shm is everybody's, and no segment tells who has made it."""
+    try:
+        path = os.path.join(os.environ["HFMEMDEBUG_RUN"], "segments")
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, (name.lstrip("/") + "\n").encode())
+        finally:
+            os.close(fd)
+    except (OSError, KeyError):
+        pass
+
+
 _PATCHES: dict[str, Callable[[Any], None]] = {
     "datasets.arrow_dataset": _map_style,
     "datasets.iterable_dataset": _iterable,
+    "multiprocessing.shared_memory": _shared_memory,
 }

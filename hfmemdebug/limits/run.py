@@ -113,7 +113,7 @@ def run_limited(
         finally:
             started.close()
             _reap_all()
-    return _describe(started, status, usage, overdue=overdue, seconds=seconds, left=left)
+    return describe_end(started, status, usage, overdue=overdue, seconds=seconds, left=left)
 
 
 def _await_end(
@@ -194,9 +194,19 @@ def _say_farewell(started: Started) -> int:
     return len(left)
 
 
-def _describe(
+def describe_end(
     started: Started, status: int, usage: Usage, *, overdue: bool, seconds: float, left: int
 ) -> Ended:
+    """How a command has ended.
+
+    Args:
+        started: The command.
+        status: Its status as `waitpid` gives it.
+        usage: What it used.
+        overdue: Whether it was killed since its time was up.
+        seconds: Wall time.
+        left: Processes that it had left running.
+    """
     code = os.waitstatus_to_exitcode(status)
     number = -code if code < 0 else None
     killed_by = None

@@ -21,6 +21,7 @@ _FIELDS = {
     inject.S_ARROW: "arrow",
     inject.S_PYTHON: "python",
     inject.S_COLLECTIONS: "full_collections",
+    inject.S_MODULES: "modules",
 }
 _LAYOUT = struct.Struct(f"={inject.SLOTS}q")
 

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.errors import InputError
 from hfmemdebug.probes.inside import FOLDER, InsideReader
@@ -24,8 +25,15 @@ from hfmemdebug.processes.record import Thinned
 from hfmemdebug.processes.watch import TreeWatch
 from hfmemdebug.recording.file import RecordingWriter
 from hfmemdebug.recording.sample import Sample
+from hfmemdebug.sizes import format_bytes
+
+if TYPE_CHECKING:
+    from hfmemdebug.limits.enclosure import Request
+    from hfmemdebug.limits.start import Started
 
 INTERVAL = 0.1
+# Looks from one sum over the program's shared memory to the next.
+SHM_EVERY = 20
 _HELPERS = ("resource tracker", "fork server", "shared memory manager")
 _PR_SET_CHILD_SUBREAPER = 36
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -40,6 +48,7 @@ class Supervisor:
         recording: Where the recording is written; samplers' pages lie beside it while the program runs.
         header: What the header says.
         stdout: Descriptor for the program's standard output, or None for ours.
+        limit: The memory limit that it runs under, or None.
         describe: Called once the program runs: the lines of the header's environment.
     """
 
@@ -47,12 +56,15 @@ class Supervisor:
     recording: Path
     header: dict[str, Any]
     stdout: int | None = None
+    limit: Request | None = None
     describe: Callable[[], dict[str, str]] = dict
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     exit_status: int | None = None
     interrupted: bool = False
     _peak: dict[str, Any] = field(default_factory=dict)
     _files_read: int = 0
+    _limited: Started | None = None
+    _wait_status: int = 0
 
     def run(self) -> None:
         """Runs the program to its end and leaves a recording.
@@ -63,7 +75,6 @@ class Supervisor:
         pages = self.recording.parent / "pages"
         pages.mkdir(mode=0o700, exist_ok=True)
         inside = InsideReader(pages)
-        shm_before = _files_in_shm()
         with contextlib.suppress(OSError, AttributeError):
             # What a program's processes leave behind comes to us instead of to init, and stays in the tree.
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -75,23 +86,33 @@ class Supervisor:
             look = watch.look()
             writer.header({**self.header, "environment": self.describe()})
             looks.keep(look)
-            for _ in self._ticks(process.pid):
+            shm = 0
+            for number, _ in enumerate(self._ticks(process.pid)):
+                if number % SHM_EVERY == 0:
+                    # Programs tidy up as they end.
+                    shm = max(shm, _segments(pages))
                 look = watch.look() or look
                 looks.keep(look)
                 self._keep_peak(watch, look)
+                if self._limited is not None:
+                    self._limited.enclosure.look()
+            # For Popen, which would wait for it once more.
+            process.returncode = self.exit_status
             seconds = time.perf_counter() - began
+            limited = self._end_limit(seconds)
             left = [s.pid for s in look if s.pid not in (None, process.pid) and s.role not in _HELPERS]
             watch.close()
             writer.end(
                 {
                     **self._outcome(),
+                    **limited,
                     **self._peak,
                     "exit_status": self.exit_status,
                     "seconds": round(seconds, 3),
                     "versions": inside.versions(process.pid),
                     "garbage_blocks": inside.garbage_blocks.get(process.pid),
                     "samplers": inside.seen,
-                    "shm_of_ours": _came(shm_before),
+                    "shm_of_ours": max(shm, _segments(pages)),
                     "notes": self._notes(left),
                     "observer_seconds": {
                         "outside": round(watch.cost, 4),
@@ -100,15 +121,19 @@ class Supervisor:
                     "observer_share": round((watch.cost + inside.cost_seconds) / max(seconds, 1e-3), 5),
                 }
             )
-        for page in pages.glob("*"):
-            page.unlink()
-        pages.rmdir()
+        # What lives on after the program may be about to make one more.
+        shutil.rmtree(pages, ignore_errors=True)
 
     def _start(self, pages: Path) -> subprocess.Popen[bytes]:
         environ = dict(self.environ)
         path = environ.get("PYTHONPATH")
         environ["PYTHONPATH"] = f"{FOLDER}{os.pathsep}{path}" if path else str(FOLDER)
         environ["HFMEMDEBUG_RUN"] = str(pages)
+        if self.limit is not None:
+            from hfmemdebug.limits.start import start
+
+            self._limited = start(self.command, self.limit, environment=environ, stdout=self.stdout)
+            return self._limited.process
         try:
             return subprocess.Popen(self.command, env=environ, stdout=self.stdout)
         except FileNotFoundError:
@@ -142,6 +167,7 @@ class Supervisor:
             while True:
                 found, status = os.waitpid(-1, os.WNOHANG)
                 if found == pid:
+                    self._wait_status = status
                     self.exit_status = os.waitstatus_to_exitcode(status)
                     return True
                 if found == 0:
@@ -165,6 +191,23 @@ class Supervisor:
             return {"outcome": "failed", "detail": f"the program failed with exit status {status}"}
         why = " (as the kernel does when memory is out)" if name == "SIGKILL" else ""
         return {"outcome": "killed", "detail": f"the program was killed by {name}{why}"}
+
+    def _end_limit(self, seconds: float) -> dict[str, Any]:
+        """What the limit came to, and whether the program died of it."""
+        started = self._limited
+        if started is None:
+            return {}
+        from hfmemdebug.limits.outcome import limit_fields
+        from hfmemdebug.limits.run import describe_end
+
+        usage = started.enclosure.usage()
+        started.close()
+        ended = describe_end(started, self._wait_status, usage, overdue=False, seconds=seconds, left=0)
+        found: dict[str, Any] = {"limit": limit_fields(ended)}
+        if ended.killed_by in ("kernel", "watchdog"):
+            found["outcome"] = "killed"
+            found["detail"] = f"the program was killed at its limit of {format_bytes(ended.bytes)}"
+        return found
 
     def _keep_peak(self, watch: TreeWatch, look: Sequence[Sample]) -> None:
         """Keeps who had what when they were the most, and had the most: at the end nobody has anything."""
@@ -221,21 +264,14 @@ class _Ended:
             os.close(self._fd)
 
 
-def _files_in_shm() -> dict[str, int]:
-    """Our files in /dev/shm and what they hold."""
-    found: dict[str, int] = {}
-    with contextlib.suppress(OSError), os.scandir("/dev/shm") as entries:
-        for entry in entries:
+def _segments(pages: Path) -> int:
+    """Bytes in the shared memory segments that the program has made and not unlinked."""
+    total = 0
+    with contextlib.suppress(OSError):
+        for name in set((pages / "segments").read_text().splitlines()):
             with contextlib.suppress(OSError):
-                status = entry.stat(follow_symlinks=False)
-                if status.st_uid == os.geteuid():
-                    found[entry.name] = status.st_blocks * 512
-    return found
-
-
-def _came(before: dict[str, int]) -> int:
-    """Bytes that have come since, in files of ours."""
-    return sum(max(0, size - before.get(name, 0)) for name, size in _files_in_shm().items())
+                total += os.stat(f"/dev/shm/{name}").st_blocks * 512
+    return total
 
 
 def python_command(program: Sequence[str]) -> list[str]:

@@ -47,6 +47,7 @@ class _Watched:
     files: tuple[DataFile, ...] | None = None
     files_due: float = 0.0
     settled_at: float = 0.0
+    fds: int | None = None
     why_not: str | None = None
 
 
@@ -134,6 +135,9 @@ class TreeWatch:
         pids: dict[int, int | None] = {self.root: None}
         with contextlib.suppress(OSError):
             pids.update(foreign.descendants(self.root))
+        for watched in self._watched.values():
+            with contextlib.suppress(OSError):
+                watched.fds = len(os.listdir(f"/proc/{watched.pid}/fd"))
         cost = self.spent() - spent
         changed = False
         for pid in [w.pid for w in self._watched.values() if now < w.settled_at]:
@@ -256,6 +260,7 @@ class TreeWatch:
             "swap": status.swap,
             "peak_rss": status.peak_rss,
             "threads": status.threads,
+            "fds": watched.fds,
             "pss": memory.pss,
             "pss_anon": memory.pss_anon,
             "pss_file": memory.pss_file,
@@ -292,6 +297,7 @@ class TreeWatch:
             shmem=total(s.pss_shmem if s.pss_shmem is not None else s.shmem for s in samples),
             swap=total(s.swap for s in samples),
             threads=total(s.threads for s in samples),
+            fds=total(s.fds for s in samples),
             children=len(samples) - 1,
             pss=total(s.pss if s.pss is not None else s.rss for s in samples),
             pss_anon=total(s.pss_anon for s in samples),

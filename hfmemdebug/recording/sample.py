@@ -50,6 +50,7 @@ class Sample:
         private_dirty: Written pages that nobody else maps.
         ending: The process has begun to end: what it frees from here on is no answer.
         full_collections: How often CPython's collector has looked at everything.
+        modules: Python modules that are imported: as long as they become more, the program is starting.
         copied: Private copies of pages of mapped files, swapped out or not; at epoch ends only.
         copyable: Size of the mappings that take such copies; at epoch ends only.
     """
@@ -91,6 +92,7 @@ class Sample:
     private_dirty: int | None = None
     ending: bool | None = None
     full_collections: int | None = None
+    modules: int | None = None
     copied: int | None = None
     copyable: int | None = None
 

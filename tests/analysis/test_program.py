@@ -180,17 +180,37 @@ def test_a_leak_below_the_floor_is_none_and_min_leak_lowers_it() -> None:
 
 
 def test_shared_memory_that_is_mapped() -> None:
-    result = judge({1: inside()}, tree=lambda t: {"shmem": round(80 * MB * t)})
+    result = judge({1: grown(inside(), "shmem", 80 * MB)})
     assert (result.verdict, result.cause) == ("leak", "shared-memory")
+
+
+def test_shared_memory_that_several_have_mapped_counts_once() -> None:
+    def story(t: float) -> dict[str, Any]:
+        return {**inside()(t), "shmem": round(80 * MB * t), "pss_shmem": round(40 * MB * t)}
+
+    result = judge({1: story, 2: lambda t: {**story(t), "role": "worker 0", "forked": True}})
+    assert result.verdict == "leak"
+    assert result.rate_bytes_per_second == pytest.approx(8 * MB, rel=0.1)
 
 
 def test_files_in_dev_shm_are_ours_or_anybodys() -> None:
     def tree(t: float) -> dict[str, Any]:
         return {"dev_shm": round(80 * MB * t)}
 
-    assert judge({1: inside()}, tree=tree).verdict == "no-leak"
+    anybodys = judge({1: inside()}, tree=tree)
+    assert anybodys.verdict == "inconclusive"
+    assert "whose they are cannot be told" in anybodys.summary
     ours = judge({1: inside()}, tree=tree, end={"shm_of_ours": 80 * MB})
     assert (ours.verdict, ours.cause) == ("leak", "shared-memory")
+
+
+def test_imports_grow_as_evenly_as_a_leak_and_are_none() -> None:
+    importing = grown(grown(inside(), "malloc", 60 * MB), "blocks", 400_000)
+
+    def story(t: float) -> dict[str, Any]:
+        return {**importing(min(t, 0.9)), "modules": round(100 + 3000 * min(t, 0.9))}
+
+    assert judge({1: story}).verdict == "inconclusive"
 
 
 def test_child_processes_that_pile_up() -> None:

@@ -105,6 +105,17 @@ def test_the_supervisors_death_keeps_the_recording(tmp_path: Path) -> None:
     assert any(line.get("kind") == "process" and line.get("blocks") for line in lines)
 
 
+def test_a_program_that_is_killed_at_its_limit(tmp_path: Path) -> None:
+    code = "import time\nkept = [bytearray(b'x') * (1 << 20) for _ in range(400)]\ntime.sleep(5)"
+    program = script(tmp_path, code)
+    done = hfmemdebug("--limit", "150M", "--json", program, folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert done.returncode == 4, document["summary"]
+    assert document["limit"]["bytes"] == 150 << 20
+    assert document["limit"]["outcome"] == "killed"
+    assert "killed at its limit of 150 MB" in document["summary"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
@@ -158,6 +169,7 @@ def test_a_program_without_python_is_judged_from_outside(tmp_path: Path) -> None
         (["-m"], "-m wants a module"),
         (["--step", "5", "x.py"], "No such option"),
         (["--min-leak", "much", "x.py"], "is not a size"),
+        (["--limit", "1", "--", "true"], "less than a page"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:

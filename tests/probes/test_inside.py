@@ -199,3 +199,14 @@ def test_no_page_is_no_reading(tmp_path: Path) -> None:
     (tmp_path / "2.page").write_bytes(bytes(4096))
     assert reader.read(2) is None
     assert reader.versions(1) == {}
+
+
+def test_shared_memory_that_the_program_makes_is_known_by_name(tmp_path: Path) -> None:
+    code = (
+        "from multiprocessing import shared_memory\n"
+        "block = shared_memory.SharedMemory(create=True, size=100)\n"
+        "same = shared_memory.SharedMemory(block.name)\n"
+        "print(block.name); same.close(); block.close(); block.unlink()\n"
+    )
+    out = run(code, tmp_path)
+    assert (tmp_path / "pages/segments").read_text() == out

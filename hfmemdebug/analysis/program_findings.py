@@ -1,0 +1,192 @@
+"""Owners of a watched program's growth as findings: what leaks, in which process, and what only came and stopped."""
+
+from __future__ import annotations
+
+from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program, gain
+from hfmemdebug.analysis.words import OWNER
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.result import Finding
+from hfmemdebug.sizes import format_bytes, format_count, format_seconds
+
+_CAUSE = {
+    "python": "python-objects",
+    "malloc": "native-heap",
+    "arrow": "arrow-pool",
+    "other": "anonymous-other",
+    "pages": "anonymous-other",
+    "shmem": "shared-memory",
+    "dev_shm": "shared-memory",
+    "children": "anonymous-other",
+    "threads": "anonymous-other",
+    "fds": "file-mapping",
+}
+_BENIGN_CAUSE = {"step": "step", "plateau": "bounded-cache"}
+WORDS = {**OWNER, "pages": "anonymous memory"}
+# A thread or process that stays holds at least a stack's or a table's page.
+_THING_BYTES = 4096
+NOTEWORTHY = 4 * MB
+# Libraries are loaded late, and a few more of their pages are no news.
+_NOTEWORTHY_PAGES = 16 * MB
+# Python objects own the buffers that malloc keeps where one comes with at most this much.
+_MOST_PER_OBJECT = 4 * MB
+_LEAST_OBJECTS = 64.0
+# Garbage in cycles that the collector had not come to look at.
+_GARBAGE_SHARE = 0.5
+
+
+def leak_of(program: Program, owner: Owner) -> Finding:
+    """What an owner that grows amounts to."""
+    growth = owner.growth
+    cause = _CAUSE[owner.name]
+    if owner.name == "malloc" and (
+        _is_pythons(program) or ("python" in program.owners and program.owners["python"].growth.grows)
+    ):
+        cause = "python-objects"
+    unit = _THING_BYTES if owner.name in THINGS else 1
+    return Finding(
+        cause=cause,
+        role="leak",
+        growth_bytes=round(growth.growth * unit),
+        rate_bytes_per_iteration=round(growth.rate * unit, 1),
+        interval=(round(growth.low * unit, 1), round(growth.high * unit, 1)),
+        shape="growing",
+        reclaimable=False,
+        detail=_who(owner, cause),
+        arm="program",
+    )
+
+
+def _who(owner: Owner, cause: str) -> str | None:
+    """Which process it is in."""
+    if owner.name in THINGS:
+        return (
+            f"{format_count(owner.growth.growth)} more of {WORDS[owner.name].removeprefix('the number of ')}"
+        )
+    gained = [(sample, g) for sample, g in owner.gained if g > 0]
+    whole = sum(g for _, g in gained)
+    if not gained or not whole:
+        return None
+    most, share = gained[0][0], gained[0][1] / whole
+    # Where objects own them, malloc's bytes are called by the objects' name.
+    what = WORDS["python" if cause == "python-objects" else owner.name]
+    if share >= 0.7:
+        return f"{what}, {share:.0%} of it in {most.role} (PID {most.pid})"
+    roles = ", ".join(dict.fromkeys(str(sample.role) for sample, _ in gained[:4]))
+    return f"{what}, spread over {len(gained)} processes ({roles})"
+
+
+def _is_pythons(program: Program) -> bool:
+    """Whether what malloc keeps are Python objects' buffers: objects that came along, one for each of them."""
+    malloc, python = program.owners.get("malloc"), program.owners.get("python")
+    if malloc is None or python is None:
+        return False
+    objects = sum(gained for _, gained in python.gained if gained > 0)
+    return (
+        objects >= _LEAST_OBJECTS
+        and malloc.growth.growth / objects <= _MOST_PER_OBJECT
+        and python.growth.rate > 0
+    )
+
+
+def is_garbage(program: Program) -> bool:
+    """Whether what grew was garbage in cycles: the collector took most of it as the program ended."""
+    python = program.owners.get("python")
+    blocks = (program.recording.end or {}).get("garbage_blocks") or 0
+    if python is None or not python.growth.grows:
+        return False
+    gained = sum(gained for _, gained in python.gained if gained > 0)
+    return bool(blocks >= _GARBAGE_SHARE * gained)
+
+
+def benign_of(program: Program) -> tuple[Finding, ...]:
+    """What grew and is no leak."""
+    return (*_came_and_stopped(program), *_mapped_pages(program), *_copies(program))
+
+
+def _came_and_stopped(program: Program) -> list[Finding]:
+    findings = []
+    if is_garbage(program):
+        findings.append(
+            Finding(
+                cause="bounded-cache",
+                role="benign",
+                growth_bytes=round(program.owners["python"].growth.growth),
+                rate_bytes_per_iteration=0.0,
+                shape="plateau",
+                reclaimable=True,
+                detail="garbage in cycles that Python's collector had not come to: it took it as the program ended",
+                arm="program",
+            )
+        )
+    for name in (*EXACT, "other", "pages", "shmem"):
+        owner = program.owners.get(name)
+        if owner is None or owner.growth.shape not in _BENIGN_CAUSE or owner.growth.growth < NOTEWORTHY:
+            continue
+        findings.append(
+            Finding(
+                cause=_BENIGN_CAUSE[owner.growth.shape],
+                role="benign",
+                growth_bytes=round(owner.growth.growth),
+                rate_bytes_per_iteration=0.0,
+                shape=owner.growth.shape,
+                reclaimable=False,
+                detail=f"{WORDS[name]}: it came and stopped",
+                arm="program",
+            )
+        )
+    return findings
+
+
+def _mapped_pages(program: Program) -> list[Finding]:
+    # Before the first row was read, or for the first quarter, programs map their libraries.
+    start = next((i for i, tick in enumerate(program.ticks) if tick.tree.rows), len(program.ticks) // 4)
+    file = [tick.tree.file for tick in program.ticks[start:] if tick.tree.file is not None]
+    if not file or max(file) - file[0] < _NOTEWORTHY_PAGES:
+        return []
+    return [
+        Finding(
+            cause="mmap-file-pages",
+            role="benign",
+            growth_bytes=max(file) - file[0],
+            rate_bytes_per_iteration=0.0,
+            shape="plateau",
+            reclaimable=True,
+            detail="pages of mapped files, shared ones counted once",
+            arm="program",
+        )
+    ]
+
+
+def _copies(program: Program) -> list[Finding]:
+    """Pages that forked workers have copied from their parent by writing to them, reference counts included.
+
+    They are private and dirty, and neither new anonymous memory nor anything that an allocator handed out.
+    """
+    found = []
+    last: dict[int, Sample] = {p.pid: p for t in program.ticks for p in t.processes if p.pid is not None}
+    for pid, sample in last.items():
+        first = program.first_of[pid]
+        if not first.forked or sample.private_dirty is None or first.private_dirty is None:
+            continue
+        grown = gain(sample, program.bases, "anon_swap") or 0.0
+        copied = sample.private_dirty - first.private_dirty - max(grown, 0.0)
+        if copied >= NOTEWORTHY:
+            found.append((copied, sample, max(sample.seconds - first.seconds, 0.1)))
+    if not found:
+        return []
+    found.sort(key=lambda item: -item[0])
+    copied, sample, seconds = found[0]
+    others = f" and {len(found) - 1} more like it" if len(found) > 1 else ""
+    return [
+        Finding(
+            cause="copy-on-write",
+            role="benign",
+            growth_bytes=round(sum(item[0] for item in found)),
+            rate_bytes_per_iteration=0.0,
+            shape="plateau",
+            reclaimable=False,
+            detail=f"{sample.role} (PID {sample.pid}) has copied {format_bytes(copied)} of its parent's pages in "
+            f"{format_seconds(seconds)}{others}: bounded by what the parent had",
+            arm="program",
+        )
+    ]
