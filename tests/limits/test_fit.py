@@ -115,7 +115,7 @@ def test_a_command_that_holds_and_reads(tmp_path: Path) -> None:
     found = document["fit"]
     assert document["verdict"] is None
     assert 50 * MB < found["smallest_bytes"] < 80 * MB
-    failed = [t["bytes"] for t in found["tried"] if t["outcome"] == "killed"]
+    failed = [t["bytes"] for t in found["tried"] if t["outcome"] != "completed"]
     assert max(failed) >= 0.9 * found["smallest_bytes"]
     assert {"bytes", "outcome", "seconds", "major_faults"} <= set(found["tried"][0])
     # Its pages were dropped before each run, or the limit would not have seen them.
