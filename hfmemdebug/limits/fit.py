@@ -13,6 +13,7 @@ _CLOSE_ENOUGH = 0.93
 # Somewhat above what the command held is where it most likely passes, and just below where it fails.
 _FIRST_ABOVE, _FIRST_ABOVE_BYTES = 1.04, 4 << 20
 _STEPS_DOWN = (0.92, 0.8, 0.6, 0.4, 0.2, 0.1)
+_STEPS_UP = (1.1, 1.3, 2.0, 4.0)
 _MOST_RUNS = 16
 # Where the curve is looked at besides, as multiples of the smallest limit.
 _CURVE = (1.25, 1.6, 2.2, 3.0)
@@ -66,9 +67,12 @@ class Fit:
 
     @property
     def slowdown(self) -> float | None:
-        """How many times longer the command took under the smallest limit than without one."""
-        times = [t.seconds for t in self.tried if t.bytes == self.smallest and t.passed]
-        return max(times) / self.free.seconds if times and self.free.seconds else None
+        """How many times longer the command took below the knee, at the worst; None where there is no knee."""
+        if self.knee is None or not self.free.seconds:
+            return None
+        return (
+            max(t.seconds for t in self.tried if t.passed and (t.bytes or 0) < self.knee) / self.free.seconds
+        )
 
     @property
     def knee(self) -> int | None:
@@ -97,18 +101,16 @@ def find_smallest(
     search = _Search(run, stop)
     held = free.unreclaimable_peak or free.peak or _GRAIN
     guess = _rounded(held * _FIRST_ABOVE + _FIRST_ABOVE_BYTES)
-    growth = 1.3
-    while not search.done and not search.passes(guess):
-        guess = _rounded(guess * growth)
-        # It needs far more than was seen of it: short peaks, or what is no memory of its processes.
-        growth = min(2 * growth, 4.0)
-    for step in _STEPS_DOWN:
-        if search.done or search.highest_failure is not None:
-            break
-        search.passes(_rounded(guess * step))
-    while not search.done and (high := search.lowest_pass) is not None:
-        low = search.highest_failure or 0
-        if low < _CLOSE_ENOUGH * high and _rounded((low + high) / 2) not in (low, high):
+    search.passes(guess)
+    down, up = iter(_STEPS_DOWN), iter(_STEPS_UP)
+    while not search.done:
+        low, high = search.highest_failure, search.lowest_pass
+        if high is None:
+            # Luck, a short peak that was not seen, or memory that is none of its processes'.
+            search.passes(_rounded((low or guess) * next(up, _STEPS_UP[-1])))
+        elif low is None:
+            search.passes(_rounded(guess * next(down, _STEPS_DOWN[-1])))
+        elif low < _CLOSE_ENOUGH * high and _rounded((low + high) / 2) not in (low, high):
             search.passes(_rounded((low + high) / 2))
         elif search.passed_twice(high):
             break
@@ -176,7 +178,7 @@ def describe(fit: Fit, format_bytes: Callable[[float | None], str]) -> str:
     if fit.knee is None or fit.slowdown is None:
         return f"{need}, and is not slower there than without a limit"
     why = ", re-reading pages" if _rereads(fit) else ""
-    return f"{need}; below {format_bytes(fit.knee)} it runs {fit.slowdown:.1f} times slower{why}"
+    return f"{need}; below {format_bytes(fit.knee)} it runs up to {fit.slowdown:.1f} times slower{why}"
 
 
 def _rereads(fit: Fit) -> bool:

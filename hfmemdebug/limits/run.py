@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfmemdebug.limits.enclosure import Enclosure, Request, Usage
-from hfmemdebug.limits.start import Started, start
+from hfmemdebug.limits.start import LimitError, Started, start
 from hfmemdebug.limits.sweep import sweep
 from hfmemdebug.limits.tree import adopt_orphans
 
@@ -94,6 +94,8 @@ def run_limited(
         UsageError: There is no such mechanism.
         LimitError: None works, or the command cannot be executed.
     """
+    if not hasattr(signal, "sigtimedwait"):
+        raise LimitError("memory limits need Linux")
     sweep()
     adopt_orphans()
     with _terminal_as_it_was(), _signals_held_back() as mask:

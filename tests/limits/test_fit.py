@@ -44,7 +44,7 @@ def test_the_figure_passes_and_a_tenth_below_fails(needs: int, held: int) -> Non
     assert fit.smallest is not None
     assert fit.smallest >= needs * MB
     assert 0.9 * fit.smallest <= needs * MB
-    assert len(fit.tried) <= 16
+    assert len(fit.tried) <= 20
 
 
 @pytest.mark.parametrize("luck", [5, 20])
@@ -55,13 +55,25 @@ def test_a_figure_that_passes_by_luck_is_not_reported(luck: int) -> None:
     assert sum(trial.bytes == fit.smallest for trial in fit.tried) > 1
 
 
+def test_a_pass_that_does_not_come_again_is_left_behind() -> None:
+    lucky = iter([True])
+
+    def run(limit: int) -> Trial:
+        passes = limit >= 240 * MB or (limit >= 210 * MB and next(lucky, False))
+        return Trial(limit, "completed" if passes else "killed", 1.0)
+
+    fit = find_smallest(Trial(None, "completed", 1.0, unreclaimable_peak=210 * MB), run)
+    assert fit.smallest is not None
+    assert 240 * MB <= fit.smallest <= 262 * MB
+
+
 def test_the_knee_is_where_it_becomes_slower() -> None:
     fit = scripted(400, held=390, peak=2000, slow_below=700)
     assert fit.knee is not None
     assert 700 * MB <= fit.knee <= 1000 * MB
     sentence = describe(fit, format_bytes)
     assert sentence.startswith("needs 4")
-    assert sentence.endswith("it runs 4.0 times slower, re-reading pages")
+    assert sentence.endswith("it runs up to 4.0 times slower, re-reading pages")
     assert "not slower" in describe(scripted(400, held=390), format_bytes)
 
 
@@ -103,7 +115,7 @@ def test_a_command_that_holds_and_reads(tmp_path: Path) -> None:
     found = document["fit"]
     assert document["verdict"] is None
     assert 50 * MB < found["smallest_bytes"] < 80 * MB
-    failed = [t["bytes"] for t in found["tried"] if t["outcome"] == "killed"]
+    failed = [t["bytes"] for t in found["tried"] if t["outcome"] != "completed"]
     assert max(failed) >= 0.9 * found["smallest_bytes"]
     assert {"bytes", "outcome", "seconds", "major_faults"} <= set(found["tried"][0])
     # Its pages were dropped before each run, or the limit would not have seen them.
