@@ -7,6 +7,7 @@ holder: kept
 rate: 3800
 data: numeric
 libraries: torch
+fast: yes
 why: a tensor of each slice's scores is kept.
 """
 

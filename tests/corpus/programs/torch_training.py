@@ -2,6 +2,7 @@
 verdict: no-leak
 data: numeric
 libraries: torch
+fast: yes
 why: a linear model is trained, with .item() where the loss is summed.
 """
 
