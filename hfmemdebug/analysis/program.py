@@ -327,10 +327,15 @@ def _block_bytes(ticks: Sequence[Tick]) -> float:
     """Bytes of one of CPython's blocks: of those that came, where both were read at two times."""
     best, weight = 1000.0, BLOCK_BYTES
     readings: dict[int, list[tuple[float, float]]] = {}
-    for tick in ticks[len(ticks) // 4 :]:
+    last: dict[int, int] = {}
+    for tick in ticks:
         for p in tick.processes:
-            if p.pid is not None and p.python is not None and p.blocks is not None:
+            if p.pid is None or p.python is None or p.blocks is None:
+                continue
+            # Bytes are read more seldom than blocks: only as they change are both of the same time.
+            if last.get(p.pid, p.python) != p.python:
                 readings.setdefault(p.pid, []).append((float(p.blocks), float(p.python)))
+            last[p.pid] = p.python
     for seen in readings.values():
         blocks, held = seen[-1][0] - seen[0][0], seen[-1][1] - seen[0][1]
         if blocks > best and held > 0:
