@@ -91,7 +91,8 @@ def test_it_ends_with_the_process(capsys: pytest.CaptureFixture[str]) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2)"]) as process:
         status = run(["attach", str(process.pid), "--json"])
     document = json.loads(capsys.readouterr().out)
-    assert status == 3
+    # On a busy machine it may have been looked at for long enough to be judged, or not.
+    assert (status, document["verdict"]) in ((0, "no-leak"), (3, "inconclusive"))
     assert any("ended while it was watched" in line for line in document["warnings"])
 
 

@@ -71,7 +71,12 @@ def run_program(label: Label, datasets: Path, state: Path) -> Outcome:
     """
     command = [sys.executable, "-m", "hfmemdebug", "diagnose", str(datasets / label.data)]
     command += ["--consumer", f"{label.path}:consume", *label.options, "--json"]
-    environment = {**os.environ, "XDG_STATE_HOME": str(state), "XDG_CACHE_HOME": str(state / "cache")}
+    environment = {
+        # Coverage's own data would grow in the arms, and tracing would take a minute.
+        **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")},
+        "XDG_STATE_HOME": str(state),
+        "XDG_CACHE_HOME": str(state / "cache"),
+    }
     began = time.perf_counter()
     try:
         done = subprocess.run(

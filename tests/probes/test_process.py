@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from uncovered import uncovered
 
 from hfmemdebug.probes.malloc import MallocReading
 from hfmemdebug.probes.process import ProcessProbe, ProcKernel, PsutilKernel, default_kernel
@@ -62,7 +63,9 @@ for turn in range(7):
     malloc[turn] = probe.malloc.read().in_use - held
 print(statistics.median(blocks), statistics.median(malloc), gc.collect())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=uncovered()
+    )
     blocks, malloc, garbage = map(int, done.stdout.split())
     assert abs(blocks) <= few
     assert abs(malloc) <= 1024
