@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hfmemdebug.analysis import words
-from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, Assessment, Component, assess
+from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, LIBRARY_FLOOR, Assessment, Component, assess
 from hfmemdebug.analysis.findings import (
     benign_findings,
     cause_of,
@@ -78,8 +78,9 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     assessments = assess_all(judged, min_leak=min_leak)
     leaks = tuple(f for a in assessments for f in leak_findings(a))
     guilty = next((a for a in _by_consumer(assessments) if a.growing), None)
-    doubt = _doubt(guilty, assessments)
-    if doubt is not None:
+    refuted = _refuted(guilty, assessments)
+    doubt = None if refuted else _doubt(guilty, assessments)
+    if doubt is not None or refuted:
         guilty, leaks = None, ()
     still_open = what_is_open(assessments) if guilty is None else None
     too_short = None if guilty is not None else doubt or _too_short(recordings, assessments)
@@ -126,7 +127,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
             holders=_traced(guilty).get("holders") or (),
         ),
         environment=header.get("environment") or {},
-        warnings=_warnings(recordings, assessments),
+        warnings=(*refuted, *_warnings(recordings, assessments)),
         command_line=header.get("command_line"),
         reproduce=header.get("reproduce"),
     )
@@ -187,7 +188,7 @@ def _doubt(guilty: Assessment | None, assessments: Sequence[Assessment]) -> str 
         if other.control is not None
         and len(other.recording.slices) > len(guilty.recording.slices)
         and component.name in other.components
-        and other.components[component.name].trend.shape in ("plateau", "step", "inconclusive")
+        and other.components[component.name].trend.shape != "growing"
     ]
     if len(contradicted) < len(guilty.growing):
         return None
@@ -196,6 +197,27 @@ def _doubt(guilty: Assessment | None, assessments: Sequence[Assessment]) -> str 
         f"{words.OWNER[component.name]} grew over the {len(guilty.recording.slices)} slices of the arm "
         f"'{guilty.name}' and not steadily over the {len(other.recording.slices)} of '{other.name}'; {MORE_EPOCHS}"
     )
+
+
+def _refuted(guilty: Assessment | None, assessments: Sequence[Assessment]) -> tuple[str, ...]:
+    """Why a crumb that looked like a leak is none, for a warning: more of the same work, in fresh processes, kept
+    nothing. The libraries' crumbs differ from process to process by as much.
+    """
+    if guilty is None or any(c.name not in EXACT or c.trend.rate >= LIBRARY_FLOOR for c in guilty.growing):
+        return ()
+    longer = [a for a in assessments if a.control and len(a.recording.slices) > len(guilty.recording.slices)]
+    for other in longer:
+        if all(
+            c.name in other.components and other.components[c.name].trend.shape == "stable"
+            for c in guilty.growing
+        ):
+            component = guilty.growing[0]
+            return (
+                f"{words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes per slice over the "
+                f"{len(guilty.recording.slices)} slices of '{guilty.name}', and not at all over the "
+                f"{len(other.recording.slices)} of '{other.name}': the libraries' own crumbs, and no leak",
+            )
+    return ()
 
 
 def _origin(guilty: Assessment | None) -> str | None:

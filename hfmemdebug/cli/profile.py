@@ -70,6 +70,9 @@ def profile(
     from hfmemdebug.sizes import parse_size
     from hfmemdebug.target import split_target
 
+    if dataset is None:
+        # Early versions of Typer let a missing argument through.
+        raise UsageError("Missing argument 'DATASET'", next="For example hfmemdebug profile ./my-ds.")
     if consumer is not None:
         split_target(consumer)
     settings = Settings(

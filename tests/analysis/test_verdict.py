@@ -265,3 +265,27 @@ def test_a_system_that_shows_little() -> None:
     result = judge([Recording(header, samples, bare.end)])
     assert result.verdict == "no-leak"
     assert "not measured here: the split of RSS" in result.warnings
+
+
+@pytest.mark.parametrize(
+    ("rate", "in_longer", "verdict"),
+    [
+        # 82 bytes of pandas' own in one pair of processes, and none in the next with four times the work.
+        (82.0, 0.0, "no-leak"),
+        (82.0, 82.0, "leak"),
+        # More than crumbs: something grew, and why it did not go on is not known.
+        (5000.0, 0.0, "inconclusive"),
+        (5000.0, 5000.0, "leak"),
+    ],
+)
+def test_more_of_the_same_work_confirms_or_refutes(rate: float, in_longer: float, verdict: str) -> None:
+    result = judge(
+        [
+            record(),
+            record(consumer=True, python=leak(rate)),
+            record("in-memory", epochs=16),
+            record("in-memory", consumer=True, epochs=16, python=leak(in_longer)),
+        ]
+    )
+    assert result.verdict == verdict, result.summary
+    assert any("no leak" in line for line in result.warnings) == (verdict == "no-leak")

@@ -2,7 +2,7 @@
 verdict: leak
 cause: native-heap or python-objects
 origin: user-code
-site: torch_tensors_kept.py:19
+site: torch_tensors_kept.py:20
 holder: kept
 rate: 3800
 data: numeric
