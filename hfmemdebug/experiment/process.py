@@ -118,6 +118,8 @@ class Crew:
         options: dict[str, Any] = {
             "pass_fds": (command_read, event_write),
             "stdin": subprocess.DEVNULL,
+            # Python 3.13.0 cannot import socket in a folder that was removed.
+            "cwd": None if _has_a_working_directory() else "/",
             # What the user's code prints must not get between the lines of our answer.
             "stdout": 2,
             # Ctrl-C at the terminal reaches the supervisor alone, which then asks for a stop.
@@ -232,6 +234,13 @@ class Crew:
                 # What a killed process was writing may have no end.
                 file.write("\n" + json.dumps({"type": "end", **outcome}) + "\n")
         return outcome
+
+
+def _has_a_working_directory() -> bool:
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def describe_death(code: int, recording: Path, *, killer: str | None) -> str:

@@ -225,6 +225,19 @@ class _Sampler:
         self.role.value = role.encode()[: ROLE_BYTES - 1]
 
 
+def _expect_our_thread_at_forks() -> None:
+    """Python from 3.12 on counts threads after a fork, when ours is there again, and would warn the program.
+
+    It is not there while the fork is made. Where the program has threads of its own, the warning is for it.
+    """
+    threading = sys.modules.get("threading")
+    if sys.version_info >= (3, 12) and (threading is None or len(threading._active) <= 1):
+        import warnings
+
+        message = r"This process \(pid=\d+\) is multi-threaded, use of (fork|forkpty)\(\)"
+        warnings.filterwarnings("ignore", message, DeprecationWarning)
+
+
 def start() -> None:
     """Begins to sample this process and those it forks."""
     folder = os.environ.get("HFMEMDEBUG_RUN")
@@ -248,7 +261,11 @@ def start() -> None:
         except OSError:
             sampler.wake = None
 
-    os.register_at_fork(before=sampler.end, after_in_parent=sampler.begin, after_in_child=in_child)
+    def in_parent() -> None:
+        _expect_our_thread_at_forks()
+        sampler.begin()
+
+    os.register_at_fork(before=sampler.end, after_in_parent=in_parent, after_in_child=in_child)
 
     def at_exit() -> None:
         # Registered first, so called last: the program has done all it wanted to.

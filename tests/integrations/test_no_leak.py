@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import sys
 from pathlib import Path
 
@@ -15,8 +16,8 @@ PLUGIN = "hfmemdebug.integrations.pytest_plugin"
 INSTALLED = any(entry.value == PLUGIN for entry in importlib.metadata.entry_points(group="pytest11"))
 OPTIONS = ["-p", "no:cacheprovider", *([] if INSTALLED else ["-p", PLUGIN])]
 
-# On CPython 3.10 an epoch's end itself leaves up to a kilobyte, two bytes for each of 500 calls.
-ABOVE, SEEN = ("65B", "64 B") if sys.version_info >= (3, 11) else ("72B", "B")
+# On other versions of CPython an epoch's end itself leaves up to a kilobyte, two bytes for each of 500 calls.
+ABOVE, SEEN = ("65B", "64 B") if (3, 11) <= sys.version_info < (3, 13) else ("72B", "B")
 LEAKS = """
 import os
 import pytest
@@ -61,7 +62,7 @@ def test_leaks_at_the_exact_limit_with_their_ledger_site_and_holder(pytester: py
     at_limit = text[text.index("_ test_at_the_limit _") :]
     assert f"{SEEN} of Python objects per call" in at_limit
     large = " ".join(text[text.index("_ test_large _") :].split())
-    assert "LEAK, in your code or in what it calls: 9.9 KB" in large
+    assert re.search(r"LEAK, in your code or in what it calls: 9\.[89] KB", large)
     assert "Python objects +" in large
     assert "in test_large (python)" in large
     assert "list `kept`: +1 per call" in large

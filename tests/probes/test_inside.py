@@ -125,6 +125,10 @@ def test_children_are_followed(how: str, least: int, tmp_path: Path) -> None:
     assert len([one for one in found if one and one["blocks"] > 0]) >= least
 
 
+# pyarrow has threads of its own, of which Python from 3.12 on warns at each fork.
+IGNORE = ("-W", "ignore::DeprecationWarning")
+
+
 def test_a_fork_has_a_page_of_its_own_and_rows_of_its_own(tmp_path: Path) -> None:
     dataset = programs.make_dataset(tmp_path)
     code = (
@@ -138,7 +142,7 @@ def test_a_fork_has_a_page_of_its_own_and_rows_of_its_own(tmp_path: Path) -> Non
         "os.waitpid(pid, 0)\n"
         "print(os.getpid(), pid)\n"
     )
-    parent, child = map(int, run(code, tmp_path, str(dataset), flags=()).split())
+    parent, child = map(int, run(code, tmp_path, str(dataset), flags=IGNORE).split())
     reader = InsideReader(tmp_path / "pages")
     rows = [(reader.read(pid) or {}).get("rows") for pid in (parent, child)]
     assert rows == [1000, 300]

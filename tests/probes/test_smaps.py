@@ -78,11 +78,14 @@ def test_mappings_are_put_to_their_kinds_and_files() -> None:
 def test_both_files_agree_on_a_process_that_stands_still() -> None:
     import subprocess
 
-    with subprocess.Popen(["sleep", "30"]) as process:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            # Until it has been replaced by what it was started for, it is still our copy.
-            while Path(f"/proc/{process.pid}/comm").read_text() != "sleep\n":
-                pass
+            # When it answers it has loaded all its libraries, and then it waits.
+            process.stdin.write(b"ready\n")
+            process.stdin.flush()
+            process.stdout.readline()
             detailed = parse_smaps(Path(f"/proc/{process.pid}/smaps").read_bytes(), lambda path: False).total
             summed = parse_rollup(Path(f"/proc/{process.pid}/smaps_rollup").read_bytes())
         finally:
