@@ -50,7 +50,18 @@ def what_is_open(assessments: Sequence[Assessment]) -> str | None:
             return f"too few slices were read ({assessment.name}); {MORE_EPOCHS}"
         for component in assessment.open:
             return f"{words.OWNER[component.name]} ({assessment.name}): {component.trend.needs}"
+        if assessment.recording.header["arm"]["mode"] != "program" and _was_read_too_rarely(assessment):
+            return f"malloc was read too rarely for one epoch to tell ({assessment.name}); {MORE_EPOCHS}"
     return None
+
+
+def _was_read_too_rarely(assessment: Assessment) -> bool:
+    """Whether the user's code ran and malloc, which can be read here, was read only now and then for its cost."""
+    return (
+        bool(assessment.recording.header["arm"]["consumer"])
+        and "malloc" in assessment.unread
+        and any(sample.malloc is not None for sample in assessment.recording.samples)
+    )
 
 
 def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> Result:
