@@ -176,3 +176,20 @@ class Result:
         from hfmemdebug.render.redact import Redactor
 
         return render_markdown(Redactor.of_this_machine().result(self), ())
+
+
+def without_verdict(command: str, summary: str, **fields: Any) -> Result:
+    """The result of a command that answers another question than whether something leaks."""
+    return Result(
+        command=command,
+        summary=summary,
+        verdict=None,
+        cause=None,
+        origin=None,
+        iteration="second",
+        rate_bytes_per_iteration=None,
+        rate_bytes_per_row=None,
+        rate_bytes_per_second=None,
+        smallest_detectable_bytes_per_iteration=None,
+        **fields,
+    )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from hfmemdebug.analysis.growth import find_growth
+from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.trend import Trend
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
@@ -244,14 +245,6 @@ def _first(ticks: Sequence[Tick]) -> dict[int, Sample]:
             if process.pid is not None:
                 first.setdefault(process.pid, process)
     return first
-
-
-def value(sample: Sample, name: str) -> float | None:
-    """A field of a sample as a number; ``anon_swap`` is the sum of two."""
-    if name == "anon_swap":
-        return None if sample.anon is None else float(sample.anon + (sample.swap or 0))
-    found = getattr(sample, name)
-    return None if found is None else float(found)
 
 
 def _bases(ticks: Sequence[Tick]) -> dict[int, dict[str, float]]:

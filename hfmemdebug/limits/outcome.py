@@ -9,7 +9,7 @@ from typing import Any
 from hfmemdebug.limits.fit import Fit, Trial, describe
 from hfmemdebug.limits.run import Ended
 from hfmemdebug.limits.words import limit_line
-from hfmemdebug.result import ArmSummary, Result
+from hfmemdebug.result import ArmSummary, Result, without_verdict
 from hfmemdebug.sizes import format_bytes
 
 
@@ -40,23 +40,6 @@ def limit_result(ended: Ended, command: Sequence[str], *, command_line: str | No
         command_line=command_line,
         reproduce=shlex.join(command),
         limit=fields,
-    )
-
-
-def without_verdict(command: str, summary: str, **fields: Any) -> Result:
-    """The result of a command that answers another question than whether something leaks."""
-    return Result(
-        command=command,
-        summary=summary,
-        verdict=None,
-        cause=None,
-        origin=None,
-        iteration="second",
-        rate_bytes_per_iteration=None,
-        rate_bytes_per_row=None,
-        rate_bytes_per_second=None,
-        smallest_detectable_bytes_per_iteration=None,
-        **fields,
     )
 
 

@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from hfmemdebug.origin.sites import function_at, is_library
+from hfmemdebug.origin.sites import MOST_SLICES, function_at, is_library
 
 # A line is the leak's where its growth differs from the arm's rate by at most this share of it.
 CLOSE = 0.25
-MOST_SLICES = 40
 
 Line = tuple[str, int]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hfmemdebug.processes.tree import TreeReading
-from hfmemdebug.result import ArmSummary, Result
+from hfmemdebug.result import ArmSummary, Result, without_verdict
 from hfmemdebug.sizes import format_bytes
 
 
@@ -37,17 +37,9 @@ def answer(
                 reclaim=reclaimed,
             ),
         )
-    return Result(
-        command="attach",
-        summary=summary(tree),
-        verdict=None,
-        cause=None,
-        origin=None,
-        iteration="second",
-        rate_bytes_per_iteration=None,
-        rate_bytes_per_row=None,
-        rate_bytes_per_second=None,
-        smallest_detectable_bytes_per_iteration=None,
+    return without_verdict(
+        "attach",
+        summary(tree),
         arms=arms,
         advice=advice(tree),
         environment=environment or {},
