@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -61,11 +63,17 @@ def _root(
     pass
 
 
+def _help(command: Callable[..., Any]) -> str:
+    """A command's docstring with its paragraphs as one line each, for Typer to break where the terminal ends."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(p if p.startswith("\b") else p.replace("\n", " ") for p in paragraphs)
+
+
 for command in (synth, profile, diagnose, run_program, attach, report, env):
-    app.command()(command)
+    app.command(help=_help(command))(command)
 # All that follows the command's own name is the command's, with or without a "--" before it.
 for runner in (limit, fit):
-    app.command(context_settings={"allow_interspersed_args": False})(runner)
+    app.command(help=_help(runner), context_settings={"allow_interspersed_args": False})(runner)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def diagnose(
     dataset: Annotated[
         str | None,
-        typer.Argument(metavar="[DATASET]", help=f"{o.DATASET_HELP} Without one, synthetic rows are built."),
+        typer.Argument(metavar="DATASET", help=f"{o.DATASET_HELP} Without one, synthetic rows are built."),
     ] = None,
     config: o.ConfigArgument = None,
     split: o.SplitOption = None,

@@ -13,10 +13,9 @@ def env(
 ) -> None:
     """Prints versions and settings that matter to memory, in the layout of `datasets-cli env`.
 
-    [bold]Examples[/bold]
-
+    \b
+    Examples:
       hfmemdebug env
-
       hfmemdebug env --json
     """
     from hfmemdebug.limits.available import what_works

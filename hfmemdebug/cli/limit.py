@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hfmemdebug.limits.enclosure import Request
 
 CommandArgument = Annotated[
-    list[str], typer.Argument(metavar="-- COMMAND...", help="What to run, and its arguments.")
+    list[str], typer.Argument(metavar="COMMAND", help="What to run, and its arguments.")
 ]
 
 

@@ -32,7 +32,7 @@ def _finite(seconds: float | None) -> float | None:
 
 
 ConfigArgument = Annotated[
-    str | None, typer.Argument(metavar="[CONFIG]", help="The configuration of a dataset on the Hub.")
+    str | None, typer.Argument(metavar="CONFIG", help="The configuration of a dataset on the Hub.")
 ]
 SplitOption = Annotated[
     str | None,

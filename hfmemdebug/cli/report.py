@@ -22,7 +22,7 @@ def report(
     recordings: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="RECORDING...",
+            metavar="RECORDING",
             help="A recording (.jsonl), or the folder of a run. Several are the arms of one run; two of different "
             "runs are compared.",
             show_default=False,
@@ -36,14 +36,11 @@ def report(
 ) -> None:
     """Shows a recorded run again, in any format.
 
-    [bold]Examples[/bold]
-
+    \b
+    Examples:
       hfmemdebug report --last
-
       hfmemdebug report --last -o -   (Markdown for a GitHub issue)
-
       hfmemdebug report before.jsonl after.jsonl   (two runs side by side)
-
       hfmemdebug report run.jsonl -o report.html -o report.png -o result.json
     """
     check_outputs(output, as_json=as_json)

@@ -40,8 +40,8 @@ def run(
     program: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SCRIPT.py [ARGS]… | -m MODULE [ARGS]… | -- COMMAND [ARGS]…",
-            help="The program, unmodified. All that follows it is its own.",
+            metavar="PROGRAM",
+            help="SCRIPT.py, -m MODULE or -- COMMAND, unmodified. All that follows it is its own.",
             show_default=False,
         ),
     ] = None,
