@@ -111,6 +111,9 @@ class Result:
     The verdict is None where a command has none. `limit` and `fit` have fields of their own; `processes` and
     what follows it are those of `attach` and `run`: an entry for each process, shared memory by who holds it
     open, and sums over the tree, by PSS.
+
+    A site of kind ``"native"`` that memray has seen has ``native_frames`` beside the contract's fields: the C
+    functions below the line, the one that asked for the memory first.
     """
 
     command: str

@@ -136,9 +136,10 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
             died=any(_has_died(r) for r in recordings),
             sites=sites,
             holders=_traced(guilty).get("holders") or (),
+            no_frames=_traced(guilty).get("native_frames"),
         ),
         environment=header.get("environment") or {},
-        warnings=(*refuted, *_warnings(recordings, assessments)),
+        warnings=(*refuted, *_warnings(recordings, assessments), *_untraced(guilty)),
         command_line=header.get("command_line"),
         reproduce=header.get("reproduce"),
     )
@@ -175,6 +176,14 @@ def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any]
         {name: value for name, value in site.items() if name != "in_library"}
         for site in _traced(guilty).get("sites") or ()
         if cause == "python-objects" or not site["in_library"]
+    )
+
+
+def _untraced(guilty: Assessment | None) -> tuple[str, ...]:
+    """What memray failed of, where it was there."""
+    why = _traced(guilty).get("native_frames")
+    return (
+        () if why in (None, words.NO_MEMRAY) else (f"not measured here: the C functions of the leak ({why})",)
     )
 
 

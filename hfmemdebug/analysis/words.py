@@ -10,6 +10,9 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import Finding
 from hfmemdebug.sizes import format_bytes
 
+# What the tracing pass says of C functions where the extra is missing.
+NO_MEMRAY = "not installed"
+
 OWNER = {
     "python": "Python objects",
     "malloc": "memory from malloc",
@@ -122,6 +125,7 @@ def advice(
     died: bool,
     sites: Sequence[dict[str, Any]],
     holders: Sequence[dict[str, Any]],
+    no_frames: str | None = None,
 ) -> tuple[str, ...]:
     """What to do next, one line each."""
     if verdict == "inconclusive":
@@ -135,6 +139,11 @@ def advice(
             "Report it to the library with this result attached (-o report.md): it needs none of your code.",
         )
     lines = _advice_from_trace(sites, holders) or _ADVICE_OF_LEAK.get(cause or "", ())
+    if no_frames == NO_MEMRAY and cause in ("native-heap", "arrow-pool", "anonymous-other"):
+        lines = (
+            *lines,
+            "To see the C functions behind it: pip install 'hfmemdebug[native]', and run it again.",
+        )
     ours = any(a.growing and a.recording.header["arm"]["consumer"] for a in assessments)
     if origin is None and ours and not _is_a_program(assessments):
         return (

@@ -56,6 +56,10 @@ class ProgramError(Exception):
         self.quiet = quiet
 
 
+class _StoppedError(BaseException):
+    """The supervisor wants this process to end; no tracer may take it for its own failure."""
+
+
 class Arm:
     """The state of one arm between commands.
 
@@ -332,7 +336,7 @@ class Arm:
         Args:
             native: The counter that leaks and by how much per slice, where Python's objects do not.
         """
-        from hfmemdebug.origin.trace import trace
+        from hfmemdebug.origin.trace import NativeGrowth, trace
 
         assert self.plan is not None
         plan, consumer = self.plan, self.consumer
@@ -347,12 +351,21 @@ class Arm:
                 if consumer is not None:
                     consumer.call(rows)
                 del rows
+                if self.stopping:
+                    raise _StoppedError
                 yield
 
+        self.channel.send(event="note", text="something grows: a slower pass traces which line it comes from")
+        growth = None
+        if native is not None:
+            counter, rate = native
+            free = not self.header.get("limit")
+            growth = NativeGrowth(counter, self.probe.reader_of(counter), rate, memray=free)
         try:
-            self.outcome["trace"] = trace(
-                walk, (self.probe.reader_of(native[0]), native[1]) if native else None
-            )
+            self.outcome["trace"] = trace(walk, growth)
+        except _StoppedError:
+            # What was traced until now may miss what the rest would have shown.
+            return
         except BaseException as error:
             raise ProgramError("the consumer, as it was traced") from error
 

@@ -2,8 +2,9 @@
 
 Every line of the user's own files is followed, and a counter that is exact in the process (malloc's bytes
 in use, Arrow's, or anonymous memory) is read between any two: what grows by as much in each slice as the
-arm leaks is the line. Lines that allocate what is freed later stand out by other amounts. The libraries' own
-code is not followed, so that what it does counts for the line that called it.
+arm leaks is the line, or the lines are that grow by as much together. Lines that allocate what is freed later
+stand out by other amounts. The libraries' own code is not followed, so that what it does counts for the line
+that called it.
 """
 
 from __future__ import annotations
@@ -11,64 +12,92 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-from collections import Counter, deque
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from hfmemdebug.origin.sites import MOST_SLICES, function_at, is_library
+from hfmemdebug.origin.sites import LEAST_SHARE, MOST_SITES, PART_SECONDS, function_at, is_library
 
 # A line is the leak's where its growth differs from the arm's rate by at most this share of it.
 CLOSE = 0.25
+# Several lines together come that close by chance sooner than one does.
+CLOSE_TOGETHER = 0.1
+# More lines than these that grow cannot be told from each other by what they add up to.
+MOST_LINES = 12
+# A program of many lines is slow to follow.
+MOST_SECONDS = 4 * PART_SECONDS
 
 Line = tuple[str, int]
 
 
 def find_native_lines(
-    walk: Callable[[], Iterator[None]], read: Callable[[], int | None], rate: float
+    walk: Callable[[], Iterator[None]], read: Callable[[], int | None], rate: float, slices: int
 ) -> list[dict[str, Any]]:
-    """Finds the line that leaks, if one line does.
+    """Finds the lines that leak.
 
     Args:
         walk: Reads slices from the first one on and hands each to the consumer, as it is iterated over.
         read: The counter that grows, in bytes.
         rate: By how much the arm grows per slice, in bytes.
+        slices: How many to read at most.
 
     Returns:
-        Sites as the result document has them, of kind ``native``: one, or none where no line stands out.
+        Sites as the result document has them, of kind ``native``, largest first; none where no lines stand out.
     """
-    deque(itertools.islice(walk(), MOST_SLICES), maxlen=0)
-    growth = _follow(walk, read, MOST_SLICES)
-    lines = [
-        (line, grown / MOST_SLICES)
-        for line, grown in growth.items()
-        if abs(grown / MOST_SLICES - rate) <= CLOSE * rate
-    ]
-    if len(lines) != 1:
-        return []
-    (file, number), per_slice = lines[0]
+    growth, followed = _follow(walk, read, slices)
+    per_slice = {line: grown / max(followed, 1) for line, grown in growth.items()}
     return [
         {
             "file": file,
             "line": number,
             "function": function_at(file, number),
             "kind": "native",
-            "bytes_per_iteration": round(per_slice, 1),
+            "bytes_per_iteration": round(per_slice[file, number], 1),
             "count_per_iteration": None,
-            "share": round(min(per_slice / rate, 1.0), 3),
+            "share": round(min(per_slice[file, number] / rate, 1.0), 3),
             "in_library": False,
         }
+        for file, number in lines_of(per_slice, rate)
     ]
 
 
-def _follow(walk: Callable[[], Iterator[None]], read: Callable[[], int | None], slices: int) -> Counter[Line]:
-    """Growth by line of the user's, summed over the slices, in this thread."""
+def lines_of(per_slice: dict[Line, float], rate: float) -> list[Line]:
+    """The lines that leak, of those that grow and shrink.
+
+    The growth of all lines adds up to the rate, whatever is freed where. One line that grows by the rate is
+    it. Else it is the fewest that make the rate together while the other ones free what they allocate; where
+    that can be said of different lines, it is not known.
+    """
+    alone = [line for line, grown in per_slice.items() if abs(grown - rate) <= CLOSE * rate]
+    if alone:
+        return alone if len(alone) == 1 else []
+    rising = {line: grown for line, grown in per_slice.items() if grown >= LEAST_SHARE * rate}
+    if len(rising) > MOST_LINES:
+        return []
+    for number in range(2, min(len(rising), MOST_SITES) + 1):
+        sets = [
+            lines
+            for lines in itertools.combinations(rising, number)
+            if abs(sum(rising[line] for line in lines) - rate) <= CLOSE_TOGETHER * rate
+        ]
+        if sets:
+            return sorted(sets[0], key=lambda line: -rising[line]) if len(sets) == 1 else []
+    return []
+
+
+def _follow(
+    walk: Callable[[], Iterator[None]], read: Callable[[], int | None], slices: int
+) -> tuple[Counter[Line], int]:
+    """Growth by line of the user's over the slices that were followed whole, in this thread, and their number."""
     growth: Counter[Line] = Counter()
     # The user's lines that are being executed, the innermost last.
     stack: list[Line] = []
     users: dict[str, bool] = {}
     last = 0
     thread = threading.get_ident()
+    until = time.monotonic() + MOST_SECONDS
 
     def settle_up() -> None:
         nonlocal last
@@ -78,6 +107,10 @@ def _follow(walk: Callable[[], Iterator[None]], read: Callable[[], int | None], 
         last = now
 
     def follow(frame: FrameType, event: str, _: Any) -> Any:
+        if event != "return" and time.monotonic() > until:
+            # In the middle of a slice that would take minutes: it is not counted.
+            sys.settrace(None)
+            return None
         if event == "call":
             file = frame.f_code.co_filename
             if file not in users:
@@ -94,10 +127,16 @@ def _follow(walk: Callable[[], Iterator[None]], read: Callable[[], int | None], 
             stack.pop()
         return follow
 
+    whole: Counter[Line] = Counter()
+    followed = 0
     before = sys.gettrace()
     sys.settrace(follow)
     try:
-        deque(itertools.islice(walk(), slices), maxlen=0)
+        for _ in itertools.islice(walk(), slices):
+            if time.monotonic() > until:
+                break
+            followed += 1
+            whole = growth.copy()
     finally:
         sys.settrace(before)
-    return growth
+    return whole, followed

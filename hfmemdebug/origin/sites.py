@@ -86,7 +86,7 @@ def _growth(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> dict[t
     found: dict[tuple[str, int], _Site] = {}
     for change in after.filter_traces(keep).compare_to(before.filter_traces(keep), "traceback"):
         # What shrank counts too: what a slice makes and drops differs by the line of ours that read it.
-        place, in_library = _place(reversed([(f.filename, f.lineno) for f in change.traceback]))
+        place, in_library = place_of(reversed([(f.filename, f.lineno) for f in change.traceback]))
         if place is None or change.size_diff == 0:
             continue
         site = found.setdefault(place, _Site(in_library=in_library))
@@ -95,7 +95,7 @@ def _growth(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> dict[t
     return found
 
 
-def _place(frames: Iterable[tuple[str, int]]) -> tuple[tuple[str, int] | None, bool]:
+def place_of(frames: Iterable[tuple[str, int]]) -> tuple[tuple[str, int] | None, bool]:
     """The innermost frame that is the user's, else the innermost one; None where it is our own.
 
     Args:

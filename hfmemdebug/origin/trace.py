@@ -3,29 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from hfmemdebug.origin.holders import find_holders
 from hfmemdebug.origin.lines import find_native_lines
-from hfmemdebug.origin.sites import find_sites, function_at, is_library, lines_that_fill, take_snapshots
+from hfmemdebug.origin.native import arrow_by_malloc, find_native_sites, is_installed
+from hfmemdebug.origin.sites import (
+    LEAST_SHARE,
+    find_sites,
+    function_at,
+    is_library,
+    lines_that_fill,
+    take_snapshots,
+)
 
 LEAST_KEPT_SHARE = 0.2
 # A line of Python's that makes this share of a leak needs no other one beside it.
 LEAST_TRACED = 0.5
 
 
-def trace(
-    walk: Callable[[], Iterator[None]], native: tuple[Callable[[], int | None], float] | None = None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class NativeGrowth:
+    """What leaks where Python's objects have no part in it.
+
+    Attributes:
+        counter: The name of the counter: ``malloc``, ``arrow``, ``other``, …
+        read: Reads it, in bytes.
+        rate: By how much it grows per slice, in bytes.
+        memray: Whether memray may be used: it takes memory of its own, which a limit might not leave.
+    """
+
+    counter: str
+    read: Callable[[], int | None]
+    rate: float
+    memray: bool = True
+
+
+def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None) -> dict[str, Any]:
     """Finds the sites and the holders of a leak.
 
     Args:
         walk: Reads slices from the first one on and hands each to the consumer, as it is iterated over.
-        native: Where Python's objects have no part in it: the counter that leaks, and by how much per slice.
+        native: The native counter that leaks, or None.
 
     Returns:
-        ``sites`` and ``holders`` as the result document has them, each site with ``in_library``, and
-        ``traced_bytes_per_iteration``: what of the leak went through Python's allocators.
+        ``sites`` and ``holders`` as the result document has them, each site with ``in_library``,
+        ``traced_bytes_per_iteration``: what of the leak went through Python's allocators, and
+        ``native_frames``: why there are no C frames where there might be some (``"not installed"``, or what
+        memray failed of), else None.
     """
     snapshots, slices = take_snapshots(walk)
     sites, traced = find_sites(snapshots, slices)
@@ -46,12 +73,52 @@ def trace(
             continue
         for name in ("bytes_per_iteration", "count_per_iteration", "share"):
             same[name] = round(same[name] + site[name], 3)
-    if native is not None and not any(s["bytes_per_iteration"] >= LEAST_TRACED * native[1] for s in shown):
-        shown = [*find_native_lines(walk, *native), *shown]
+    why_not: str | None = None
+    if native is not None and not any(s["bytes_per_iteration"] >= LEAST_TRACED * native.rate for s in shown):
+        found, why_not = _native_sites(walk, native, slices)
+        shown = [*found, *_beside(found, shown, native.rate)]
     for holder in holders:
         for name in ("name", "file", "place"):
             del holder[name]
-    return {"sites": shown, "holders": holders, "traced_bytes_per_iteration": round(traced, 1)}
+    return {
+        "sites": shown,
+        "holders": holders,
+        "traced_bytes_per_iteration": round(traced, 1),
+        "native_frames": why_not,
+    }
+
+
+def _beside(found: list[dict[str, Any]], python: list[dict[str, Any]], rate: float) -> list[dict[str, Any]]:
+    """What Python's allocators have given besides: the objects around what a C library keeps stand for it already."""
+    lines = {(site["file"], site["line"]) for site in found}
+    others = [site for site in python if (site["file"], site["line"]) not in lines]
+    for site in others:
+        site["share"] = round(min(site["bytes_per_iteration"] / rate, 1.0), 3)
+    return [site for site in others if site["share"] >= LEAST_SHARE]
+
+
+def _native_sites(
+    walk: Callable[[], Iterator[None]], native: NativeGrowth, slices: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Sites of a native leak, and why they have no C frames."""
+    why_not = None
+    framed: list[dict[str, Any]] = []
+    if not is_installed():
+        why_not = "not installed"
+    elif native.memray:
+        try:
+            with arrow_by_malloc() if native.counter == "arrow" else nullcontext():
+                framed = find_native_sites(walk, slices)
+        except Exception as error:
+            why_not = f"{type(error).__name__}: {error}"
+        seen = sum(site["bytes_per_iteration"] for site in framed)
+        if seen >= LEAST_TRACED * native.rate:
+            return framed, None
+    # What memray does not see, the counter does.
+    lines = find_native_lines(walk, native.read, native.rate, slices)
+    if lines:
+        return lines, why_not
+    return [s for s in framed if s["bytes_per_iteration"] >= LEAST_KEPT_SHARE * native.rate], why_not
 
 
 def _line_of(holders: list[dict[str, Any]]) -> tuple[str, int] | None:

@@ -261,10 +261,15 @@ def site_lines(result: Result) -> list[str]:
             f"{site.get('file') or '?'}:{site.get('line') or '?'}, in {site.get('function') or '?'}"
             f" ({site.get('kind') or '?'}): {_fine(site.get('bytes_per_iteration'))}"
             f"{_allocations(site.get('count_per_iteration'))} per {unit(result)}, "
-            f"{_percent(site.get('share'))} of the leak"
+            f"{_percent(site.get('share'))} of the leak{_in_c(site.get('native_frames'))}"
         )
         for site in result.sites
     ]
+
+
+def _in_c(frames: Sequence[str] | None) -> str:
+    """The C functions that the line has called, the one that asked for the memory first."""
+    return f"; in C: {' ← '.join(map(str, frames))}" if frames else ""
 
 
 def _allocations(count: float | None) -> str:
