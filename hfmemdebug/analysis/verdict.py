@@ -180,11 +180,12 @@ def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any]
 
 
 def _untraced(guilty: Assessment | None) -> tuple[str, ...]:
-    """What memray failed of, where it was there."""
-    why = _traced(guilty).get("native_frames")
-    return (
-        () if why in (None, words.NO_MEMRAY) else (f"not measured here: the C functions of the leak ({why})",)
-    )
+    """What the tracing pass failed of."""
+    traced = _traced(guilty)
+    if traced.get("failed"):
+        return (f"not measured here: the line of the leak, since tracing failed ({traced['failed']})",)
+    why = traced.get("native_frames")
+    return () if why in (None, words.NO_MEMRAY) else (f"not measured here: the C functions of the leak ({why})",)
 
 
 def _has_died(recording: Recording) -> bool:

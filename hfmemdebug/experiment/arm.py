@@ -336,38 +336,47 @@ class Arm:
         Args:
             native: The counter that leaks and by how much per slice, where Python's objects do not.
         """
-        from hfmemdebug.origin.trace import NativeGrowth, trace
-
         assert self.plan is not None
         plan, consumer = self.plan, self.consumer
+        self.channel.send(event="note", text="something grows: a slower pass traces which line it comes from")
 
         def walk() -> Iterator[None]:
             read = epoch_reader(self.dataset, plan)
             for index in itertools.cycle(range(plan.count)):
                 try:
                     rows = read(index)
+                    if consumer is not None:
+                        consumer.call(rows)
                 except StopIteration:
                     return
-                if consumer is not None:
-                    consumer.call(rows)
+                except BaseException as error:
+                    raise ProgramError("the consumer, as it was traced") from error
                 del rows
                 if self.stopping:
                     raise _StoppedError
                 yield
 
-        self.channel.send(event="note", text="something grows: a slower pass traces which line it comes from")
-        growth = None
-        if native is not None:
-            counter, rate = native
-            free = not self.header.get("limit")
-            growth = NativeGrowth(counter, self.probe.reader_of(counter), rate, memray=free)
         try:
-            self.outcome["trace"] = trace(walk, growth)
+            self.outcome["trace"] = self._trace(walk, native)
         except _StoppedError:
             # What was traced until now may miss what the rest would have shown.
-            return
-        except BaseException as error:
-            raise ProgramError("the consumer, as it was traced") from error
+            pass
+        except ProgramError:
+            raise
+        except Exception as error:
+            # The verdict does not need it.
+            traceback.print_exception(error)
+            self.outcome["trace"] = {"failed": describe(error)}
+
+    def _trace(self, walk: Callable[[], Iterator[None]], native: tuple[str, float] | None) -> dict[str, Any]:
+        from hfmemdebug.origin.trace import NativeGrowth, trace
+
+        if native is None:
+            return trace(walk)
+        counter, rate = native
+        # memray takes memory of its own, which a limit might not leave.
+        free = not self.header.get("limit")
+        return trace(walk, NativeGrowth(counter, self.probe.reader_of(counter), rate, memray=free))
 
     def prove(self) -> None:
         """Takes the dataset's pages back and reports what happened."""

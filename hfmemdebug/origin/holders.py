@@ -1,7 +1,8 @@
-"""What keeps leaked objects alive: containers that grow with the slices, and the path to each from a root.
+"""What keeps leaked objects alive: what grows with the slices, and the path to it from a root.
 
-Found is what the cycle collector tracks, and dictionaries that it can reach: lists, sets, deques, caches
-and objects with attributes. Memory that a C library keeps has no path in Python.
+Found are containers and caches; where none grows, texts, buffers and arrays that grow under one name, and objects
+that hold each other; and what hangs on no name: threads, callbacks and cycles. Memory that a C library keeps has
+no path in Python.
 """
 
 from __future__ import annotations
@@ -9,45 +10,72 @@ from __future__ import annotations
 import functools
 import gc
 import itertools
-import sys
 import types
+import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hfmemdebug.origin.constants import string_constants
+from hfmemdebug.origin import nameless
+from hfmemdebug.origin.named import NamedValue, grown_names, named_values
+from hfmemdebug.origin.paths import RootPath, path_to
+from hfmemdebug.origin.pins import pinned_by, weight_of
+from hfmemdebug.origin.sites import is_library
 
 MOST_HOLDERS = 3
-_DEEPEST = 6
-# gc.get_referrers looks at every tracked object: so many looks are a second or two.
-_MOST_LOOKS = 40
-_CONTAINERS = (list, dict, set, deque)
+# A path takes a few looks at all objects, and each of them a tenth of a second.
+_MOST_CANDIDATES = 3 * MOST_HOLDERS
+# By the base type's own length: a subclass may have a __len__ that does anything.
+_LENGTHS: tuple[tuple[type, Callable[[Any], int]], ...] = (
+    (dict, dict.__len__),
+    (list, list.__len__),
+    (set, set.__len__),
+    (deque, deque.__len__),
+)
+# What multiplies together with something that says more.
+_BESIDE = (types.FrameType, types.CellType, types.TracebackType)
+_PLAIN = (list, dict, tuple, set)
+
+Holder = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Census:
-    """Sizes of everything that can grow, by identity.
+    """Sizes of everything that can grow.
 
     Attributes:
-        sizes: Length of each container and cache.
+        sizes: Length of each container and cache, by identity.
         types: Number of tracked objects of each type.
         ids: Identities of all tracked objects.
+        named: What can grow under one name.
+        threads: Identities of the threads that run.
+        callbacks: How many functions wait for the end of the program.
     """
 
     sizes: dict[int, int]
     types: Counter[type]
     ids: frozenset[int]
+    named: dict[str, NamedValue]
+    threads: frozenset[int]
+    callbacks: int
 
 
 def take_census() -> Census:
-    """Counts what the collector tracks."""
+    """Counts what the collector tracks, after a collection."""
     gc.collect()
     objects = gc.get_objects()
     sizes = {
         id(thing): size for thing in (*objects, *_untracked(objects)) if (size := _size_of(thing)) is not None
     }
-    return Census(sizes, Counter(map(type, objects)), frozenset(map(id, objects)))
+    return Census(
+        sizes,
+        Counter(map(type, objects)),
+        frozenset(map(id, objects)),
+        named_values(),
+        nameless.running_threads(),
+        nameless.callbacks(),
+    )
 
 
 def _untracked(objects: list[Any]) -> list[dict[Any, Any]]:
@@ -56,15 +84,14 @@ def _untracked(objects: list[Any]) -> list[dict[Any, Any]]:
 
 
 def _size_of(thing: Any) -> int | None:
-    # By exact type: a subclass may have a __len__ of its own that does anything.
-    if type(thing) in _CONTAINERS:
-        return len(thing)
-    if isinstance(thing, functools._lru_cache_wrapper):
-        return thing.cache_info().currsize
-    return None
+    kind = type(thing)
+    for base, length in _LENGTHS:
+        if issubclass(kind, base):
+            return length(thing)
+    return int(thing.cache_info().currsize) if kind is functools._lru_cache_wrapper else None
 
 
-def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[dict[str, Any]]:
+def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[Holder]:
     """Reads slices and finds what has grown by them.
 
     Args:
@@ -72,204 +99,136 @@ def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[dict[s
         slices: How many to read.
 
     Returns:
-        Holders as the result document has them, the fastest growing first, each with the name of the
-        container, its module's file and its place for whoever looks for the line (each may be None).
+        Holders as the result document has them, what holds the most first, each with the name of the
+        container, its module's file and its place for whoever looks for the line (each may be None). Where
+        little of what is held is used, with ``pins``: ``{kind, used_bytes, held_bytes}``, on average of an item.
     """
     before = take_census()
-    deque(itertools.islice(walk(), slices), maxlen=0)
-    gc.collect()
+    half = max(1, slices // 2)
+    deque(itertools.islice(walk(), half), maxlen=0)
+    middle = named_values()
+    deque(itertools.islice(walk(), slices - half), maxlen=0)
     # One more is what anything may have; every tenth slice is the rarest leak that is looked for.
     least = max(2, slices // 10)
-    grown: list[tuple[int, Any]] = []
-    mine = {id(before.sizes), id(before.types), id(before.__dict__)}
+    found: list[Holder] = []
+    if not gc.isenabled():
+        # What a collection would free is the leak then.
+        for growth, kind in nameless.garbage_of_cycles(before.types, max(slices, least)):
+            words = f"reference cycles, which the collector would free if it were not off: objects of type `{kind}`"
+            found.append(_holder(words, growth / slices, "object"))
+    else:
+        gc.collect()
+    growth, where = nameless.grown_threads(before.threads)
+    if growth >= least:
+        found.append(_holder(f"threads that do not end{where}", growth / slices, "thread"))
+    found += _grown_containers(before, slices, least, with_threads=growth < least)
+    growth = nameless.callbacks() - before.callbacks
+    if growth >= least:
+        found.append(_holder("functions registered with `atexit`", growth / slices, "function"))
+    return (found or _grown_names(before, middle, slices) or _chains(before, slices))[:MOST_HOLDERS]
+
+
+def _holder(words: str, growth: float, unit: str, path: RootPath | None = None) -> Holder:
+    return {
+        "path": words,
+        "growth_per_iteration": round(growth, 2),
+        "unit": unit,
+        "name": path.name if path is not None else None,
+        "file": path.file if path is not None else None,
+        "place": path.place if path is not None else None,
+    }
+
+
+def _grown_containers(before: Census, slices: int, least: int, *, with_threads: bool) -> list[Holder]:
+    mine = {id(before.sizes), id(before.types), id(before.named), id(before.__dict__)}
     objects = gc.get_objects()
     # A dictionary comes once for each that refers to it.
-    for thing in {id(thing): thing for thing in (*objects, *_untracked(objects))}.values():
-        old = before.sizes.get(id(thing))
-        if old is None or id(thing) in mine:
+    every = {id(thing): thing for thing in (*objects, *_untracked(objects))}
+    grown: list[tuple[float, int, Any]] = []
+    for key, thing in every.items():
+        old = before.sizes.get(key)
+        if old is None or key in mine:
             continue
         size = _size_of(thing)
         if size is not None and size - old >= least:
-            grown.append((size - old, thing))
-    del objects, thing
-    grown.sort(key=lambda pair: -pair[0])
-    holders: list[dict[str, Any]] = []
-    for growth, thing in grown[: 2 * MOST_HOLDERS]:
-        path = path_to(thing)
+            cache = type(thing) is functools._lru_cache_wrapper
+            # A cache, and then the dictionary in it, which weighs the same.
+            inside = next((each for each in gc.get_referents(thing) if type(each) is dict), thing)
+            grown.append(((size - old) * weight_of(inside if cache else thing), size - old, thing))
+    del objects, every
+    grown.sort(key=lambda each: (-each[0], type(each[2]) is dict))
+    holders: list[Holder] = []
+    order: list[tuple[bool, bool]] = []
+    for _, growth, thing in grown[:_MOST_CANDIDATES]:
+        path = path_to(thing, skip=(grown,))
         if path is None or any(path.place == other["place"] for other in holders):
             # The dictionary inside a cache stands under the cache's name.
             continue
+        if path.module in ("threading", None) and not with_threads:
+            continue
+        kind = type(thing)
         unit = (
-            "entry"
-            if isinstance(thing, functools._lru_cache_wrapper)
-            else "key"
-            if type(thing) is dict
-            else "item"
+            "entry" if kind is functools._lru_cache_wrapper else "key" if issubclass(kind, dict) else "item"
         )
-        holders.append(
-            {
-                "path": path.words,
-                "growth_per_iteration": round(growth / slices, 2),
-                "unit": unit,
-                "name": path.name,
-                "file": path.file,
-                "place": path.place,
-            }
-        )
-        if len(holders) == MOST_HOLDERS:
-            break
-    del grown
-    return holders or _chains(before, slices)
+        holder = _holder(path.words, growth / slices, unit, path)
+        pins = pinned_by(thing, growth)
+        if pins is not None:
+            holder["pins"] = pins
+        holders.append(holder)
+        # What refers weakly, and what a library registers on the way, goes with the user's own container.
+        order.append((_is_weak(thing), path.file is None or is_library(path.file)))
+    return [holder for _, holder in sorted(zip(order, holders, strict=True), key=lambda pair: pair[0])]
 
 
-def _chains(before: Census, slices: int) -> list[dict[str, Any]]:
+def _is_weak(thing: Any) -> bool:
+    """Whether it is what a weak set or dictionary keeps its references in."""
+    first: Any = None
+    if isinstance(thing, set):
+        first = next(set.__iter__(thing), None)
+    elif isinstance(thing, dict):
+        key, value = next(iter(dict.items(thing)), (None, None))
+        first = value if isinstance(value, weakref.KeyedRef) else key
+    return isinstance(first, weakref.ref)
+
+
+def _grown_names(before: Census, middle: dict[str, NamedValue], slices: int) -> list[Holder]:
+    """Texts, buffers, tuples and arrays that a name stands for, made anew or in place."""
+    holders = []
+    for value, growth in grown_names(before.named, middle, named_values()):
+        holder = _holder(value.words, growth / slices, value.unit)
+        holder.update(name=value.name, file=value.file, place=value.words)
+        holders.append(holder)
+    return holders
+
+
+def _chains(before: Census, slices: int) -> list[Holder]:
     """Where no container grows: objects that hold each other, by the type that multiplies."""
     objects = gc.get_objects()
     now = Counter(map(type, objects))
     more = [
         (count - before.types[kind], kind)
         for kind, count in now.items()
-        if count - before.types[kind] >= slices
+        if count - before.types[kind] >= slices and kind not in _BESIDE
     ]
-    more.sort(key=lambda pair: -pair[0])
+    # A type of somebody's own says more than the lists and dictionaries in it.
+    more.sort(key=lambda pair: (pair[1] in _PLAIN, -pair[0]))
+    if more and more[0][1] not in _PLAIN:
+        more = [pair for pair in more if pair[1] not in _PLAIN]
     holders = []
     for growth, kind in more[:MOST_HOLDERS]:
-        if kind in (types.FrameType, types.CellType):
-            continue
-        sample = next((o for o in objects if type(o) is kind and id(o) not in before.ids), None)
-        path = path_to(sample, skip=objects) if sample is not None else None
-        holders.append(
-            {
-                "path": path.words
-                if path is not None
-                else f"objects of type `{kind.__module__}.{kind.__qualname__}`",
-                "growth_per_iteration": round(growth / slices, 2),
-                "unit": f"`{kind.__qualname__}`",
-                "name": None,
-                "file": None,
-                "place": None,
-            }
-        )
+        path = _path_to_any(kind, objects, before)
+        words = f"objects of type `{kind.__module__}.{kind.__qualname__}`" if path is None else path.words
+        if path is not None and issubclass(kind, BaseException):
+            words += ", a chain of exceptions, each with the local variables of its traceback"
+        holders.append(_holder(words, growth / slices, f"`{kind.__qualname__}`"))
     return holders
 
 
-@dataclass(frozen=True)
-class RootPath:
-    """The way from a root to an object.
-
-    Attributes:
-        words: ``module train: list `trainer.history```.
-        place: The same without the kind of the object.
-        name: The name nearest to the object (``history``), or None.
-        file: The file of the module at the root, or None.
-    """
-
-    words: str
-    place: str
-    name: str | None
-    file: str | None
-
-
-@dataclass(frozen=True)
-class _Hop:
-    """An object on the way, and the hop from it towards the held one; None for the held one itself."""
-
-    thing: Any
-    towards: _Hop | None
-
-    @property
-    def length(self) -> int:
-        return 0 if self.towards is None else 1 + self.towards.length
-
-
-def path_to(thing: Any, *, skip: Any = None) -> RootPath | None:
-    """The shortest path from a module to an object.
-
-    Args:
-        thing: The object.
-        skip: A list of ours that refers to it and is no holder.
-    """
-    modules = {id(vars(m)): m for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)}
-    queue: deque[_Hop] = deque([_Hop(thing, None)])
-    seen = {id(thing), id(skip), id(queue), id(modules)}
-    for _ in range(_MOST_LOOKS):
-        if not queue:
-            return None
-        hop = queue.popleft()
-        if hop.length >= _DEEPEST:
-            continue
-        for referrer in gc.get_referrers(hop.thing):
-            if id(referrer) in seen or isinstance(referrer, (types.FrameType, types.GeneratorType, _Hop)):
-                continue
-            seen.add(id(referrer))
-            # Our own local names are no holders either.
-            if isinstance(referrer, dict) and referrer.get("towards") is hop:
-                continue
-            module = modules.get(id(referrer))
-            if module is not None:
-                return _describe(module, _Hop(referrer, hop))
-            queue.append(_Hop(referrer, hop))
+def _path_to_any(kind: type, objects: Sequence[Any], before: Census) -> RootPath | None:
+    """The path to a new object of a type: the newest of a chain is the one next to the root."""
+    new = [thing for thing in objects if type(thing) is kind and id(thing) not in before.ids]
+    for sample in (*new[-1:], *new[:1]):
+        path = path_to(sample, skip=(objects, new))
+        if path is not None:
+            return path
     return None
-
-
-def _describe(module: types.ModuleType, root: _Hop) -> RootPath:
-    """The path in words, from the module's dictionary down to the held object."""
-    text, nearest = "", None
-    # A key may be somebody's data; one that stands in the code is not.
-    known = string_constants(getattr(module, "__file__", None) or "")
-    hop: _Hop | None = root
-    while hop is not None and hop.towards is not None:
-        label, name, hop = _step(hop, first=hop is root, known=known)
-        text += label
-        nearest = name or nearest
-    held = root
-    while held.towards is not None:
-        held = held.towards
-    where = f" `{text}`" if text else ""
-    return RootPath(
-        f"module {module.__name__}: {_kind(held.thing)}{where}",
-        f"{module.__name__}{where}",
-        nearest,
-        getattr(module, "__file__", None),
-    )
-
-
-def _step(hop: _Hop, *, first: bool, known: frozenset[str]) -> tuple[str, str | None, _Hop]:
-    """What one or more hops are called: the label, the bare name if there is one, and where they lead."""
-    assert hop.towards is not None
-    holder, target, rest = hop.thing, hop.towards.thing, hop.towards
-    if isinstance(holder, dict):
-        key = next((k for k, v in list(holder.items()) if v is target), None)
-        if first:
-            return str(key), str(key), rest
-        return f"[{key!r:.40}]" if key in known else "[a key]", None, rest
-    if isinstance(holder, types.FunctionType):
-        if target is holder.__closure__ and rest.towards is not None and rest.towards.towards is not None:
-            cell = rest.towards.thing
-            index = next((i for i, c in enumerate(holder.__closure__ or ()) if c is cell), None)
-            if index is not None:
-                name = holder.__code__.co_freevars[index]
-                return f", closure variable {name}", name, rest.towards.towards
-        return ", a default or attribute", None, rest
-    if isinstance(holder, (list, tuple, set, frozenset, deque)):
-        return "[…]", None, rest
-    attributes = getattr(holder, "__dict__", None)
-    if attributes is target and rest.towards is not None and isinstance(target, dict):
-        # Up to Python 3.10, and where somebody asked for it, an object's attributes are a dictionary.
-        key = next((k for k, v in list(target.items()) if v is rest.towards.thing), None)
-        return f".{key}", str(key), rest.towards
-    names = list(attributes or ()) if isinstance(attributes, dict) else []
-    for kind in type(holder).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        names += [slots] if isinstance(slots, str) else list(slots)
-    for name in names:
-        if getattr(holder, name, None) is target:
-            return f".{name}", str(name), rest
-    return "", None, rest
-
-
-def _kind(thing: Any) -> str:
-    if isinstance(thing, functools._lru_cache_wrapper):
-        limit = thing.cache_info().maxsize
-        return f"lru_cache ({'unbounded' if limit is None else f'maxsize={limit}'})"
-    return type(thing).__name__

@@ -109,7 +109,7 @@ def _native_sites(
         try:
             with arrow_by_malloc() if native.counter == "arrow" else nullcontext():
                 framed = find_native_sites(walk, slices)
-        except Exception as error:
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
             why_not = f"{type(error).__name__}: {error}"
         seen = sum(site["bytes_per_iteration"] for site in framed)
         if seen >= LEAST_TRACED * native.rate:

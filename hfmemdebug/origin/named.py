@@ -1,0 +1,112 @@
+"""Values that grow under one name, in place or made anew: texts, buffers, tuples, arrays, tables."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import itertools
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hfmemdebug.origin.sites import is_library
+
+_BY_SIZE = (str, bytes, bytearray)
+_BY_SIZE_NAMES = (("_io", "BytesIO"), ("_io", "StringIO"), ("array", "array"))
+_ARRAYS = ("numpy", "pyarrow", "torch")
+
+
+@dataclass(frozen=True)
+class NamedValue:
+    """A value as it is now.
+
+    Attributes:
+        words: What holds it: ``module train: str `report```.
+        name: The last part of its name.
+        file: The module's file, or None.
+        size: How much of it there is.
+        unit: What its size counts: ``item``, ``argument``, ``attribute`` or ``byte``.
+    """
+
+    words: str
+    name: str
+    file: str | None
+    size: int
+    unit: str
+
+
+def named_values() -> dict[str, NamedValue]:
+    """What the user's modules, their objects and context variables name, by that name."""
+    found: dict[str, NamedValue] = {}
+    modules = [m for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)]
+    users = {
+        m.__name__: m for m in modules if (file := getattr(m, "__file__", None)) and not is_library(file)
+    }
+    for module_name, module in users.items():
+        for name, value in list(vars(module).items()):
+            prefix = f"module {module_name}"
+            for label, each in _with_attributes(name, value, users):
+                _note(found, f"{prefix}.{label}", prefix, label, each, module.__file__)
+    for variable, value in contextvars.copy_context().items():
+        _note(found, f"context {variable.name}", "context variable", variable.name, value, None)
+    return found
+
+
+def _with_attributes(name: str, value: Any, users: dict[str, types.ModuleType]) -> Iterator[tuple[str, Any]]:
+    yield name, value
+    kind = value if isinstance(value, type) else type(value)
+    if kind.__module__ in users:
+        try:
+            attributes = value.__dict__
+        except Exception:
+            # Slots, with a __getattr__ of somebody's own.
+            return
+        for attribute, each in list(attributes.items()):
+            yield f"{name}.{attribute}", each
+        if not isinstance(value, type) and type(attributes) is dict:
+            yield f"{name}.__dict__", attributes
+
+
+def _note(
+    found: dict[str, NamedValue], key: str, prefix: str, label: str, value: Any, file: str | None
+) -> None:
+    measured = _measure(value)
+    if measured is not None:
+        size, unit = measured
+        if label.endswith(".__dict__"):
+            label, unit = label.removesuffix(".__dict__"), "attribute"
+            words = f"{prefix}: attributes of `{label}`"
+        elif isinstance(value, dict):
+            # Found by itself.
+            return
+        else:
+            words = f"{prefix}: {type(value).__name__} `{label}`"
+        found[key] = NamedValue(words, label.rpartition(".")[2], file, size, unit)
+
+
+def _measure(value: Any) -> tuple[int, str] | None:
+    kind = type(value)
+    if kind in _BY_SIZE or (kind.__module__, kind.__name__) in _BY_SIZE_NAMES:
+        return sys.getsizeof(value), "byte"
+    if kind in (tuple, dict):
+        return len(value), "item"
+    if kind is functools.partial:
+        return len(value.args) + len(value.keywords), "argument"
+    if kind.__module__.partition(".")[0] in _ARRAYS and isinstance(
+        size := getattr(value, "nbytes", None), int
+    ):
+        return size, "byte"
+    return None
+
+
+def grown_names(*readings: dict[str, NamedValue]) -> list[tuple[NamedValue, int]]:
+    """What is larger at each reading than at the one before, by how much in all, the largest in bytes first."""
+    grown = [
+        (last, last.size - readings[0][key].size)
+        for key, last in readings[-1].items()
+        if all(key in reading for reading in readings)
+        and all(one[key].size < other[key].size for one, other in itertools.pairwise(readings))
+    ]
+    return sorted(grown, key=lambda pair: (pair[0].unit != "byte", -pair[1]))
