@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hfmemdebug.analysis import words
+from hfmemdebug.analysis.advice import NO_MEMRAY, advice
 from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, LIBRARY_FLOOR, Assessment, Component, assess
 from hfmemdebug.analysis.findings import (
     benign_findings,
@@ -126,7 +127,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
         arms=arms,
         limit=limit,
-        advice=words.advice(
+        advice=advice(
             verdict,
             cause,
             origin,
@@ -182,10 +183,10 @@ def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any]
 def _untraced(guilty: Assessment | None) -> tuple[str, ...]:
     """What the tracing pass failed of."""
     traced = _traced(guilty)
-    if traced.get("failed"):
+    if "failed" in traced:
         return (f"not measured here: the line of the leak, since tracing failed ({traced['failed']})",)
     why = traced.get("native_frames")
-    return () if why in (None, words.NO_MEMRAY) else (f"not measured here: the C functions of the leak ({why})",)
+    return () if why in (None, NO_MEMRAY) else (f"not measured here: the C functions of the leak ({why})",)
 
 
 def _has_died(recording: Recording) -> bool:

@@ -280,16 +280,30 @@ def _allocations(count: float | None) -> str:
 def holder_lines(result: Result) -> list[str]:
     """What keeps leaked memory alive, one line a holder."""
     return [
-        one_line(
-            f"{holder.get('path') or '?'}"
-            + (
-                f": {growth:+.6g} per {unit(result)}"
-                if (growth := holder.get("growth_per_iteration"))
-                else ""
-            )
-        )
+        one_line(f"{holder.get('path') or '?'}{_growth_of(holder, unit(result))}{_pinned(holder)}")
         for holder in result.holders
     ]
+
+
+def _growth_of(holder: dict[str, Any], per: str) -> str:
+    """``(+1,000 keys per slice)``."""
+    growth, thing = holder.get("growth_per_iteration"), str(holder.get("unit") or "")
+    if not growth:
+        return ""
+    if thing == "byte":
+        return f" ({format_bytes(growth, signed=True)} per {per})"
+    if thing and growth != 1 and not thing.startswith("`"):
+        thing = "entries" if thing == "entry" else f"{thing}s"
+    return f" ({growth:+,.6g}{' ' if thing else ''}{thing} per {per})"
+
+
+def _pinned(holder: dict[str, Any]) -> str:
+    """How few bytes are used of how many are held."""
+    pins = holder.get("pins")
+    if not isinstance(pins, dict):
+        return ""
+    used, held = format_bytes(pins.get("used_bytes")), format_bytes(pins.get("held_bytes"))
+    return f"; each {pins.get('kind')} of {used} pins {held}"
 
 
 def _meaning(finding: Finding, *, thorough: bool) -> str:

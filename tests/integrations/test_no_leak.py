@@ -65,7 +65,7 @@ def test_leaks_at_the_exact_limit_with_their_ledger_site_and_holder(pytester: py
     assert re.search(r"LEAK, in your code or in what it calls: 9\.[89] KB", large)
     assert "Python objects +" in large
     assert "in test_large (python)" in large
-    assert "list `kept`: +1 per call" in large
+    assert "list `kept` (+1 item per call)" in large
     assert "hfmemdebug report --last -o report.md" in large
     assert str(pytester.path) not in large.partition("short test summary")[0]
 

@@ -138,7 +138,7 @@ LEAK = replace(
             "share": 0.997,
         },
     ),
-    holders=({"path": "module consumer: list `seen`", "growth_per_iteration": 1},),
+    holders=({"path": "module consumer: list `seen`", "growth_per_iteration": 1, "unit": "item"},),
     arms=(MAPPED, WITH_CONSUMER),
     advice=("Look at what consumer.py:12 appends to `seen`, and empty it.",),
 )

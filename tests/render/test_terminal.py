@@ -111,7 +111,7 @@ def test_who_owns_the_leak() -> None:
     text = render_terminal(samples.LEAK, width=120)
     assert "Python objects memory-mapped + consumer +580 MB +5.9 MB no LEAK" in " ".join(text.split())
     assert "consumer.py:12, in keep" in text
-    assert "module consumer: list `seen`: +1 per slice" in text
+    assert "module consumer: list `seen` (+1 item per slice)" in text
     possible = replace(samples.LEAK, findings=(Finding("native-heap", "leak", 5, shape="inconclusive"),))
     assert "possible leak" in render_terminal(possible)
 

@@ -1,0 +1,202 @@
+"""What to do next, in a line or two with the exact call, as it follows from what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hfmemdebug.analysis.assess import Assessment
+from hfmemdebug.analysis.findings import what_settling_gave_back
+from hfmemdebug.result import Finding
+from hfmemdebug.sizes import format_bytes
+
+# What the tracing pass says of C functions where the extra is missing.
+NO_MEMRAY = "not installed"
+
+
+def advice(
+    verdict: str,
+    cause: str | None,
+    origin: str | None,
+    assessments: Sequence[Assessment],
+    benign: Sequence[Finding],
+    *,
+    open_question: str | None,
+    died: bool,
+    sites: Sequence[dict[str, Any]],
+    holders: Sequence[dict[str, Any]],
+    no_frames: str | None = None,
+) -> tuple[str, ...]:
+    """What to do next, one line each."""
+    if verdict == "inconclusive":
+        if died:
+            return ("Mend what ended it, or give it less to do (--step, --iterations), and run it again.",)
+        return (f"To decide: {open_question}.",)
+    if verdict == "no-leak":
+        return _without_leak(cause, assessments, benign)
+    if origin == "library":
+        return (
+            "Report it to the library with this result attached (-o report.md): it needs none of your code.",
+        )
+    lines = _from_trace(sites, holders) or _OF_LEAK.get(cause or "", ())
+    if no_frames == NO_MEMRAY and cause in ("native-heap", "arrow-pool", "anonymous-other"):
+        lines = (
+            *lines,
+            "To see the C functions behind it: pip install 'hfmemdebug[native]', and run it again.",
+        )
+    ours = any(a.growing and a.recording.header["arm"]["consumer"] for a in assessments)
+    if origin is None and ours and not _is_a_program(assessments):
+        return (
+            *lines,
+            "hfmemdebug diagnose with the same options tells whether your code or a library leaks.",
+        )
+    return lines
+
+
+def _is_a_program(assessments: Sequence[Assessment]) -> bool:
+    """Whether somebody's own loop was recorded, which no command of ours can run once more."""
+    return all(a.recording.header["arm"]["mode"] == "program" for a in assessments)
+
+
+def _from_trace(sites: Sequence[dict[str, Any]], holders: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The line to look at and the container to bound, where the tracing pass has found them."""
+    lines = []
+    if sites:
+        where = f" in {sites[0]['function']}" if sites[0].get("function") else ""
+        lines.append(f"Look at {sites[0]['file']}:{sites[0]['line']}{where}: what stays comes from there.")
+    if holders:
+        lines.append(of_holder(holders[0]))
+    return tuple(lines)
+
+
+# What is right for the views that pin what they were cut from, by the kind of view.
+_COPY_OF_VIEW = {
+    "ndarray": "array[…].copy()",
+    "memoryview": "bytes(view)",
+    "Tensor": "tensor[…].clone()",
+    "Table": "table.take(rows)",
+    "RecordBatch": "batch.take(rows)",
+}
+
+
+def of_holder(holder: dict[str, Any]) -> str:
+    """What to change about what keeps the memory."""
+    path = str(holder["path"])
+    pins = holder.get("pins")
+    if pins:
+        copy = _COPY_OF_VIEW.get(pins["kind"], "array.take(rows)")
+        return (
+            f"Keep a copy of what you need, {copy}, and not the view: each {pins['kind']} of "
+            f"{format_bytes(pins['used_bytes'])} holds {format_bytes(pins['held_bytes'])}. It is kept by {path}."
+        )
+    for sign, line in _OF_HOLDER:
+        if sign in path:
+            return f"{line}: {path}."
+    return f"Clear or bound what keeps it: {path}."
+
+
+# The first that is found in the words of a holder.
+_OF_HOLDER = (
+    ("lru_cache (", "Give the cache a bound, lru_cache(maxsize=…)"),
+    ("reference cycles", "Turn the collector on again, gc.enable(), or call gc.collect() now and then"),
+    ("module gc: list `garbage", "Unset gc.set_debug(gc.DEBUG_SAVEALL), or empty gc.garbage"),
+    ("threads that do not end", "Have them end and join() them, or start one pool outside of the call"),
+    ("registered with `atexit`", "Register it once, outside of the call, or atexit.unregister() it"),
+    (", default of ", "Do not collect in a default argument: let it be None, and make a new one inside"),
+    ("a chain of exceptions", "Keep str(error) and not the error, or error.with_traceback(None)"),
+    ("_handlerList", "Remove each handler again, logger.removeHandler(handler), or add it once"),
+    (".handlers[…]", "Empty what the handler keeps, or remove it, logger.removeHandler(handler)"),
+    (".handlers`", "Remove each handler again, logger.removeHandler(handler), or add it once"),
+    ("finalize._registry", "weakref.finalize keeps its arguments as long as the object: call detach()"),
+    (": deque `", "Give it a bound, deque(maxlen=…) or Queue(maxsize=…)"),
+)
+
+_OF_LEAK = {
+    "python-objects": (
+        "Look in the consumer for what it appends to, caches in or assigns to anything that outlives the call.",
+    ),
+    "arrow-pool": (
+        "Something keeps Arrow tables or views of them: a small slice or a numpy view pins the whole buffer; "
+        "keep table.take(rows) of Arrow, array.copy() of numpy.",
+    ),
+    "native-heap": (
+        "A native library keeps memory, or Python keeps large buffers: look at what each call creates.",
+    ),
+    "copy-on-write": (
+        "Map the file once, or close each private mapping (mode 'c') when it is done with: what was written to "
+        "it stays in memory until then.",
+    ),
+    "file-mapping": ("Close files and mappings that are opened in each call, or open them once.",),
+    "shared-memory": ("Call close() and unlink() on shared memory when it is done with.",),
+    "anonymous-other": (
+        "Look for threads, pools and processes that each call starts and nothing ends, and for what workers "
+        "keep from call to call.",
+    ),
+}
+
+
+def _without_leak(
+    cause: str | None, assessments: Sequence[Assessment], benign: Sequence[Finding]
+) -> tuple[str, ...]:
+    lines: list[str] = []
+    modes = {a.recording.header["arm"]["mode"] for a in assessments}
+    in_memory_files = any(
+        file.get("memory_backed")
+        for a in assessments
+        for file in (a.recording.header.get("loaded") or {}).get("files") or ()
+    )
+    if any(finding.cause == "copy-on-write" for finding in benign):
+        lines.append(
+            "Private copies (mode 'c') are anonymous memory and count in full towards a limit; flush() does "
+            "nothing for them. Write to a copy of the slice, or map a copy of the file with mode 'r+', whose "
+            "pages go back to the file."
+        )
+    if cause == "mmap-file-pages" and in_memory_files:
+        lines.append("Move the dataset to a disk: on tmpfs it counts in full towards a container's limit.")
+    elif cause == "mmap-file-pages":
+        lines.extend(_of_mapped_pages())
+    if cause == "allocator-retention":
+        lines.extend(_of_retention(assessments))
+    if modes == {"mmap"}:
+        lines.append(
+            "In memory (--in-mem) the file pages are not there, and what still grows stands alone; "
+            "hfmemdebug diagnose runs both modes."
+        )
+    elif modes == {"in-memory"}:
+        lines.append(
+            "Memory-mapped (without --in-mem) RSS will rise by the pages that are read; hfmemdebug diagnose "
+            "runs both modes and shows that they can be taken back."
+        )
+    if not any(a.control is not None for a in assessments) and not _is_a_program(assessments):
+        lines.append("To test your own code on the same rows: --consumer FILE.py:FUNC.")
+    return tuple(lines)
+
+
+def _of_mapped_pages() -> tuple[str, ...]:
+    """What dashboards will show, and what ends in a kill."""
+    return (
+        "Your dashboard's RSS will rise to the size of the dataset and stay there, and so may a container's "
+        "'working set', which counts file pages that were used lately. What ends in an OOM kill is memory that "
+        "cannot be taken back: watch RssAnon and RssShmem, not RSS; anon and shmem in a container's memory.stat.",
+        "To be without the file pages, keep_in_memory=True loads the same bytes as anonymous memory: RSS is then "
+        "as large, and none of it can be taken back.",
+    )
+
+
+def _of_retention(assessments: Sequence[Assessment]) -> tuple[str, ...]:
+    """How to have back what allocators keep free, for those that have given something back here."""
+    gave = [what_settling_gave_back(a.recording) for a in assessments]
+    by_pools = max((steps.get("release_pools") or 0 for steps in gave), default=0)
+    by_malloc = max((steps.get("trim") or 0 for steps in gave), default=0)
+    lines = []
+    if by_pools >= by_malloc:
+        lines.append(
+            "To give it back by hand: pyarrow.default_memory_pool().release_unused(); or start with "
+            "ARROW_DEFAULT_MEMORY_POOL=system."
+        )
+    if by_malloc > by_pools / 2:
+        lines.append(
+            "What malloc keeps, ctypes.CDLL('libc.so.6').malloc_trim(0) gives back (glibc); with many threads, "
+            "start with MALLOC_ARENA_MAX=2, so that fewer heaps keep some."
+        )
+    return tuple(lines)
