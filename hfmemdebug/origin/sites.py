@@ -174,6 +174,8 @@ _GROWING_CALLS = frozenset(
         "put",
         "put_nowait",
         "__setitem__",
+        "write",
+        "writelines",
     }
 )
 

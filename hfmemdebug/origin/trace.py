@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfmemdebug.origin.holders import find_holders
-from hfmemdebug.origin.lines import find_native_lines
+from hfmemdebug.origin.lines import find_native_lines, mapped_bytes
 from hfmemdebug.origin.native import arrow_by_malloc, find_native_sites, is_installed
 from hfmemdebug.origin.sites import (
     LEAST_SHARE,
@@ -77,6 +77,8 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
     if native is not None and not any(s["bytes_per_iteration"] >= LEAST_TRACED * native.rate for s in shown):
         found, why_not = _native_sites(walk, native, slices)
         shown = [*found, *_beside(found, shown, native.rate)]
+    if not shown:
+        shown = _site_of_buffer(holders)
     for holder in holders:
         for name in ("name", "file", "place"):
             del holder[name]
@@ -86,6 +88,25 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
         "traced_bytes_per_iteration": round(traced, 1),
         "native_frames": why_not,
     }
+
+
+def _site_of_buffer(holders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The line that fills a text or a buffer that grows in place: nothing is allocated for it but by and by."""
+    line = _line_of(holders)
+    if line is None or holders[0]["unit"] != "byte":
+        return []
+    return [
+        {
+            "file": line[0],
+            "line": line[1],
+            "function": function_at(*line),
+            "kind": "python",
+            "bytes_per_iteration": holders[0]["growth_per_iteration"],
+            "count_per_iteration": None,
+            "share": 1.0,
+            "in_library": False,
+        }
+    ]
 
 
 def _beside(found: list[dict[str, Any]], python: list[dict[str, Any]], rate: float) -> list[dict[str, Any]]:
@@ -115,9 +136,11 @@ def _native_sites(
         if seen >= LEAST_TRACED * native.rate:
             return framed, None
     # What memray does not see, the counter does.
-    lines = find_native_lines(walk, native.read, native.rate, slices)
-    if lines:
-        return lines, why_not
+    # Anonymous memory shows where it is first written to; the line that asked for it comes before.
+    for read in (mapped_bytes, native.read) if native.counter == "other" else (native.read,):
+        lines = find_native_lines(walk, read, native.rate, slices)
+        if lines:
+            return lines, why_not
     return [s for s in framed if s["bytes_per_iteration"] >= LEAST_KEPT_SHARE * native.rate], why_not
 
 

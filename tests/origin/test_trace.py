@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from uncovered import uncovered
+from origin.tracing import run_traced
 
-_DRIVER = """
-import json, sys
-sys.path.insert(0, {folder!r})
-import program
-from hfmemdebug.origin.trace import trace
-
-def walk():
-    while True:
-        program.consume()
-        yield
-
-print(json.dumps(trace(walk)))
-"""
+from hfmemdebug.origin.lines import lines_of
+from hfmemdebug.origin.native import short_name
 
 
 def traced(folder: Path, source: str) -> dict[str, Any]:
     """What the tracing pass says of a program whose `consume()` is called at every slice."""
-    (folder / "program.py").write_text(source)
-    code = _DRIVER.format(folder=str(folder))
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=uncovered()
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = run_traced(folder, source, "trace(walk)")
     return found
 
 
@@ -94,22 +77,14 @@ def test_bounded_cache_that_is_full_is_no_site(tmp_path: Path) -> None:
     assert found["holders"] == []
 
 
-_NATIVE_DRIVER = """
-import json, sys
-sys.path.insert(0, {folder!r})
-import program
-from hfmemdebug.origin.trace import trace
-from hfmemdebug.probes.process import ProcessProbe
+def native_trace(folder: Path, source: str, counter: str, rate: float, *, memray: bool) -> dict[str, Any]:
+    """What the tracing pass says where a native counter leaks."""
+    probe = "__import__('hfmemdebug.probes.process').probes.process.ProcessProbe()"
+    growth = f"NativeGrowth({counter!r}, (p.watch_arrow(), p.reader_of({counter!r}))[1], {rate}, {memray})"
+    found: dict[str, Any] = run_traced(folder, source, f"[trace(walk, {growth}) for p in [{probe}]][0]")
+    return found
 
-def walk():
-    while True:
-        program.consume()
-        yield
 
-probe = ProcessProbe()
-probe.watch_arrow()
-print(json.dumps(trace(walk, (probe.reader_of({counter!r}), {rate}))))
-"""
 _LIBC = (
     "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.malloc.restype = ctypes.c_void_p\n"
     "libc.malloc.argtypes = [ctypes.c_size_t]\nlibc.free.argtypes = [ctypes.c_void_p]\n"
@@ -136,19 +111,97 @@ _LIBC = (
             10000,
             [8],
         ),
-        # Two lines that each make half of it: neither is called the one.
-        (_LIBC + "\ndef consume():\n    libc.malloc(5000)\n    libc.malloc(5000)\n", "malloc", 10000, []),
+        # Two lines that each make half of it, beside a temporary.
+        (
+            _LIBC
+            + "\ndef consume():\n    block = libc.malloc(30000)\n    libc.malloc(5000)\n    libc.malloc(5000)\n"
+            "    libc.free(block)\n",
+            "malloc",
+            10000,
+            [9, 10],
+        ),
     ],
     ids=["plain", "beside a temporary", "nested", "two halves"],
 )
 def test_native_line(tmp_path: Path, source: str, counter: str, rate: float, lines: list[int]) -> None:
-    (tmp_path / "program.py").write_text(source)
-    code = _NATIVE_DRIVER.format(folder=str(tmp_path), counter=counter, rate=rate)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=uncovered()
-    )
-    found = json.loads(done.stdout)
-    assert [site["line"] for site in found["sites"]] == lines
+    found = native_trace(tmp_path, source, counter, rate, memray=False)
+    assert sorted(site["line"] for site in found["sites"]) == lines
     assert all(site["kind"] == "native" for site in found["sites"])
-    if lines:
-        assert found["sites"][0]["bytes_per_iteration"] == pytest.approx(rate, rel=0.05)
+    assert sum(s["bytes_per_iteration"] for s in found["sites"]) == pytest.approx(rate, rel=0.05)
+    assert not any("native_frames" in site for site in found["sites"])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+def test_memory_is_mapped_at_one_line_and_touched_at_another(tmp_path: Path) -> None:
+    source = (
+        "import mmap\nkept = []\n\ndef consume():\n    block = mmap.mmap(-1, 65536, flags=mmap.MAP_PRIVATE)\n"
+        "    block.write(bytes(65536))\n    kept.append(block)\n"
+    )
+    found = native_trace(tmp_path, source, "other", 65536, memray=False)
+    assert found["sites"][0]["line"] == 5
+
+
+def test_lines_that_make_the_rate_together() -> None:
+    a, b, c, d = (("train.py", number) for number in range(4))
+    assert lines_of({a: 100.0, b: 1000.0, c: -1000.0}, 100.0) == [a]
+    assert lines_of({a: 40.0, b: 60.0, c: 1000.0, d: -1000.0}, 100.0) == [b, a]
+    # Which two of the three is not known.
+    assert lines_of({a: 50.0, b: 50.0, c: 50.0, d: -50.0}, 100.0) == []
+    assert lines_of({a: 100.0, b: 100.0, c: -100.0}, 100.0) == []
+    assert lines_of({}, 100.0) == []
+
+
+_STRDUP = (
+    "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.strdup.restype = ctypes.c_void_p\n"
+    "libc.strdup.argtypes = [ctypes.c_char_p]\n\ndef copy(size):\n    libc.strdup(b'x' * size)\n\n"
+    "def consume():\n    copy(3000)\n    libc.strdup(b'x' * 3000)\n"
+)
+
+
+@pytest.mark.memray
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+def test_c_functions_and_the_lines_that_call_them(tmp_path: Path) -> None:
+    found = native_trace(tmp_path, _STRDUP, "malloc", 6032, memray=True)
+    assert {(s["line"], s["function"]) for s in found["sites"]} == {(7, "copy"), (11, "consume")}
+    for site in found["sites"]:
+        assert site["kind"] == "native"
+        assert site["native_frames"][0] == "strdup"
+        assert site["count_per_iteration"] == pytest.approx(1, abs=0.3)
+        assert site["share"] == pytest.approx(0.5, abs=0.1)
+    assert found["native_frames"] is None
+    assert not list(Path(tempfile.gettempdir()).glob("hfmemdebug-native-*"))
+
+
+@pytest.mark.memray
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+def test_arrows_own_functions(tmp_path: Path) -> None:
+    source = (
+        "import pyarrow as pa\nkept = []\n\ndef consume():\n    kept.append(pa.array([1.0] * 10000))\n"
+        "    pa.array([1.0] * 5000)\n"
+    )
+    found = native_trace(tmp_path, source, "arrow", 80000, memray=True)
+    assert [site["line"] for site in found["sites"]] == [5]
+    assert any(name.startswith("arrow::") for name in found["sites"][0]["native_frames"])
+    assert found["holders"][0]["path"] == "module program: list `kept`"
+
+
+@pytest.mark.memray
+def test_what_memray_cannot_do_is_said_and_the_line_is_named(tmp_path: Path) -> None:
+    source = _LIBC + "\nimport sys\nsys.setprofile(lambda *_: None)\ndef consume():\n    libc.malloc(10000)\n"
+    found = native_trace(tmp_path, source, "malloc", 10000, memray=True)
+    assert "profiler" in found["native_frames"]
+    assert [site["line"] for site in found["sites"]] == [10]
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("__GI___strdup", "strdup"),
+        ("operator new(unsigned long)", "operator new"),
+        ("arrow::NumericBuilder<arrow::Int64Type>::Resize(long)", "arrow::NumericBuilder::Resize"),
+        ("arrow::(anonymous namespace)::PyConverter::Extend(_object*, long) [clone .lto_priv.0]",
+         "arrow::(anonymous namespace)::PyConverter::Extend"),
+    ],
+)  # fmt: skip
+def test_name_of_a_function(name: str, short: str) -> None:
+    assert short_name(name) == short
