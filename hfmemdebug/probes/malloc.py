@@ -20,6 +20,10 @@ from hfmemdebug.probes.tcmalloc import Tcmalloc
 _IN_ITS_PLACE: dict[str, type[Jemalloc] | type[Tcmalloc]] = {"jemalloc": Jemalloc, "tcmalloc": Tcmalloc}
 
 
+# More than glibc's thread cache holds of each size, and how many are taken at most to find that many.
+_CACHED_CHUNKS, _MOST_CHUNKS = 16, 1024
+
+
 class _Mallinfo2(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_size_t)
@@ -71,6 +75,8 @@ class MallocProbe:
         self._libc: Any = None
         self._mallinfo2: Any = None
         self._malloc_trim: Any = None
+        # Made once: a list would grow out of malloc while its cache is being filled.
+        self._chunks = (ctypes.c_void_p * _MOST_CHUNKS)()
         self._replacement: Jemalloc | Tcmalloc | None = None
         if not sys.platform.startswith("linux"):
             return
@@ -93,6 +99,7 @@ class MallocProbe:
         libc = self._libc = ctypes.CDLL(None)
         libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
         libc.free.argtypes, libc.free.restype = [ctypes.c_void_p], None
+        libc.malloc_usable_size.argtypes, libc.malloc_usable_size.restype = [ctypes.c_void_p], ctypes.c_size_t
         self._malloc_trim = getattr(libc, "malloc_trim", None)
         try:
             self._mallinfo2 = libc.mallinfo2
@@ -131,11 +138,19 @@ class MallocProbe:
     def _fill_thread_cache(self) -> None:
         """Frees as many chunks of each small size as the thread cache takes.
 
-        glibc keeps up to seven freed chunks of each size of up to 1032 bytes for the thread that freed
-        them, and mallinfo counts those as in use: without this, malloc seems to grow by a kilobyte or three
-        from epoch to epoch, a dozen times over, until every size has its seven.
+        glibc keeps up to seven freed chunks of each size of up to 1032 bytes for the thread that freed them
+        (`glibc.malloc.tcache_count` may be more), and mallinfo counts those as in use: without this, malloc seems
+        to grow by a kilobyte or three from epoch to epoch, a dozen times over, until every size has its own. A
+        hole of 16 bytes more than was asked for cannot be split and is given out whole: what counts is what malloc
+        gave. Else a size stays short now and then, and malloc seems to move by up to a kilobyte.
         """
+        chunks, libc = self._chunks, self._libc
         for size in range(24, 1033, 16):
-            chunks = [self._libc.malloc(size) for _ in range(7)]
-            for chunk in chunks:
-                self._libc.free(chunk)
+            exact = taken = 0
+            while exact < _CACHED_CHUNKS and taken < len(chunks):
+                chunk = libc.malloc(size)
+                chunks[taken] = chunk
+                taken += 1
+                exact += libc.malloc_usable_size(chunk) == size
+            for index in range(taken):
+                libc.free(chunks[index])

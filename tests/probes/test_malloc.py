@@ -146,3 +146,33 @@ def test_trim_is_carried_out() -> None:
     block = ctypes.create_string_buffer(b"kept", 1024)
     probe.trim()
     assert block.value == b"kept"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_malloc_has_in_use_after_a_trim_does_not_move_by_itself(seed: int) -> None:
+    """On a torn heap, after the same work again and again; what the thread's cache holds counts as in use."""
+    program = f"""
+import ctypes, json, random
+from hfmemdebug.probes.malloc import MallocProbe
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+dice, probe, readings = random.Random({seed}), MallocProbe(), []
+torn = [libc.malloc(dice.choice([24, 40, 72, 100, 184, 200, 300, 500, 1000, 3000])) for _ in range(20000)]
+dice.shuffle(torn)
+for chunk in torn[:12000]:
+    libc.free(chunk)
+for epoch in range(20):
+    for index in range(25):
+        chunks = [libc.malloc(dice.randrange(1, 1500)) for _ in range(300)]
+        dice.shuffle(chunks)
+        for chunk in chunks:
+            libc.free(chunk)
+    probe.trim()
+    readings.append(probe.read().in_use)
+print(json.dumps([after - before for before, after in zip(readings, readings[1:])]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    moved = json.loads(done.stdout)
+    assert max(map(abs, moved)) <= 64, moved
