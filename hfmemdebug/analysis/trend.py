@@ -30,6 +30,15 @@ CRUMB = 256.0
 STEADY_CRUMB = 0.85
 # Of a leak's rate, at least this share shows between the halves of an epoch too.
 WITH_SLICES = 0.4
+# Opening a stream anew does not cost to the byte the same in two processes: what is so many times the control's
+# growth in an epoch is not that.
+START_COSTS = 2.0
+# What fell in one epoch by more than this share of the most that it grew in one has not stopped: it goes up and down.
+FELL = 0.1
+# From so many epochs on, what is left of a trend in noise may be called none: what it can have hidden is less
+# than what the noise moves by itself.
+EPOCHS_IN_NOISE = 12
+SPREADS_IN_NOISE = 3.0
 # A single epoch is cut into this many parts.
 PARTS = 4
 
@@ -65,12 +74,13 @@ class Trend:
         return self.shape == "growing"
 
 
-def find_trend(series: Series, floor: float) -> Trend | None:
+def find_trend(series: Series, floor: float, *, start_cost: float | None = None) -> Trend | None:
     """Decides what a series does.
 
     Args:
         series: The counter.
         floor: Growth per slice below which nothing is called growth.
+        start_cost: What the control, which was taken away, grows by in an epoch; None without a control.
 
     Returns:
         None where the counter could not be read.
@@ -88,9 +98,20 @@ def find_trend(series: Series, floor: float) -> Trend | None:
     noise = _noise(series, rates, slices)
     low, high = rate - noise, rate + noise
     resolution = floor + noise
-    shape, needs = _shape(blocks, rate, noise, floor)
-    if shape == "growing" and len(series.epochs) > 1:
-        shape, needs = _with_slices(series, rate) if _lows_rise(series, rate) else ("stable", None)
+    shape, needs = _shape(rates, blocks, rate, noise, floor)
+    several = len(series.epochs) > 1
+    if shape == "growing" and several:
+        shape, needs = _unless_it_comes_back(series, rate, floor)
+    elif shape == "inconclusive" and several:
+        lowest = _rate_of_lows(series, floor) if _goes_up_and_down(rates, floor) else None
+        if lowest is not None:
+            shape, needs, rate = "growing", None, lowest
+            low, high = min(low, rate), max(high, rate)
+        elif _is_lost_in_noise(series):
+            shape, needs = "stable", None
+    if shape == "growing" and several and (start_cost is None or rate * slices <= START_COSTS * start_cost):
+        # Without a control, whatever comes with the start of an epoch may be the library's.
+        shape, needs = _with_slices(series, rate)
     if shape == "growing" and len(series.epochs) == 1:
         # Libraries keep something for each part of the data that is touched for the first time.
         shape, needs = "inconclusive", f"it grew as these rows were read for the first time; {MORE_EPOCHS}"
@@ -149,16 +170,79 @@ def _noise(series: Series, rates: Sequence[float], slices: int) -> float:
     return max(between, within)
 
 
-def _lows_rise(series: Series, rate: float) -> bool:
+def _lows(series: Series) -> list[float]:
+    """The lowest value of each epoch after the first; none where most of one's slices were not read."""
+    lows = []
+    for epoch in series.epochs[1:]:
+        known = [v for v in epoch if v is not None]
+        if 2 * len(known) < len(epoch) or not known:
+            return []
+        lows.append(min(known))
+    return lows
+
+
+def _unless_it_comes_back(series: Series, rate: float, floor: float) -> tuple[str, str | None]:
     """Whether the lowest value of an epoch rises with the epochs' ends.
 
     A sawtooth whose period does not divide an epoch ends each epoch a little higher than the one before,
     for a while, and falls to the same low in all of them.
     """
-    lows = [min(known) for epoch in series.epochs[1:] if (known := [v for v in epoch if v is not None])]
-    if len(lows) < 2:
-        return True
-    return (lows[-1] - lows[0]) / (len(lows) - 1) / max(series.slices, 1) >= WITH_SLICES * rate
+    slices = max(series.slices, 1)
+    lows = _lows(series)
+    if len(lows) < 2 or (lows[-1] - lows[0]) / (len(lows) - 1) / slices >= WITH_SLICES * rate:
+        return "growing", None
+    if max(lows) - min(lows) <= floor * slices:
+        return "stable", None
+    return "inconclusive", f"its ends rose and its lows did not; {MORE_EPOCHS}"
+
+
+def _rate_of_lows(series: Series, floor: float) -> float | None:
+    """The growth per slice of the epochs' lowest values, where these rise as a leak does; None where not.
+
+    Below what comes and goes (a buffer that is emptied when it is full, a window of blocks of random sizes) the
+    lows are what stays, and they scatter less than the ends of epochs do.
+    """
+    slices = max(series.slices, 1)
+    rates = [(b - a) / slices for a, b in itertools.pairwise(_lows(series))]
+    blocks = _blocks(rates) if rates else []
+    if len(blocks) < MOST_BLOCKS or min(blocks) <= floor or not _is_steady(blocks, mean(rates)):
+        return None
+    slope = _slope(series.settled[1:])
+    return mean(rates) if slope is None or slope[0] / slices >= WITH_SLICES * mean(rates) else None
+
+
+def _slope(levels: Sequence[float | None]) -> tuple[float, float, float] | None:
+    """Least squares through the epochs' settled values: growth per epoch, its error, and their spread.
+
+    The error is two standard errors, widened where the residuals remember each other (by their first
+    autocorrelation, as for an autoregression of the first order).
+    """
+    known = [v for v in levels if v is not None]
+    count = len(known)
+    if count != len(levels) or count < MOST_BLOCKS:
+        return None
+    centre, middle = (count - 1) / 2, mean(known)
+    squares = sum((i - centre) ** 2 for i in range(count))
+    slope = sum((i - centre) * v for i, v in enumerate(known)) / squares
+    residuals = [v - middle - slope * (i - centre) for i, v in enumerate(known)]
+    total = sum(r * r for r in residuals)
+    memory = sum(a * b for a, b in itertools.pairwise(residuals)) / total if total else 0.0
+    memory = min(max(memory, 0.0), 0.9)
+    widened = sqrt((1 + memory) / (1 - memory))
+    return slope, 2 * sqrt(total / (count - 2) / squares) * widened, stdev(known)
+
+
+def _is_lost_in_noise(series: Series) -> bool:
+    """Whether a long run has shown that it goes up and down by more than can have grown in it, and ends in between."""
+    levels = series.settled[1:]
+    found = _slope(levels) if len(levels) >= EPOCHS_IN_NOISE else None
+    if found is None:
+        return False
+    slope, error, spread_of_levels = found
+    known = [v for v in levels if v is not None]
+    # One that is highest at its end by a good deal has perhaps only just begun to grow.
+    ends_in_between = known[-1] <= max(known[:-1]) + spread_of_levels / 4
+    return ends_in_between and (abs(slope) + error) * len(known) <= SPREADS_IN_NOISE * spread_of_levels
 
 
 def _with_slices(series: Series, rate: float) -> tuple[str, str | None]:
@@ -194,9 +278,13 @@ def _growth(series: Series) -> float:
     return known[-1] - known[0] if known else 0.0
 
 
-def _shape(blocks: Sequence[float], rate: float, noise: float, floor: float) -> tuple[str, str | None]:
+def _shape(
+    rates: Sequence[float], blocks: Sequence[float], rate: float, noise: float, floor: float
+) -> tuple[str, str | None]:
     above = [block > floor for block in blocks]
-    if all(above) and rate - noise > 0:
+    # Each block by one standard error of its own: what moves by chance has three in a row that grow now and then.
+    error = noise * sqrt(len(blocks)) / 2
+    if all(above) and min(blocks) > error and rate > noise:
         if len(blocks) < BLOCKS_TO_CONVICT:
             return "inconclusive", f"it grew, and {MORE_EPOCHS}"
         if _is_steady(blocks[-BLOCKS_TO_CONVICT:], rate):
@@ -215,9 +303,15 @@ def _shape(blocks: Sequence[float], rate: float, noise: float, floor: float) -> 
     if above[-1]:
         return "inconclusive", f"it grew at the end; {MORE_EPOCHS}"
     last_growth = max(index for index, grew in enumerate(above) if grew)
+    if _goes_up_and_down(rates, floor):
+        return "inconclusive", f"it goes up and down; {MORE_EPOCHS}"
     if len(blocks) - 1 - last_growth >= BLOCKS_TO_ACQUIT:
         return ("step" if sum(above) == 1 else "plateau"), None
     return "inconclusive", f"it grew and stopped; {MORE_EPOCHS}"
+
+
+def _goes_up_and_down(rates: Sequence[float], floor: float) -> bool:
+    return min(rates) < -max(floor, FELL * max(rates))
 
 
 def _is_steady(blocks: Sequence[float], rate: float) -> bool:

@@ -210,3 +210,41 @@ def test_pairs_leave_the_warmup_out() -> None:
 def test_spread_ignores_an_outlier() -> None:
     assert spread([1.0, 2.0, 3.0, 2.0, 1000.0]) < 3
     assert spread([5.0]) == 0
+
+
+@pytest.mark.parametrize("tooth", [37, 130])
+def test_below_a_sawtooth_the_lows_show_what_stays(tooth: int) -> None:
+    series = scripted(lambda n: 9e3 * (n % tooth) + 2e3 * n, slices=50, epochs=28)
+    trend = find_trend(series, FLOOR)
+    assert trend is not None
+    assert (trend.shape, trend.rate) == ("growing", pytest.approx(2000, rel=0.1))
+    flat = scripted(lambda n: 9e3 * (n % tooth), slices=50, epochs=28)
+    assert shape(flat) == "stable"
+
+
+@pytest.mark.parametrize("epochs", range(3, 28))
+def test_what_falls_again_has_not_stopped(epochs: int) -> None:
+    """By the epochs' ends alone, a sawtooth with a trend rose, fell and stood still."""
+    series = scripted(lambda n: 20e3 * (n % 37) + 2e3 * n, slices=50, epochs=epochs)
+    assert shape(series) in ("growing", "inconclusive")
+
+
+@pytest.mark.parametrize("at", [0, 3, 49])
+def test_one_slice_of_an_epoch_may_hold_all_of_a_leak(at: int) -> None:
+    series = scripted(lambda n: 3200.0 * ((n - 1 - at) // 50 + 1), slices=50)
+    # Without a control it may be what starting an epoch costs the library; nothing of it is in the control here.
+    assert shape(series) in ("step", "growing", "inconclusive")
+    trend = find_trend(series, FLOOR, start_cost=0.0)
+    assert trend is not None
+    assert trend.shape == "growing"
+    as_the_control = find_trend(series, FLOOR, start_cost=3000.0)
+    assert as_the_control is not None
+    assert as_the_control.shape == shape(series)
+
+
+def test_noise_is_acquitted_once_it_cannot_have_hidden_more_than_itself() -> None:
+    shapes = [shape(scripted(lambda n: 0.0, noise=3e5, seed=seed, epochs=28)) for seed in range(40)]
+    assert shapes.count("stable") >= 30
+    assert "growing" not in shapes
+    leaking = [shape(scripted(lambda n: 3e4 * n, noise=3e5, seed=seed, epochs=28)) for seed in range(40)]
+    assert set(leaking) <= {"growing", "inconclusive"}
