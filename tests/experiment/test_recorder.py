@@ -148,7 +148,7 @@ def test_ranks_record_into_one_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     for rank in ("0", "1"):
         # As Ray Train does it: the environment is set once the process lives.
         monkeypatch.setenv("RANK", rank)
-        with Recorder(f"{tmp_path}/ranks/") as recorder:
+        with hfmemdebug.Recorder(f"{tmp_path}/ranks/") as recorder:
             for _ in range(3):
                 recorder.mark()
     names = sorted(path.name for path in (tmp_path / "ranks").iterdir())
