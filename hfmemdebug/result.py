@@ -13,6 +13,7 @@ _OF_PROCESSES = (
     "total_reclaimable_bytes",
     "total_unreclaimable_bytes",
 )
+_OF_RANKS = ("ranks", "nodes")
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ class Result:
 
     The verdict is None where a command has none. `limit` and `fit` have fields of their own; `processes` and
     what follows it are those of `attach` and `run`: an entry for each process, shared memory by who holds it
-    open, and sums over the tree, by PSS.
+    open, and sums over the tree, by PSS. `ranks` and `nodes` are there where the recordings of several ranks were
+    merged: an entry for each, outliers first.
 
     A site of kind ``"native"`` that memray has seen has ``native_frames`` beside the contract's fields: the C
     functions below the line, the one that asked for the memory first.
@@ -143,12 +145,17 @@ class Result:
     total_pss_bytes: int | None = None
     total_reclaimable_bytes: int | None = None
     total_unreclaimable_bytes: int | None = None
+    ranks: tuple[dict[str, Any], ...] | None = None
+    nodes: tuple[dict[str, Any], ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The result document, ready for `json.dumps`; what is about processes only where there are any."""
+        """The result document, ready for `json.dumps`; what is about processes and ranks only where there are any."""
         document = {"schema": SCHEMA, **asdict(self)}
         if self.processes is None:
             for name in _OF_PROCESSES:
+                del document[name]
+        if self.ranks is None:
+            for name in _OF_RANKS:
                 del document[name]
         return document
 
@@ -169,7 +176,7 @@ class Result:
         known["arms"] = tuple(ArmSummary(**arm) for arm in document.get("arms", ()))
         for name in ("sites", "holders", "advice", "warnings"):
             known[name] = tuple(document.get(name, ()))
-        for name in ("processes", "shared_memory"):
+        for name in ("processes", "shared_memory", *_OF_RANKS):
             known[name] = tuple(document[name]) if document.get(name) is not None else None
         return cls(**known)
 

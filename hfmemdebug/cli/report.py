@@ -24,7 +24,7 @@ def report(
         typer.Argument(
             metavar="RECORDING",
             help="A recording (.jsonl), or the folder of a run. Several are the arms of one run; two of different "
-            "runs are compared.",
+            "runs are compared; a folder of all ranks' recordings is merged.",
             show_default=False,
         ),
     ] = None,
@@ -41,6 +41,7 @@ def report(
       hfmemdebug report --last
       hfmemdebug report --last -o -   (Markdown for a GitHub issue)
       hfmemdebug report before.jsonl after.jsonl   (two runs side by side)
+      hfmemdebug report ranks   (the ranks of a run, outliers first)
       hfmemdebug report run.jsonl -o report.html -o report.png -o result.json
     """
     check_outputs(output, as_json=as_json)
@@ -48,17 +49,30 @@ def report(
         wrong = "both --last and a recording are given" if last else "there is nothing to report on"
         raise UsageError(wrong, next="Give a recording (.jsonl), the folder of a run, or --last.")
     console = Console(as_json=as_json, quiet=quiet)
-    runs = _load(recordings or [])
 
+    from hfmemdebug.analysis.ranks import with_ranks
     from hfmemdebug.analysis.verdict import judge
+    from hfmemdebug.cli.ranks import files_of_ranks, merge_files
     from hfmemdebug.render.redact import Redactor
 
     redactor = Redactor.of_this_machine(show_names=show_names)
+    if ranks := files_of_ranks(recordings or []):
+        if too_much := [path for path in output or () if path.suffix == ".jsonl"]:
+            raise UsageError(
+                f"-o {too_much[0]}: the recordings of ranks stay a file each", next="Name another ending."
+            )
+        result, loaded = merge_files(ranks, console)
+        show_result(result, console, recordings=loaded, paths=output, redactor=redactor)
+        write_outputs(result, loaded, output, console, redactor=redactor)
+        return
+    runs = _load(recordings or [])
     if len(runs) == 2:
         _compare(runs, console, output, redactor)
         return
     [loaded] = runs
     result = judge(loaded)
+    if loaded[0].watched:
+        result = with_ranks(result, loaded[0])
     show_result(result, console, recordings=loaded, paths=output, redactor=redactor)
     write_outputs(result, loaded, output, console, redactor=redactor)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -80,16 +82,21 @@ def run(
       hfmemdebug run train.py --epochs 3
       hfmemdebug run -o report.md -m package.train
       hfmemdebug run -- torchrun --nproc-per-node 4 train.py
+      torchrun --nproc-per-node 4 -m hfmemdebug run -o ranks train.py   (then: hfmemdebug report ranks)
       hfmemdebug run --json -- /other/venv/bin/python train.py
     """
     import json
 
     from hfmemdebug.cli.measure import status_of, typed_command
+    from hfmemdebug.cli.ranks import recording_place, show_rank, split_outputs
     from hfmemdebug.errors import UsageError
+    from hfmemdebug.probes.launch import read_launch
     from hfmemdebug.processes.supervise import Supervisor, python_command
     from hfmemdebug.recording.store import end_run, new_run
     from hfmemdebug.sizes import parse_size
 
+    launch = read_launch(os.environ)
+    shared, output = split_outputs(output, launch)
     check_outputs(output, as_json=as_json)
     if not program:
         raise UsageError(
@@ -103,21 +110,25 @@ def run(
         from hfmemdebug.cli.limit import read_request, within_outer_limit
 
         request = within_outer_limit(read_request(limit, "0"), console)
+    place = recording_place(shared, launch)
     folder = new_run("run", warn=console.warn)
+    one_of_many = launch is not None and (launch.world or 1) > 1
     supervisor = Supervisor(
         command,
-        folder / "program.jsonl",
+        place or folder / "program.jsonl",
         {
             "command": "run",
             "command_line": typed_command(sys.argv[1:]),
             "min_leak": floor,
             "arm": {"name": "program", "mode": "program", "consumer": False},
             "workload": {"program": [Path(command[0]).name, *command[1:2]]},
+            **({"launch": {**launch.to_dict(), "began": time.time()}} if launch is not None else {}),
         },
         # Standard output is then the document's.
         stdout=2 if as_json or claims_stdout(output) else None,
         limit=request,
         describe=_machine,
+        scratch=folder,
     )
     try:
         supervisor.run()
@@ -126,22 +137,26 @@ def run(
         from dataclasses import replace
 
         from hfmemdebug.analysis.program_verdict import judge_program
+        from hfmemdebug.analysis.ranks import with_ranks
         from hfmemdebug.cli.write import show_result, write_outputs
         from hfmemdebug.recording.file import load_recording
 
-        recording = load_recording(folder / "program.jsonl")
+        recording = load_recording(supervisor.recording)
         interrupted = (recording.end or {}).get("outcome") == "interrupted"
-        result = replace(judge_program(recording), interrupted=interrupted)
+        result = replace(with_ranks(judge_program(recording), recording), interrupted=interrupted)
         (folder / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
         if as_json or claims_stdout(output):
             show_result(result, console, paths=output)
+        elif launch is not None and one_of_many:
+            show_rank(result, launch, shared, console)
         else:
             with redirect_stdout(sys.stderr):
                 show_result(result, console, paths=output)
         write_outputs(result, [recording], output, console)
     finally:
         end_run(folder)
-    if pass_status and supervisor.exit_status is not None:
+    # A launcher ends all ranks when one of them ends with another status than 0: a verdict must not do that.
+    if (pass_status or one_of_many) and supervisor.exit_status is not None:
         status = supervisor.exit_status
         return 128 - status if status < 0 else status
     return status_of(result)

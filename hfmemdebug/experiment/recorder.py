@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,8 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hfmemdebug.probes.environment import environment
+from hfmemdebug.probes.launch import Launch, read_launch
 from hfmemdebug.probes.process import ProcessProbe
 from hfmemdebug.recording.file import RecordingWriter, load_recording
+from hfmemdebug.recording.ranks import is_folder, rank_file, single_file
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.recording.store import end_run, new_run
 from hfmemdebug.workload.settle import settle, settle_once
@@ -38,7 +41,8 @@ class Recorder:
     program's is touched. A process that was forked meanwhile records nothing.
 
     Args:
-        output: The recording's file; without one it is kept as a run, for `hfmemdebug report --last`.
+        output: The recording's file, or a folder in which every rank of a run records; without one it is kept as a
+            run, for `hfmemdebug report --last`.
         name: What the arm is called.
         iteration: What an item is called: ``item``, ``step``, ``call``.
         min_leak: Floor in bytes per item of what is called a leak; None for the default.
@@ -53,6 +57,8 @@ class Recorder:
         min_leak: float | None = None,
     ) -> None:
         self._output = Path(output) if output is not None else None
+        self._folder = output is not None and is_folder(output)
+        self._launch: Launch | None = None
         self._name = name
         self._iteration = iteration
         self._min_leak = min_leak
@@ -82,6 +88,15 @@ class Recorder:
         if self._output is None:
             self._run = new_run("watch")
             self._output = self._run / f"{self._name.replace('/', '-')}.jsonl"
+        elif self._folder:
+            self._launch = launch = read_launch(os.environ)
+            self._output = (
+                rank_file(
+                    self._output, launch.rank, world=launch.world, node=launch.node, restart=launch.restart
+                )
+                if launch is not None
+                else single_file(self._output)
+            )
         if "pyarrow" in sys.modules:
             self._probe.watch_arrow()
         self._pid = os.getpid()
@@ -196,6 +211,7 @@ class Recorder:
             "missing": list(self._probe.missing),
             "arrow_backend": self._probe.arrow.backend if self._probe.arrow is not None else None,
             "environment": environment(),
+            **({"launch": {**self._launch.to_dict(), "began": time.time()}} if self._launch else {}),
         }
 
 

@@ -19,7 +19,6 @@ _LAUNCHER_MODULE = re.compile(r"^(?:torch\.distributed\.(?:run|launch)|accelerat
 _PYTHON = re.compile(r"(?:^|/)(?:python|pypy)[\d.]*$")
 # A map worker writes its shard under such a name beside the dataset, and renames it when it is done.
 _MAP_OUTPUT = re.compile(r"/tmp[a-z0-9_]{8}$")
-RANK_VARIABLES = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,9 @@ class Clues:
     ppid: int | None
     comm: str = ""
     command: Sequence[str] = ()
-    rank: str | None = None
+    rank: int | None = None
     files: Sequence[str] = ()
     started: int = 0
-
-
-def rank_of(environment: Mapping[str, str]) -> str | None:
-    """The rank that a launcher has told a process, or None."""
-    return next((environment[name] for name in RANK_VARIABLES if environment.get(name, "").isdecimal()), None)
 
 
 def roles_of(clues: Iterable[Clues]) -> dict[int, str]:

@@ -45,10 +45,11 @@ class Supervisor:
 
     Args:
         command: What is run.
-        recording: Where the recording is written; samplers' pages lie beside it while the program runs.
+        recording: Where the recording is written.
         header: What the header says.
         stdout: Descriptor for the program's standard output, or None for ours.
         limit: The memory limit that it runs under, or None.
+        scratch: Where samplers' pages lie while the program runs, on this machine; None: beside the recording.
         describe: Called once the program runs: the lines of the header's environment.
     """
 
@@ -58,6 +59,7 @@ class Supervisor:
     stdout: int | None = None
     limit: Request | None = None
     describe: Callable[[], dict[str, str]] = dict
+    scratch: Path | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     exit_status: int | None = None
     interrupted: bool = False
@@ -72,7 +74,7 @@ class Supervisor:
         Raises:
             InputError: It cannot be started.
         """
-        pages = self.recording.parent / "pages"
+        pages = (self.scratch or self.recording.parent) / "pages"
         pages.mkdir(mode=0o700, exist_ok=True)
         inside = InsideReader(pages)
         with contextlib.suppress(OSError, AttributeError):

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from hfmemdebug.probes import foreign
+from hfmemdebug.probes.launch import rank_of
 from hfmemdebug.probes.smaps import Memory, ProcessMemory
 from hfmemdebug.probes.status import Status, parse_status
 from hfmemdebug.processes.files import DataFile, data_files, memory_paths
-from hfmemdebug.processes.roles import Clues, rank_of, roles_of
+from hfmemdebug.processes.roles import Clues, roles_of
 
 
 @dataclass(frozen=True)

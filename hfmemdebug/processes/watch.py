@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hfmemdebug.probes import foreign
+from hfmemdebug.probes.launch import rank_of
 from hfmemdebug.probes.smaps import Memory
 from hfmemdebug.probes.status import Status, StatusReader
 from hfmemdebug.processes.files import DataFile, data_files, memory_paths
-from hfmemdebug.processes.roles import Clues, is_fork, rank_of, roles_of
+from hfmemdebug.processes.roles import Clues, is_fork, roles_of
 from hfmemdebug.processes.tree import DENIED, ProcessReading, TreeReading, shared_memory, total
 from hfmemdebug.recording.sample import Sample
 

@@ -15,6 +15,7 @@ from hfmemdebug.render import words
 from hfmemdebug.render.kept import kept_chart
 from hfmemdebug.render.picture import chart_subtitle, drawing_library
 from hfmemdebug.render.plot import Spec, arm_chart, top_of
+from hfmemdebug.render.ranks import rank_tables
 from hfmemdebug.result import Result
 
 _PAGE = Path(__file__).with_name("page.html")
@@ -104,11 +105,11 @@ def _sections(result: Result) -> list[str]:
     commands = [text for text in (result.command_line, result.reproduce) if text]
     sections = {
         "What grew": _findings(result),
-        "The runs": _table(
-            ["", *(arm.name for arm in result.arms[:_MOST_ARMS])],
-            _arm_rows(result),
-            figures=range(1, _MOST_ARMS + 1),
+        "The ranks": "".join(
+            _table(header, rows) + (f"<p>{_text(left)}</p>" if left else "")
+            for header, rows, left in rank_tables(result)
         ),
+        "The runs": _runs(result),
         "What can be taken back, and what could be seen": _list(
             [*words.reclaim_lines(result), words.detectable_line(result)]
         ),
@@ -134,6 +135,13 @@ def _findings(result: Result) -> str:
     return _table(words.finding_header(result), rows, figures=(2, 3), marked=marked) + _list(
         list(dict.fromkeys(details))
     )
+
+
+def _runs(result: Result) -> str:
+    if result.ranks is not None:
+        return ""
+    head = ["", *(arm.name for arm in result.arms[:_MOST_ARMS])]
+    return _table(head, _arm_rows(result), figures=range(1, _MOST_ARMS + 1))
 
 
 def _arm_rows(result: Result) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hfmemdebug import __version__
@@ -12,7 +12,8 @@ from hfmemdebug.render import words
 from hfmemdebug.render.chart import fit_chart, mermaid_chart, thin
 from hfmemdebug.render.escape import fence, html, prose, table, verbatim
 from hfmemdebug.render.kept import mermaid_ramp
-from hfmemdebug.render.processes import process_tables
+from hfmemdebug.render.processes import Table, process_tables
+from hfmemdebug.render.ranks import rank_tables
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes, format_count
 
@@ -56,9 +57,10 @@ def render_markdown(result: Result, recordings: Sequence[Recording]) -> str:
         for section in (
             _Section("Verdict", _verdict(result), 0, heading=False),
             _Section("Memory limit", _limit(result), 1),
+            _Section("The ranks", _tables(rank_tables(result)), 1),
             _Section("The runs", _arms(result), 1),
             _Section("All figures of the runs", _all_figures(result), 5, heading=False),
-            _Section("The processes", _processes(result), 2),
+            _Section("The processes", _tables(process_tables(result)), 2),
             _Section("What grew", _findings(result), 2),
             _Section("What can be taken back, and what could be seen", _proof(result), 2),
             _Section("Where it is allocated", _list(words.site_lines(result)), 3),
@@ -114,7 +116,7 @@ def _after(rest: str) -> str:
 
 def _arms(result: Result) -> str:
     arms = result.arms[:_MOST_ARMS]
-    if not arms or result.verdict is None:
+    if not arms or result.verdict is None or result.ranks is not None:
         return ""
     parts = [_arm_table(result, thorough=False)]
     if len(result.arms) > _MOST_ARMS:
@@ -124,9 +126,9 @@ def _arms(result: Result) -> str:
     return "\n\n".join(parts)
 
 
-def _processes(result: Result) -> str:
+def _tables(tables: Iterable[Table]) -> str:
     parts = []
-    for header, rows, left in process_tables(result):
+    for header, rows, left in tables:
         parts.append(table(list(header), rows))
         if left:
             parts.append(prose(left))
@@ -140,7 +142,9 @@ def _arm_table(result: Result, *, thorough: bool) -> str:
 
 def _all_figures(result: Result) -> str:
     """What the table of the runs leaves out, folded."""
-    if not result.arms or len(words.arm_rows(result, thorough=True)) == len(words.arm_rows(result)):
+    if result.ranks is not None or not result.arms:
+        return ""
+    if len(words.arm_rows(result, thorough=True)) == len(words.arm_rows(result)):
         return ""
     return _folded("All figures of the runs", _arm_table(result, thorough=True))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
+from hfmemdebug.render.processes import Table as Cells
 from hfmemdebug.render.processes import process_tables
+from hfmemdebug.render.ranks import rank_tables
 from hfmemdebug.render.spark import spark_lines
 from hfmemdebug.result import Result
 
@@ -75,10 +77,12 @@ def render_terminal(
         _warnings(console, result)
     if result.verdict is None and result.processes is None:
         return _finished(file, unicode=unicode)
-    if result.arms and result.verdict is not None:
+    if result.ranks is not None:
+        _tables(console, rank_tables(result))
+    elif result.arms and result.verdict is not None:
         _arms(console, result)
     if result.processes is not None:
-        _processes(console, result)
+        _tables(console, process_tables(result))
     if result.findings:
         _findings(console, result)
     if lines := spark_lines(recordings, width=width, unicode=unicode):
@@ -141,13 +145,13 @@ def _arms(console: Console, result: Result) -> None:
         console.print(_plain(line))
 
 
-def _processes(console: Console, result: Result) -> None:
-    """A row for each process and each data file; counts of what is left out."""
-    for header, rows, left in process_tables(result):
+def _tables(console: Console, tables: Iterable[Cells]) -> None:
+    """Tables one below the other; counts of what is left out."""
+    for header, rows, left in tables:
         table = _table()
         for place, title in enumerate(header):
             # Text to the left, figures to the right.
-            text = place == 0 or title == "What it is"
+            text = place == 0 or title in ("What it is", "Verdict", "Ended")
             table.add_column(_plain(title), justify="left" if text else "right", overflow="fold")
         for row in rows:
             table.add_row(*map(_plain, row))

@@ -196,3 +196,68 @@ def test_what_follows_the_program_is_its_own(typed: list[str], place: int) -> No
 def test_other_commands_are_left_alone() -> None:
     assert split_program(["diagnose", "train.py"]) == ["diagnose", "train.py"]
     assert split_program(["run", "--help"]) == ["run", "--help"]
+
+
+RANK = f"""{programs.HEAD}
+steps(160, lambda batch: kept.append([text + "." for text in batch["text"]] if os.environ["RANK"] == "1" else None))
+"""
+
+
+def test_every_rank_records_into_one_folder_and_report_merges_them(tmp_path: Path, dataset: Path) -> None:
+    program = script(tmp_path, RANK)
+    command = [
+        sys.executable,
+        "-m",
+        "hfmemdebug",
+        "run",
+        "-o",
+        "ranks",
+        "-o",
+        "report.md",
+        program,
+        str(dataset),
+    ]
+    ranks = []
+    for rank in range(3):
+        told = {"RANK": str(rank), "WORLD_SIZE": "3", "GROUP_RANK": str(rank // 2), "LOCAL_RANK": "0"}
+        environ = {**os.environ, **told, "XDG_STATE_HOME": str(tmp_path / "state")}
+        ranks.append(subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True))
+    said = [rank.communicate()[1] for rank in ranks]
+    # A leak is no reason for the launcher to end the others.
+    assert [rank.returncode for rank in ranks] == [0, 0, 0]
+    assert "hfmemdebug: rank 1 of 3: LEAK: " in said[1]
+    assert "hfmemdebug report ranks" in said[0]
+    names = {path.name for path in (tmp_path / "ranks").iterdir()}
+    assert names == {"rank-0.node-0.jsonl", "rank-1.node-0.jsonl", "rank-2.node-1.jsonl"}
+    assert (tmp_path / "report.rank-2.md").exists()
+    report = [sys.executable, "-m", "hfmemdebug", "report", "ranks"]
+    done = subprocess.run(
+        [*report, "--json", "-o", "all.md"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "leak", document["summary"]
+    assert document["summary"].startswith("Leak in 1 of 3 ranks: rank 1 (node 0) keeps ")
+    assert document["ranks"][0]["rank"] == 1
+    assert [place["leaking"] for place in document["nodes"]] == [[1], []]
+    assert "#### The ranks" in (tmp_path / "all.md").read_text()
+    screen = subprocess.run(report, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "that leak" in screen
+    refused = subprocess.run(
+        [*report, "-o", "all.jsonl"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    # A rank that is missing leaves the whole open, unless one leaks.
+    (tmp_path / "ranks" / "rank-1.node-0.jsonl").unlink()
+    left = json.loads(
+        subprocess.run([*report, "--json"], cwd=tmp_path, capture_output=True, check=True).stdout
+    )
+    assert left["verdict"] == "inconclusive"
+    assert "rank 1 left no recording" in left["summary"]
+
+
+def test_a_folder_takes_the_recording_of_a_single_process_too(tmp_path: Path) -> None:
+    program = script(tmp_path, "print('done')")
+    for _ in range(2):
+        assert "done\n" in hfmemdebug("-q", "-o", "shared", program, folder=tmp_path).stdout
+    assert {path.name for path in (tmp_path / "shared").iterdir()} == {"program.jsonl", "program-2.jsonl"}

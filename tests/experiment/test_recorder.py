@@ -141,3 +141,17 @@ def test_an_open_answer_has_an_end(tmp_path: Path) -> None:
     taken = iter([1, 2])
     drain(taken)
     assert list(taken) == []
+
+
+def test_ranks_record_into_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        # As Ray Train does it: the environment is set once the process lives.
+        monkeypatch.setenv("RANK", rank)
+        with hfmemdebug.Recorder(f"{tmp_path}/ranks/") as recorder:
+            for _ in range(3):
+                recorder.mark()
+    names = sorted(path.name for path in (tmp_path / "ranks").iterdir())
+    assert names == ["rank-0.jsonl", "rank-1.jsonl"]
+    launch = load_recording(tmp_path / "ranks" / "rank-1.jsonl").header["launch"]
+    assert (launch["rank"], launch["world"]) == (1, 2)

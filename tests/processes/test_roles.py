@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hfmemdebug.processes.roles import Clues, rank_of, roles_of
+from hfmemdebug.processes.roles import Clues, roles_of
 
 TRAIN = ("python", "train.py")
 
@@ -42,11 +42,9 @@ def test_helpers_of_multiprocessing_and_of_its_twin() -> None:
 
 def test_ranks_below_their_launcher() -> None:
     launcher = Clues(1, None, "torchrun", ("/usr/bin/python", "/usr/bin/torchrun", "train.py"))
-    ranks = [
-        Clues(2 + n, 1, "python", ("python", "-u", "train.py"), rank=str(n), started=n) for n in range(2)
-    ]
-    worker = Clues(9, 3, "pt_data_worker", ("python", "-u", "train.py"), rank="1", started=9)
-    forked = Clues(8, 3, "python", ("python", "-u", "train.py"), rank="1", started=8)
+    ranks = [Clues(2 + n, 1, "python", ("python", "-u", "train.py"), rank=n, started=n) for n in range(2)]
+    worker = Clues(9, 3, "pt_data_worker", ("python", "-u", "train.py"), rank=1, started=9)
+    forked = Clues(8, 3, "python", ("python", "-u", "train.py"), rank=1, started=8)
     assert roles_of([launcher, *ranks, worker, forked]) == {
         1: "launcher", 2: "rank 0", 3: "rank 1", 8: "worker 0", 9: "DataLoader worker 0",
     }  # fmt: skip
@@ -60,9 +58,3 @@ def test_other_programs_have_their_names() -> None:
     )
     assert roles_of([main, Clues(2, 1, "sed", ("/bin/sed", "-n"), started=1)])[2] == "sed"
     assert roles_of([main, Clues(2, 1, "", (), started=1)])[2] == "unknown"
-
-
-def test_the_rank_is_a_number_that_a_launcher_has_given() -> None:
-    assert rank_of({"RANK": "3", "SLURM_PROCID": "1"}) == "3"
-    assert rank_of({"RANK": "first", "OMPI_COMM_WORLD_RANK": "2"}) == "2"
-    assert rank_of({}) is None
