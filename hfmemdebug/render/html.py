@@ -14,11 +14,13 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
 from hfmemdebug.render.kept import kept_chart
 from hfmemdebug.render.picture import chart_subtitle, drawing_library
-from hfmemdebug.render.plot import Spec, arm_chart, top_of
+from hfmemdebug.render.plot import Spec, arm_chart, process_charts, top_of
+from hfmemdebug.render.processes import process_tables
 from hfmemdebug.result import Result
 
 _PAGE = Path(__file__).with_name("page.html")
 _MOST_POINTS = 2000
+_MOST_POINTS_OF_PROCESS = 400
 _MOST_ARMS = 8
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -51,6 +53,8 @@ def render_html(result: Result, recordings: Sequence[Recording], *, library: str
     kept = kept_chart(result, recordings)
     if kept is not None:
         charts.insert(0 if result.verdict == "leak" else len(charts), kept)
+    for recording in recordings:
+        charts += process_charts(recording, most=_MOST_POINTS_OF_PROCESS)
     verdict, rest = words.verdict_sentence(result)
     parts = {
         "title": _text(f"{verdict}{rest}"),
@@ -104,6 +108,8 @@ def _sections(result: Result) -> list[str]:
     commands = [text for text in (result.command_line, result.reproduce) if text]
     sections = {
         "What grew": _findings(result),
+        "The processes": _processes(result),
+        "Memory limit": _limit(result),
         "The runs": _table(
             ["", *(arm.name for arm in result.arms[:_MOST_ARMS])],
             _arm_rows(result),
@@ -134,6 +140,18 @@ def _findings(result: Result) -> str:
     return _table(words.finding_header(result), rows, figures=(2, 3), marked=marked) + _list(
         list(dict.fromkeys(details))
     )
+
+
+def _processes(result: Result) -> str:
+    parts = []
+    for header, rows, left in process_tables(result):
+        figures = [place for place, head in enumerate(header) if place and head != "What it is"]
+        parts.append(_table(header, rows, figures=figures) + (f"<p>{_text(left)}</p>" if left else ""))
+    return "".join(parts)
+
+
+def _limit(result: Result) -> str:
+    return _table(words.LIMIT_HEADER, words.limit_cells(result.limit), figures=(1,)) if result.limit else ""
 
 
 def _arm_rows(result: Result) -> list[list[str]]:
