@@ -112,30 +112,38 @@ class Recorder:
         )
         return self
 
-    def mark(self, rows: int | None = None) -> None:
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a recording, ended or not."""
+        return self._pid != 0
+
+    def mark(self, rows: int | None = None) -> Sample | None:
         """Says that an item is done, and takes a reading.
 
         Args:
             rows: Rows in the item, where that is known.
+
+        Returns:
+            The reading; None in a process that was forked meanwhile.
         """
         if self._writer is None:
             self.start()
         writer = self._writer
         if writer is None or os.getpid() != self._pid:
-            return
+            return None
         looked = self._probe.clock()
-        writer.sample(
-            Sample(
-                kind="slice",
-                epoch=self._epoch,
-                slice=self._items,
-                warmup=self._epoch == 1 and self._items < WARMUP,
-                rows=rows,
-                **self._probe.read(),
-            )
+        sample = Sample(
+            kind="slice",
+            epoch=self._epoch,
+            slice=self._items,
+            warmup=self._epoch == 1 and self._items < WARMUP,
+            rows=rows,
+            **self._probe.read(),
         )
+        writer.sample(sample)
         self._items += 1
         self._observer_seconds += self._probe.clock() - looked
+        return sample
 
     def end_epoch(self) -> None:
         """Says that the same items come again from here on, and settles. An epoch without items is none."""
@@ -267,11 +275,11 @@ def watch(
         recorder: Record into this one instead, which its owner closes.
     """
     own = recorder is None
-    return Watched(iterable, recorder or _closed_at_exit(Recorder(output, name=name)), own=own)
+    return Watched(iterable, recorder or closed_at_exit(Recorder(output, name=name)), own=own)
 
 
-def _closed_at_exit(recorder: Recorder) -> Recorder:
-    """A loop has no end that it tells us of: the closing line is written with the program's own end."""
+def closed_at_exit(recorder: Recorder) -> Recorder:
+    """A recorder whose loop may have no end that it tells us of: the program's own end closes it."""
     import atexit
     import weakref
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
 from hfmemdebug.render.kept import kept_chart
 from hfmemdebug.render.picture import chart_subtitle, drawing_library
-from hfmemdebug.render.plot import Spec, arm_chart, top_of
+from hfmemdebug.render.plot import Spec, arm_chart, process_charts, top_of
+from hfmemdebug.render.processes import Table, process_tables
 from hfmemdebug.render.ranks import rank_tables
 from hfmemdebug.result import Result
 
 _PAGE = Path(__file__).with_name("page.html")
 _MOST_POINTS = 2000
+_MOST_POINTS_OF_PROCESS = 400
 _MOST_ARMS = 8
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -52,6 +54,8 @@ def render_html(result: Result, recordings: Sequence[Recording], *, library: str
     kept = kept_chart(result, recordings)
     if kept is not None:
         charts.insert(0 if result.verdict == "leak" else len(charts), kept)
+    for recording in recordings:
+        charts += process_charts(recording, most=_MOST_POINTS_OF_PROCESS)
     verdict, rest = words.verdict_sentence(result)
     parts = {
         "title": _text(f"{verdict}{rest}"),
@@ -105,10 +109,9 @@ def _sections(result: Result) -> list[str]:
     commands = [text for text in (result.command_line, result.reproduce) if text]
     sections = {
         "What grew": _findings(result),
-        "The ranks": "".join(
-            _table(header, rows) + (f"<p>{_text(left)}</p>" if left else "")
-            for header, rows, left in rank_tables(result)
-        ),
+        "The ranks": _tables(rank_tables(result)),
+        "The processes": _tables(process_tables(result)),
+        "Memory limit": _limit(result),
         "The runs": _runs(result),
         "What can be taken back, and what could be seen": _list(
             [*words.reclaim_lines(result), words.detectable_line(result)]
@@ -142,6 +145,18 @@ def _runs(result: Result) -> str:
         return ""
     head = ["", *(arm.name for arm in result.arms[:_MOST_ARMS])]
     return _table(head, _arm_rows(result), figures=range(1, _MOST_ARMS + 1))
+
+
+def _tables(tables: Iterable[Table]) -> str:
+    parts = []
+    for header, rows, left in tables:
+        figures = [place for place, head in enumerate(header) if place and head != "What it is"]
+        parts.append(_table(header, rows, figures=figures) + (f"<p>{_text(left)}</p>" if left else ""))
+    return "".join(parts)
+
+
+def _limit(result: Result) -> str:
+    return _table(words.LIMIT_HEADER, words.limit_cells(result.limit), figures=(1,)) if result.limit else ""
 
 
 def _arm_rows(result: Result) -> list[list[str]]:

@@ -255,7 +255,7 @@ def _reference(ramp: list[Spec], scale: float, result: Result) -> Spec:
             {"mark": {"type": "line", "strokeDash": [4, 4], "color": "#dc2626", "opacity": 0.6}},
             {
                 "transform": [{"filter": "datum.text"}],
-                "mark": {"type": "text", "align": "right", "dx": -40, "dy": 4, "color": "#dc2626"},
+                "mark": {"type": "text", "align": "right", "dx": -80, "dy": 0, "color": "#dc2626"},
                 "encoding": {"text": {"field": "text"}},
             },
         ],

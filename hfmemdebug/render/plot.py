@@ -5,6 +5,7 @@ An arm's memory is shown by its parts, stacked over the slices.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
 from hfmemdebug.render.chart import thin, work_words
+from hfmemdebug.sizes import format_bytes
 
 Spec = dict[str, Any]
 
@@ -35,7 +37,10 @@ _IN_HOVER = {
     "malloc": "in use: malloc",
 }
 _MOST_LABELLED_EPOCHS = 12
+_MOST_PROCESSES = 12
+SECONDS = "seconds"
 SLICE_AXIS = {"grid": False, "tickMinStep": 1, "tickCount": 6, "labelOverlap": True, "format": ",d"}
+SECONDS_AXIS = {"grid": False, "tickCount": 6, "labelOverlap": True}
 
 
 def arm_chart(
@@ -50,7 +55,7 @@ def arm_chart(
     """The parts of one arm's RSS, stacked over its slices, with warm-up and epochs marked.
 
     Args:
-        recording: The arm.
+        recording: The arm. One that was watched from outside is drawn over the seconds.
         top: The upper end of the axis in MB, the same for all arms of a run.
         most: Points at most.
         epochs: Only so many epochs from the first one on.
@@ -63,25 +68,79 @@ def arm_chart(
     slices = [s for s in recording.slices if s.rss is not None and (epochs is None or s.epoch <= epochs)]
     if len(slices) < 2:
         return None
-    parts = [name for name in ("anon", "shmem", "file") if any(getattr(s, name) is not None for s in slices)]
-    parts = [p for p in parts if p != "shmem" or _peak(slices, "shmem") >= _MB] if parts else ["rss"]
-    points = thin([_point(number, sample) for number, sample in enumerate(slices, start=1)], most)
+    title = {"text": arm_title(recording), "subtitle": subtitle, "anchor": "start", "offset": 18}
+    if recording.watched:
+        # A program that was looked at from outside has no epochs that we know of.
+        return _stack(slices, _seconds(slices), SECONDS, title, top=top, most=most, hover=hover)
+    numbers = [float(number) for number in range(1, len(slices) + 1)]
+    chart = _stack(slices, numbers, work_words(recording), title, top=top, most=most, hover=hover)
+    chart["layer"] = [*_phases(slices), *chart["layer"]]
+    return chart
+
+
+def process_charts(recording: Recording, *, most: int) -> list[Spec]:
+    """The same for each process of a program that was watched, the largest, in the order in which they began.
+
+    All have one scale and one axis of time; what a fork shares with its parent is drawn in both.
+    """
+    by_process: dict[int, list[Sample]] = {}
+    for sample in recording.samples:
+        if sample.kind == "process" and sample.pid is not None and sample.rss is not None:
+            by_process.setdefault(sample.pid, []).append(sample)
+    drawn = [samples for samples in by_process.values() if len(samples) > 1]
+    if len(by_process) < 2 or not drawn:
+        # Of a single process the chart of all of it says the same.
+        return []
+    largest = sorted(drawn, key=lambda samples: -_peak(samples, "rss"))[:_MOST_PROCESSES]
+    top = max(1.0, max(max(s.rss or 0, sum(_parts(s))) for samples in largest for s in samples) / _MB * 1.05)
+    end = max(s.seconds for samples in largest for s in samples)
+    charts = []
+    for samples in sorted(largest, key=lambda samples: samples[0].seconds):
+        name = f"{words.one_line(str(samples[-1].role or 'process'), 30)} (PID {samples[-1].pid})"
+        grown = {
+            said: _last(samples, part) - _first(samples, part)
+            for part, said in (("file", "mapped pages"), ("anon", "anonymous"))
+        }
+        subtitle = "over its life: " + ", ".join(
+            f"{said} {format_bytes(g, signed=True)}" for said, g in grown.items()
+        )
+        title = {"text": name, "subtitle": subtitle, "anchor": "start", "offset": 18}
+        charts.append(
+            _stack(samples, _seconds(samples), SECONDS, title, top=top, most=most, domain=(0.0, end))
+        )
+    return charts
+
+
+def _stack(
+    samples: Sequence[Sample],
+    places: Sequence[float],
+    axis: str,
+    title: Spec,
+    *,
+    top: float,
+    most: int,
+    hover: bool = True,
+    domain: tuple[float, float] | None = None,
+) -> Spec:
+    """What of RSS is what, stacked over places on the axis; the domain is theirs where none is given."""
+    parts = [name for name in ("anon", "shmem", "file") if any(getattr(s, name) is not None for s in samples)]
+    parts = [p for p in parts if p != "shmem" or _peak(samples, "shmem") >= _MB] if parts else ["rss"]
+    points = thin([_point(place, sample) for place, sample in zip(places, samples, strict=True)], most)
+    points = _strips(points) if hover else points
     labels = {name: _PARTS[name][0] for name in parts}
     return {
-        "title": {"text": arm_title(recording), "subtitle": subtitle, "anchor": "start", "offset": 18},
+        "title": title,
         "data": {"values": points},
         "encoding": {
             "x": {
                 "field": "i",
                 "type": "quantitative",
-                "title": work_words(recording),
-                "scale": {"domain": [1, len(slices)], "nice": False},
-                "axis": SLICE_AXIS,
+                "title": axis,
+                "scale": {"domain": list(domain or (places[0], places[-1])), "nice": False},
+                "axis": SECONDS_AXIS if axis == SECONDS else SLICE_AXIS,
             }
         },
         "layer": [
-            # A program that was looked at from outside has no epochs that we know of.
-            *([] if recording.watched else _phases(slices)),
             {
                 "transform": [
                     {"fold": parts, "as": ["part", "bytes"]},
@@ -113,9 +172,21 @@ def arm_chart(
                     },
                 },
             },
-            *([_hover(points, len(slices))] if hover else []),
+            *([_hover(points, axis)] if hover else []),
         ],
     }
+
+
+def _seconds(samples: Sequence[Sample]) -> list[float]:
+    return [round(sample.seconds, 2) for sample in samples]
+
+
+def _first(samples: Sequence[Sample], field: str) -> int:
+    return next((value for s in samples if (value := getattr(s, field)) is not None), 0)
+
+
+def _last(samples: Sequence[Sample], field: str) -> int:
+    return _first(samples[::-1], field)
 
 
 def top_of(recordings: Sequence[Recording]) -> float:
@@ -145,9 +216,9 @@ def _peak(samples: Sequence[Sample], field: str) -> int:
     return max((value for s in samples if (value := getattr(s, field)) is not None), default=0)
 
 
-def _point(number: int, sample: Sample) -> Spec:
+def _point(place: float, sample: Sample) -> Spec:
     figures = {name: value for name in _SHOWN if (value := getattr(sample, name)) is not None}
-    return {"i": number, "epoch": sample.epoch, "slice": sample.slice, "warmup": sample.warmup, **figures}
+    return {"i": place, "epoch": sample.epoch, "slice": sample.slice, "warmup": sample.warmup, **figures}
 
 
 def _phases(slices: Sequence[Sample]) -> list[Spec]:
@@ -190,18 +261,28 @@ def _phases(slices: Sequence[Sample]) -> list[Spec]:
     return layers
 
 
-def _hover(points: Sequence[Spec], slices: int) -> Spec:
+def _strips(points: Sequence[Spec]) -> list[Spec]:
+    """Each point with the ends of its strip, half way to its neighbours."""
+    places = [point["i"] for point in points]
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(places)]
+    return [
+        {**point, "from": begin, "to": end}
+        for point, begin, end in zip(points, [places[0], *middles], [*middles, places[-1]], strict=True)
+    ]
+
+
+def _hover(points: Sequence[Spec], axis: str) -> Spec:
     """A strip for each point, seen where somebody points at it, with its figures as a tooltip."""
+    where = (
+        [{"field": "i", "type": "quantitative", "title": axis}]
+        if axis == SECONDS
+        else [{"field": "epoch", "type": "nominal"}, {"field": "slice", "type": "nominal"}]
+    )
     present = {name: title for name, title in _IN_HOVER.items() if any(name in point for point in points)}
-    half = slices / len(points) / 2
     return {
         "transform": [
-            {"calculate": f"max(1, datum.i - {half})", "as": "from"},
-            {"calculate": f"min({slices}, datum.i + {half})", "as": "to"},
-            *(
-                {"calculate": f"format(datum.{name} / {_MB}, ',.1f') + ' MB'", "as": f"{name}_text"}
-                for name in present
-            ),
+            {"calculate": f"format(datum.{name} / {_MB}, ',.1f') + ' MB'", "as": f"{name}_text"}
+            for name in present
         ],
         "params": [
             {"name": "hover", "select": {"type": "point", "on": "pointerover", "clear": "pointerout"}}
@@ -214,8 +295,7 @@ def _hover(points: Sequence[Spec], slices: int) -> Spec:
             "y": {"value": 0},
             "y2": {"value": "height"},
             "tooltip": [
-                {"field": "epoch", "type": "nominal"},
-                {"field": "slice", "type": "nominal"},
+                *where,
                 *(
                     {"field": f"{name}_text", "type": "nominal", "title": title}
                     for name, title in present.items()

@@ -168,6 +168,20 @@ def test_the_resolution_is_true(noise: float) -> None:
     assert passed <= 5
 
 
+@pytest.mark.parametrize("left", [1, 3, 12, 13, 20, 24])
+def test_a_last_epoch_that_was_cut_changes_nothing(left: int) -> None:
+    def cut(value: Callable[[int], float]) -> Series:
+        whole = scripted(value)
+        levels = whole.epochs[-1][:left]
+        return Series((*whole.epochs[:-1], levels), (*whole.settled[:-1], levels[-1]), whole.warmup)
+
+    assert shape(cut(lambda n: 64.0 * n)) == "growing"
+    assert shape(cut(lambda n: 0.0)) == "stable"
+    trend = find_trend(cut(lambda n: 640.0 * n), FLOOR)
+    assert trend is not None
+    assert trend.rate == pytest.approx(640)
+
+
 def test_a_single_epoch_is_never_enough_for_a_leak() -> None:
     assert shape(scripted(lambda n: 1e4 * n, epochs=1)) == "inconclusive"
     assert shape(scripted(lambda n: 7.0, epochs=1)) == "stable"
