@@ -47,5 +47,5 @@ def children_of(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
             with contextlib.suppress(OSError):
-                children += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+                children += map(int, Path(f"/proc/{pid}/task/{task}/children").read_bytes().split())
     return children

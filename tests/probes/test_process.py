@@ -213,3 +213,22 @@ def test_linux_reads_proc_and_misses_nothing() -> None:
 def test_slower_readings_are_left_to_the_ends_of_epochs() -> None:
     assert SLOW.isdisjoint(ProcessProbe().read())
     assert set(ProcessProbe().read_settled()) >= SLOW
+
+
+def test_readings_leave_nothing_behind_from_the_third_on() -> None:
+    # An epoch has two of them: what the first hundred keep would hide one object in fifty slices.
+    program = """
+import array, gc
+from hfmemdebug.probes.cpython import allocated_blocks
+from hfmemdebug.probes.process import ProcessProbe
+probe, counts = ProcessProbe(), array.array("q", [0] * 20)
+for number in range(20):
+    probe.read_settled(frozenset({"/nowhere"}))
+    gc.collect()
+    counts[number] = allocated_blocks()
+print(counts[-1] - counts[2])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=uncovered()
+    )
+    assert abs(int(done.stdout)) <= 2
