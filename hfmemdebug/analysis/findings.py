@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, Assessment, Component
+from hfmemdebug.analysis.assess import EXACT, Assessment, Component
 from hfmemdebug.analysis.series import Epochs
+from hfmemdebug.analysis.trend import rate_of_rising_lows
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding
@@ -75,16 +75,15 @@ def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
 
 
 def _tables_of(assessment: Assessment) -> tuple[Component, ...]:
-    """malloc, where it only ever rises beside objects that pile up, in steps too rare to be told from others.
+    """malloc, where it rises beside objects that pile up, and too unevenly to be judged alone.
 
     A dictionary that gains a key at each slice moves to a table of twice the size now and then.
     """
     malloc = assessment.components.get("malloc")
-    if malloc is None or malloc.trend.shape != "inconclusive" or malloc.trend.rate <= 0:
+    if malloc is None or malloc.trend.shape != "inconclusive":
         return ()
-    levels = [v for v in malloc.series.settled[1:] if v is not None]
-    rises = [b - a for a, b in itertools.pairwise(levels)]
-    return (malloc,) if rises and min(rises) > -EPOCH_NOISE["malloc"] else ()
+    rate = rate_of_rising_lows(malloc.series)
+    return () if rate is None else (replace(malloc, trend=replace(malloc.trend, rate=rate)),)
 
 
 def _is_pythons(assessment: Assessment, malloc: Component) -> bool:

@@ -183,6 +183,15 @@ def _lows(series: Series) -> list[float]:
     return lows
 
 
+def rate_of_rising_lows(series: Series) -> float | None:
+    """Growth per slice of the epochs' lowest values, where those of the end lie above all of the beginning."""
+    lows = _lows(series)
+    third = len(lows) // 3
+    if third == 0 or min(lows[-third:]) <= max(lows[:third]):
+        return None
+    return (lows[-1] - lows[0]) / (len(lows) - 1) / max(series.slices, 1)
+
+
 def _unless_it_comes_back(series: Series, rate: float, floor: float) -> tuple[str, str | None]:
     """Whether the lowest value of an epoch rises with the epochs' ends.
 

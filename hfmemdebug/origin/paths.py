@@ -10,6 +10,7 @@ import gc
 import sys
 import threading
 import types
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
