@@ -7,6 +7,7 @@ from typing import Any
 
 from hfmemdebug.analysis.assess import Assessment
 from hfmemdebug.analysis.findings import what_settling_gave_back
+from hfmemdebug.analysis.words import is_iterable
 from hfmemdebug.result import Finding
 from hfmemdebug.sizes import format_bytes
 
@@ -34,7 +35,7 @@ def advice(
         return (f"To decide: {open_question}.",)
     if verdict == "no-leak":
         return _without_leak(cause, assessments, benign)
-    if origin == "library":
+    if origin == "library" and not any(is_iterable(a.recording) for a in assessments):
         return (
             "Report it to the library with this result attached (-o report.md): it needs none of your code.",
         )

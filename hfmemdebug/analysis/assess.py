@@ -6,6 +6,7 @@ anonymous memory grew beyond their sum nobody counts, and page counts decide abo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,8 +15,10 @@ from hfmemdebug.analysis.trend import Trend, epoch_rates, find_trend
 from hfmemdebug.recording.file import Recording
 
 PAGE = 4096
-# Above the control, for what exact counters see: glibc's smallest chunk is 32 bytes.
+# Above the control, for what exact counters see: glibc's smallest chunk is 32 bytes, and so is a float's block.
 USER_FLOOR = 32.0
+# A leak of just that is one, and the control's own drift may take some of it away.
+JUST = 0.9
 # Libraries lose crumbs of 40 and 100 bytes a slice in release after release without anybody's harm.
 LIBRARY_FLOOR = 256.0
 # Page counts move by whole arenas: in one epoch they must grow by more than this to be looked at.
@@ -110,14 +113,19 @@ def assess(
     epochs = Epochs.of(recording)
     against = Epochs.of(control) if control is not None else None
     # The user's code is looked at closely, also where no control tells it from the libraries' crumbs.
-    floor = USER_FLOOR if recording.header["arm"]["consumer"] else LIBRARY_FLOOR
+    floor = JUST * USER_FLOOR if recording.header["arm"]["consumer"] else LIBRARY_FLOOR
     floor = min_leak if min_leak is not None else floor
     slices = max((len(epoch) for epoch in epochs.slices), default=1) or 1
     components: dict[str, Component] = {}
     unread: list[str] = []
 
     def judge(name: str, series: Series, floor: float) -> None:
-        trend = find_trend(series, floor)
+        cost = (
+            _most_in_an_epoch(against.series(name))
+            if against is not None and name in (*EXACT, "shmem")
+            else None
+        )
+        trend = find_trend(series, floor, start_cost=cost)
         if trend is None:
             unread.append(name)
         else:
@@ -155,6 +163,13 @@ def assess(
                 trend = replace(trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM)
             components["dev_shm"] = Component("dev_shm", trend, shm)
     return Assessment(recording, control, components, epochs, tuple(unread))
+
+
+def _most_in_an_epoch(series: Series) -> float | None:
+    """The most that an arm grew by in an epoch after the first; None where that is not known."""
+    settled = series.settled[1:]
+    rises = [b - a for a, b in itertools.pairwise(settled) if a is not None and b is not None]
+    return max(0.0, *rises) if rises else None
 
 
 def _has_a_bound(copyable: Series, floor: float) -> bool:

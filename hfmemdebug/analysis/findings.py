@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hfmemdebug.analysis.assess import EXACT, Assessment, Component
 from hfmemdebug.analysis.series import Epochs
+from hfmemdebug.analysis.trend import rate_of_rising_lows
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding
@@ -14,6 +15,8 @@ from hfmemdebug.sizes import format_bytes, format_count
 
 # Less than this is nothing to explain: libraries' own warm-up moves page counts by as much.
 NOTEWORTHY = 4 * 1024**2
+# ... but not the exact counters' growth against the control: that is the user's code alone.
+NOTEWORTHY_OF_CODE = 512 * 1024
 # Things that pile up hold at least a page of the kernel's or the process's memory each.
 _BYTES_OF_A_THING = 4096
 _THINGS = {
@@ -49,7 +52,7 @@ def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
         del growing["malloc"]
         findings.append(_in_bytes(assessment, python, malloc))
     elif python is not None:
-        findings.append(_in_bytes(assessment, python))
+        findings.append(_in_bytes(assessment, python, *_tables_of(assessment)))
     elif malloc is not None and _is_pythons(assessment, malloc):
         del growing["malloc"]
         findings.append(replace(_in_bytes(assessment, malloc), cause="python-objects"))
@@ -69,6 +72,18 @@ def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
         else:
             findings.append(_in_bytes(assessment, component))
     return tuple(sorted(findings, key=lambda f: -(f.rate_bytes_per_iteration or 0.0)))
+
+
+def _tables_of(assessment: Assessment) -> tuple[Component, ...]:
+    """malloc, where it rises beside objects that pile up, and too unevenly to be judged alone.
+
+    A dictionary that gains a key at each slice moves to a table of twice the size now and then.
+    """
+    malloc = assessment.components.get("malloc")
+    if malloc is None or malloc.trend.shape != "inconclusive":
+        return ()
+    rate = rate_of_rising_lows(malloc.series)
+    return () if rate is None else (replace(malloc, trend=replace(malloc.trend, rate=rate)),)
 
 
 def _is_pythons(assessment: Assessment, malloc: Component) -> bool:
@@ -227,23 +242,31 @@ def _bounded(assessment: Assessment) -> list[Finding]:
     findings = []
     for component in assessment.components.values():
         trend = component.trend
+        settled = [v for v in component.series.settled if v is not None]
+        growth, shape = trend.growth, trend.shape
+        if shape == "stable" and len(settled) > 2 and settled[-1] >= settled[1]:
+            # It may have been filled before the first epoch was over.
+            growth, shape = settled[-1] - settled[0], "plateau"
+        exact = assessment.control is not None and component.name in EXACT
         if (
-            component.name in (*_THINGS, "copied")
-            or trend.shape not in ("step", "plateau")
-            or trend.growth < NOTEWORTHY
+            component.name in (*_THINGS, "copied", "dev_shm")
+            or shape not in ("step", "plateau")
+            or growth < (NOTEWORTHY_OF_CODE if exact else NOTEWORTHY)
         ):
             continue
         findings.append(
             Finding(
-                cause="step" if trend.shape == "step" else "bounded-cache",
+                cause="step" if shape == "step" else "bounded-cache",
                 role="benign",
-                growth_bytes=round(trend.growth),
+                growth_bytes=round(growth),
                 rate_bytes_per_iteration=0.0,
-                shape=trend.shape,
+                shape=shape,
                 reclaimable=None,
                 detail="it grew once and stopped"
-                if trend.shape == "step"
-                else "it grew ever less and stopped",
+                if shape == "step"
+                else "it grew ever less and stopped"
+                if trend.shape == "plateau"
+                else "it grew in the first epoch and stopped",
                 arm=assessment.name,
             )
         )

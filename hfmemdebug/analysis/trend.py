@@ -183,6 +183,15 @@ def _lows(series: Series) -> list[float]:
     return lows
 
 
+def rate_of_rising_lows(series: Series) -> float | None:
+    """Growth per slice of the epochs' lowest values, where those of the end lie above all of the beginning."""
+    lows = _lows(series)
+    third = len(lows) // 3
+    if third == 0 or min(lows[-third:]) <= max(lows[:third]):
+        return None
+    return (lows[-1] - lows[0]) / (len(lows) - 1) / max(series.slices, 1)
+
+
 def _unless_it_comes_back(series: Series, rate: float, floor: float) -> tuple[str, str | None]:
     """Whether the lowest value of an epoch rises with the epochs' ends.
 
@@ -284,12 +293,10 @@ def _shape(
     rates: Sequence[float], blocks: Sequence[float], rate: float, noise: float, floor: float
 ) -> tuple[str, str | None]:
     above = [block > floor for block in blocks]
-    # Each block by one standard error of its own: what moves by chance has three in a row that grow now and then.
-    error = noise * sqrt(len(blocks)) / 2
-    if all(above) and min(blocks) > error and rate > noise:
+    if all(above) and rate > noise:
         if len(blocks) < BLOCKS_TO_CONVICT:
             return "inconclusive", f"it grew, and {MORE_EPOCHS}"
-        if _is_steady(blocks[-BLOCKS_TO_CONVICT:], rate):
+        if _is_steady(blocks[-BLOCKS_TO_CONVICT:], rate) and min(blocks[-BLOCKS_TO_CONVICT:]) > _error(rates):
             return "growing", None
         return (
             "inconclusive",
@@ -314,6 +321,12 @@ def _shape(
 
 def _goes_up_and_down(rates: Sequence[float], floor: float) -> bool:
     return min(rates) < -max(floor, FELL * max(rates))
+
+
+def _error(rates: Sequence[float]) -> float:
+    """One standard error of each of the last blocks: what moves by chance grows in three in a row now and then."""
+    later = rates[len(rates) // MOST_BLOCKS if len(rates) >= MOST_BLOCKS else 0 :]
+    return stdev(later) / sqrt(len(later) / BLOCKS_TO_CONVICT) if len(later) > 1 else 0.0
 
 
 def _is_steady(blocks: Sequence[float], rate: float) -> bool:

@@ -7,7 +7,15 @@ from typing import Any
 
 from hfmemdebug.analysis import words
 from hfmemdebug.analysis.advice import NO_MEMRAY, advice
-from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, LIBRARY_FLOOR, Assessment, Component, assess
+from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, Assessment, Component, assess
+from hfmemdebug.analysis.confirm import (
+    find_guilty,
+    refutations,
+    traced,
+    what_to_repeat,
+    why_doubtful,
+    without_unconfirmed,
+)
 from hfmemdebug.analysis.findings import (
     benign_findings,
     cause_of,
@@ -87,11 +95,11 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     header = judged[0].header
     if min_leak is None:
         min_leak = header.get("min_leak")
-    assessments = assess_all(judged, min_leak=min_leak)
+    assessments = without_unconfirmed(assess_all(judged, min_leak=min_leak))
     leaks = tuple(f for a in assessments for f in leak_findings(a))
-    guilty = next((a for a in _by_consumer(assessments) if a.growing), None)
-    refuted = _refuted(guilty, assessments)
-    doubt = None if refuted else _doubt(guilty, assessments)
+    guilty = find_guilty(assessments)
+    refuted = refutations(guilty, assessments)
+    doubt = None if refuted else why_doubtful(guilty, assessments)
     if doubt is not None or refuted:
         guilty, leaks = None, ()
     still_open = what_is_open(assessments) if guilty is None else None
@@ -108,7 +116,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     arms = tuple(_summarise(r) for r in recordings)
     limit = limit_of_run(recordings, arms)
     summary = words.summary(
-        verdict, cause, origin, rate, assessments, benign, open_question=still_open or too_short
+        verdict, cause, origin, rate, guilty, assessments, benign, open_question=still_open or too_short
     )
     proved = limit_sentence(limit, arms)
     return Result(
@@ -123,7 +131,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         rate_bytes_per_second=_per_second(rate, subject) if verdict != "inconclusive" else None,
         smallest_detectable_bytes_per_iteration=_smallest_detectable(assessments),
         sites=sites,
-        holders=tuple(_traced(guilty).get("holders") or ()),
+        holders=tuple(traced(guilty).get("holders") or ()),
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
         arms=arms,
         limit=limit,
@@ -136,8 +144,8 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
             open_question=still_open or too_short,
             died=any(_has_died(r) for r in recordings),
             sites=sites,
-            holders=_traced(guilty).get("holders") or (),
-            no_frames=_traced(guilty).get("native_frames"),
+            holders=traced(guilty).get("holders") or (),
+            no_frames=traced(guilty).get("native_frames"),
         ),
         environment=header.get("environment") or {},
         warnings=(*refuted, *_warnings(recordings, assessments), *_untraced(guilty)),
@@ -158,15 +166,6 @@ def _order(recording: Recording) -> tuple[int, bool]:
     return modes.index(arm["mode"]) if arm["mode"] in modes else len(modes), bool(arm["consumer"])
 
 
-def _by_consumer(assessments: Sequence[Assessment]) -> list[Assessment]:
-    """Arms with a control first: where the user's code leaks, the control says what is not theirs."""
-    return sorted(assessments, key=lambda a: a.control is None)
-
-
-def _traced(guilty: Assessment | None) -> dict[str, Any]:
-    return ((guilty.recording.end or {}).get("trace") or {}) if guilty is not None else {}
-
-
 def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any], ...]:
     """The lines that made what leaks.
 
@@ -175,17 +174,17 @@ def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any]
     """
     return tuple(
         {name: value for name, value in site.items() if name != "in_library"}
-        for site in _traced(guilty).get("sites") or ()
+        for site in traced(guilty).get("sites") or ()
         if cause == "python-objects" or not site["in_library"]
     )
 
 
 def _untraced(guilty: Assessment | None) -> tuple[str, ...]:
     """What the tracing pass failed of."""
-    traced = _traced(guilty)
-    if "failed" in traced:
-        return (f"not measured here: the line of the leak, since tracing failed ({traced['failed']})",)
-    why = traced.get("native_frames")
+    found = traced(guilty)
+    if "failed" in found:
+        return (f"not measured here: the line of the leak, since tracing failed ({found['failed']})",)
+    why = found.get("native_frames")
     return () if why in (None, NO_MEMRAY) else (f"not measured here: the C functions of the leak ({why})",)
 
 
@@ -193,66 +192,16 @@ def _has_died(recording: Recording) -> bool:
     return recording.end is None or recording.end["outcome"] in ("failed", "killed")
 
 
-def _doubt(guilty: Assessment | None, assessments: Sequence[Assessment]) -> str | None:
-    """Why what grew may have a bound after all: in a longer run it stopped, or it is a cache with a size."""
-    if guilty is None:
-        return None
-    held_by = next((str(h["path"]) for h in _traced(guilty).get("holders") or ()), "")
-    if "lru_cache (maxsize=" in held_by:
-        return (
-            f"what grew is a cache with a bound that the run did not reach, {held_by}; more slices would fill it "
-            "(--iterations, --epochs)"
-        )
-    contradicted = [
-        (component, other)
-        for component in guilty.growing
-        for other in assessments
-        if other.control is not None
-        and len(other.recording.slices) > len(guilty.recording.slices)
-        and component.name in other.components
-        and other.components[component.name].trend.shape != "growing"
-    ]
-    if len(contradicted) < len(guilty.growing):
-        return None
-    component, other = contradicted[0]
-    return (
-        f"{words.OWNER[component.name]} grew over the {len(guilty.recording.slices)} slices of the arm "
-        f"'{guilty.name}' and not steadily over the {len(other.recording.slices)} of '{other.name}'; {MORE_EPOCHS}"
-    )
-
-
-def _refuted(guilty: Assessment | None, assessments: Sequence[Assessment]) -> tuple[str, ...]:
-    """Why a crumb that looked like a leak is none, for a warning: more of the same work, in fresh processes, kept
-    nothing. The libraries' crumbs differ from process to process by as much.
-    """
-    if guilty is None or any(c.name not in EXACT or c.trend.rate >= LIBRARY_FLOOR for c in guilty.growing):
-        return ()
-    longer = [a for a in assessments if a.control and len(a.recording.slices) > len(guilty.recording.slices)]
-    for other in longer:
-        if all(
-            c.name in other.components and other.components[c.name].trend.shape == "stable"
-            for c in guilty.growing
-        ):
-            component = guilty.growing[0]
-            return (
-                f"{words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes per slice over the "
-                f"{len(guilty.recording.slices)} slices of '{guilty.name}', and not at all over the "
-                f"{len(other.recording.slices)} of '{other.name}': the libraries' own crumbs, and no leak",
-            )
-    return ()
-
-
 def _origin(guilty: Assessment | None) -> str | None:
     """Whose leak it is; None where the user's code ran and no control tells it from the libraries.
 
-    An iterable is the user's own, and has no control.
+    Where the rows come from, a dataset or an iterable, is the library of the code that reads them.
     """
     if guilty is None:
         return None
     if guilty.control is not None:
         return "user-code"
-    mixed = guilty.recording.header["arm"]["consumer"] or words.is_iterable(guilty.recording)
-    return None if mixed else "library"
+    return None if guilty.recording.header["arm"]["consumer"] else "library"
 
 
 def _too_short(recordings: Sequence[Recording], assessments: Sequence[Assessment]) -> str | None:
@@ -398,4 +347,4 @@ def _memory_backed(recording: Recording) -> list[str]:
     ]
 
 
-__all__ = ["Finding", "assess_all", "judge", "what_is_open"]
+__all__ = ["Finding", "assess_all", "judge", "what_is_open", "what_to_repeat"]

@@ -40,14 +40,14 @@ def summary(
     cause: str | None,
     origin: str | None,
     rate: float,
+    guilty: Assessment | None,
     assessments: Sequence[Assessment],
     benign: Sequence[Finding],
     *,
     open_question: str | None,
 ) -> str:
     """One sentence, two at most."""
-    if verdict == "leak":
-        guilty = next(a for a in sorted(assessments, key=lambda a: a.control is None) if a.growing)
+    if guilty is not None:
         only_children = {c.name for c in guilty.growing} == {"children_anon"}
         what = "memory in its child processes" if only_children else LEAKED.get(cause or "", "memory")
         slices = len(guilty.recording.slices)
@@ -56,12 +56,19 @@ def summary(
         unit = "item" if iterable else guilty.recording.header.get("iteration") or "slice"
         per = f"slice of {step:,} rows" if unit == "slice" else unit
         rate_text = f"{format_bytes(rate)} of {what} per {per}, in every epoch ({slices} {unit}s)"
+        both = len({a.control is None for a in assessments if a.growing}) > 1
         if origin == "user-code":
-            return f"Leak in your code: it keeps {rate_text}; without it, the same rows keep nothing."
+            alone = "something stays too, which is reported below" if both else "the same rows keep nothing"
+            return f"Leak in your code: it keeps {rate_text}; without it, {alone}."
         if origin is None:
-            where = "your code" if guilty.recording.header["arm"]["consumer"] else "your iterable"
-            return f"Leak, in {where} or in what it calls: {rate_text} stay behind."
-        return f"Leak in a library, without any code of yours: {rate_text} stay behind."
+            return f"Leak, in your code or in what it calls: {rate_text} stay behind."
+        besides = " Your consumer keeps something besides, which is reported below." if both else ""
+        if iterable:
+            return (
+                f"Leak in your iterable or in what it calls, without any consumer: {rate_text} stay behind."
+                f"{besides}"
+            )
+        return f"Leak in a library, without any code of yours: {rate_text} stay behind.{besides}"
     if verdict == "inconclusive":
         return f"Inconclusive: {open_question}."
     copies = [f for f in benign if f.cause == "copy-on-write"]

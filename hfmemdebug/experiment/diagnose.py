@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.analysis.verdict import assess_all
+from hfmemdebug.analysis.verdict import assess_all, what_to_repeat
 from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.experiment.budget import Budget
 from hfmemdebug.experiment.profile import Measured
-from hfmemdebug.experiment.run import ArmKind, Budget, Listener, Round
+from hfmemdebug.experiment.run import ArmKind, Listener, Round
 from hfmemdebug.experiment.settings import Settings
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import Result
@@ -62,6 +63,7 @@ def run_diagnosis(settings: Settings, folder: Path, listen: Listener) -> Measure
         limited=settings.limit is not None,
     )
     dose: int | None = None
+    last = len(planned)
     for number, kinds in enumerate(planned, start=1):
         measuring = Round(
             settings,
@@ -72,14 +74,22 @@ def run_diagnosis(settings: Settings, folder: Path, listen: Listener) -> Measure
             clock=budget,
             earlier=recordings,
             dose=dose,
-            confirm_here=number == len(planned),
+            confirm_here=number >= last,
         )
         recordings.extend(measuring.run())
         failures.extend(measuring.failures())
         if measuring.interrupted or failures or budget.is_over():
             break
-        if any(assessment.growing for assessment in assess_all(recordings, min_leak=settings.min_leak)):
-            dose = measuring.dose()
+        assessed = assess_all(recordings, min_leak=settings.min_leak)
+        if number < last:
+            dose = measuring.dose() if any(assessment.growing for assessment in assessed) else None
+        elif number == last and (slices := what_to_repeat(assessed)) is not None:
+            dose = measuring.repetition(slices)
+            if dose is not None:
+                # What a longer run contradicts is measured for as long, and its first recordings make way.
+                planned.append(planned[0])
+                names = {kind.name for kind in planned[0]}
+                recordings = [r for r in recordings if r.header["arm"]["name"] not in names]
     return Measured(tuple(recordings), measuring.interrupted, tuple(failures), budget.is_over())
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfmemdebug.experiment.run import ArmKind, Budget, Listener, Round
+from hfmemdebug.experiment.budget import Budget
+from hfmemdebug.experiment.run import ArmKind, Listener, Round
 from hfmemdebug.experiment.settings import Settings
 from hfmemdebug.recording.file import Recording
 

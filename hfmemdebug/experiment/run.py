@@ -15,6 +15,7 @@ from hfmemdebug.analysis.assess import EXACT, Assessment
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.errors import InputError, UsageError
+from hfmemdebug.experiment.budget import Budget
 from hfmemdebug.experiment.process import ArmProcess, Crew
 from hfmemdebug.experiment.settings import Settings
 from hfmemdebug.probes.cgroup import memory_available
@@ -37,9 +38,16 @@ FEWEST_SLICES_WITH_CONSUMER = 25
 LOOP_SECONDS = 0.8
 LOOP_SECONDS_WITH_CONSUMER = 6.0
 
+# Where a dataset has few slices, epochs follow until the user's code was called as often as this.
+FEWEST_CALLS = 150
 # A leak is confirmed by so many times the work, if that takes no longer than so many seconds.
 DOSE = 4
 DOSE_SECONDS = 15.0
+# ... or by twice the work, if that takes no more than this share of the time that is left.
+LEAST_DOSE = 2
+DOSE_SHARE = 0.4
+# Where another round follows, the first one is open no longer than this share of the time: both are needed.
+SHARE_OF_FIRST = 0.55
 # A process that has said its last word ends within this time, or it is not waited for.
 ENDING_SECONDS = 5.0
 
@@ -53,31 +61,6 @@ class ArmKind:
     name: str
     mode: str
     consumer: bool
-
-
-class Budget:
-    """How long a run may take.
-
-    Args:
-        seconds: The user's bound, or None.
-        default: The bound where the user has set none.
-        asked: The user has said how much to read: that is read in full unless they set a bound too.
-    """
-
-    def __init__(self, seconds: float | None, *, default: float | None, asked: bool) -> None:
-        now = time.monotonic()
-        extend = seconds if seconds is not None else default
-        hard = seconds if asked else extend
-        self._extend_until = None if extend is None else now + extend
-        self._hard_until = None if hard is None else now + hard
-
-    def is_over(self, ahead: float | None = None) -> bool:
-        """Whether the time is up, or will be after so many seconds."""
-        return self._hard_until is not None and time.monotonic() + (ahead or 0.0) > self._hard_until
-
-    def may_extend(self, ahead: float | None) -> bool:
-        """Whether more epochs may be added to those that were asked for."""
-        return self._extend_until is not None and time.monotonic() + (ahead or 0.0) < self._extend_until
 
 
 class Round:
@@ -122,6 +105,8 @@ class Round:
             for k in kinds
         ]
         self.target = settings.epochs or dose or EPOCHS
+        self._share = 1.0 if confirm_here else SHARE_OF_FIRST
+        self._few = settings.epochs is None and dose is None and command == "diagnose"
         self._unconfirmed = confirm_here and settings.epochs is None and dose is None
         self.interrupted = False
         self._epoch_seconds: float | None = None
@@ -240,6 +225,8 @@ class Round:
             affordable = int(seconds / self.target / max(seconds_per_row * plan.step, 1e-6))
             plan = replace(plan, count=min(plan.count, max(fewest, affordable)))
         self.plan = plan
+        if self._few and settings.consumer is not None:
+            self.target = max(self.target, -(-FEWEST_CALLS // plan.count))
 
     def _start_reading(self) -> None:
         """Loads the other arms, takes rows into memory where an arm is to, and begins the first epoch."""
@@ -251,12 +238,12 @@ class Round:
                 arm.send(do="load")
             if arm.mode == "in-memory":
                 plan, whole = fit_into_memory(
-                    self.plan, self.leader.report.data_bytes, self._share(in_memory)
+                    self.plan, self.leader.report.data_bytes, self._memory_share(in_memory)
                 )
                 arm.send(do="take", plan=plan.to_dict(), whole=whole)
             self._next_epoch(arm)
 
-    def _share(self, arms: int) -> float | None:
+    def _memory_share(self, arms: int) -> float | None:
         return None if self._available is None else MEMORY_SHARE * self._available / max(arms, 1)
 
     def _next_epoch(self, arm: ArmProcess) -> None:
@@ -281,6 +268,8 @@ class Round:
         self._epoch_seconds = time.monotonic() - self._epoch_began
         if self._stopped:
             return
+        if self._few and self._epoch_seconds * self.target > LOOP_SECONDS_WITH_CONSUMER:
+            self.target = max(EPOCHS, *(a.epochs_done for a in self.arms))
         if arm.epochs_done < self.target and not self.clock.is_over(self._epoch_seconds):
             self._next_epoch(arm)
         else:
@@ -302,7 +291,7 @@ class Round:
         if self._prover is not None or (any(a.epochs_done < self.target for a in running) and not late):
             return
         assessed = self._assess()
-        if late or not self.clock.may_extend(self._epoch_seconds):
+        if late or not self.clock.may_extend(self._epoch_seconds, self._share):
             self._finish(running)
             return
         if what_is_open(assessed) is None:
@@ -328,11 +317,20 @@ class Round:
         epochs = self.leader.epochs_done
         if self.settings.epochs is not None or self.plan is None:
             return epochs
-        bounds = [DOSE * epochs, int(DOSE_SECONDS / max(self._epoch_seconds or 0.0, 1e-3))]
+        epoch_seconds = max(self._epoch_seconds or 0.0, 1e-3)
+        least = min(LEAST_DOSE * epochs, int(DOSE_SHARE * self.clock.left / epoch_seconds))
+        bounds = [DOSE * epochs, max(least, int(DOSE_SECONDS / epoch_seconds))]
         kept = sum(max(c.trend.rate, 0.0) for a in self._assess() for c in a.growing if c.name in EXACT)
         if self._available is not None and kept > 0:
             bounds.append(int(KEPT_SHARE * self._available / (kept * self.plan.count)))
         return max(epochs, min(bounds))
+
+    def repetition(self, slices: int) -> int | None:
+        """Epochs in which so many slices are read once more; None where there is no time for them, or no leave."""
+        if self.settings.epochs is not None or self.plan is None:
+            return None
+        epochs = -(-slices // self.plan.count)
+        return epochs if epochs * (self._epoch_seconds or 0.0) < self.clock.left else None
 
     def _assess(self) -> tuple[Assessment, ...]:
         return assess_all([*self.earlier, *self.recordings()], min_leak=self.settings.min_leak)

@@ -10,6 +10,7 @@ import gc
 import sys
 import threading
 import types
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -247,6 +248,8 @@ def _kind(thing: Any) -> str:
     if isinstance(thing, functools._lru_cache_wrapper):
         limit = thing.cache_info().maxsize
         return f"lru_cache ({'unbounded' if limit is None else f'maxsize={limit}'})"
+    if isinstance(thing, deque) and thing.maxlen is not None:
+        return f"deque (maxlen={thing.maxlen})"
     return type(thing).__name__
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from hfmemdebug.analysis.confirm import what_to_repeat
 from hfmemdebug.analysis.verdict import assess_all, judge, what_is_open
 from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
@@ -289,3 +291,87 @@ def test_more_of_the_same_work_confirms_or_refutes(rate: float, in_longer: float
     )
     assert result.verdict == verdict, result.summary
     assert any("no leak" in line for line in result.warnings) == (verdict == "no-leak")
+
+
+def test_where_both_leak_whoever_keeps_more_is_named_and_the_other_mentioned() -> None:
+    def arms(library: float, user: float) -> list[Recording]:
+        return [record(malloc=leak(library)), record(consumer=True, malloc=leak(library + user))]
+
+    mine = judge(arms(1000.0, 9000.0))
+    assert (mine.verdict, mine.origin) == ("leak", "user-code")
+    assert mine.rate_bytes_per_iteration == pytest.approx(9000, rel=0.01)
+    assert "stays too" in mine.summary
+    theirs = judge(arms(9000.0, 1000.0))
+    assert (theirs.verdict, theirs.origin) == ("leak", "library")
+    assert theirs.rate_bytes_per_iteration == pytest.approx(9000, rel=0.01)
+    assert "Your consumer keeps something besides" in theirs.summary
+
+
+def arms_of_two_rounds(in_longer: Callable[[int], float], **first: Any) -> list[Recording]:
+    return [
+        record(),
+        record(consumer=True, **first),
+        record("in-memory", epochs=16),
+        record("in-memory", consumer=True, epochs=16, malloc=in_longer),
+    ]
+
+
+def test_what_a_longer_run_contradicts_is_measured_again_for_as_long() -> None:
+    only_mapped = arms_of_two_rounds(leak(0.0), malloc=leak(5000.0))
+    assert what_to_repeat(assess_all(only_mapped)) == 16 * SLICES
+    bounded = arms_of_two_rounds(lambda n: 5000.0 * min(n, 120), malloc=leak(5000.0))
+    assert what_to_repeat(assess_all(bounded)) == 16 * SLICES
+    confirmed = arms_of_two_rounds(leak(5000.0), malloc=leak(5000.0))
+    assert what_to_repeat(assess_all(confirmed)) is None
+    # It fades, and no repetition of the same length would say more.
+    fading = arms_of_two_rounds(lambda n: 5e5 * n**0.5, malloc=leak(5000.0))
+    assert what_to_repeat(assess_all(fading)) is None
+    crumbs = arms_of_two_rounds(leak(0.0), malloc=leak(82.0))
+    assert what_to_repeat(assess_all(crumbs)) is None
+
+
+def test_a_leak_in_one_mode_alone_is_one() -> None:
+    arms = arms_of_two_rounds(leak(0.0))
+    arms[:2] = [record(epochs=16), record(consumer=True, epochs=16, malloc=leak(5000.0))]
+    assert (judge(arms).verdict, judge(arms).origin) == ("leak", "user-code")
+
+
+def test_what_a_longer_run_does_not_confirm_is_not_the_cause() -> None:
+    """Another program put as much into /dev/shm, slice by slice, and not any more later."""
+    arms = arms_of_two_rounds(leak(5000.0), malloc=leak(5000.0), anon=leak(2 * MB))
+    result = judge(arms)
+    assert (result.verdict, result.cause) == ("leak", "native-heap")
+    assert {finding.cause for finding in result.findings if finding.role == "leak"} == {"native-heap"}
+
+
+def test_a_crumb_that_stops_in_a_longer_run_is_no_leak() -> None:
+    result = judge(arms_of_two_rounds(lambda n: 150.0 * min(n, 100), malloc=leak(150.0)))
+    assert result.verdict == "no-leak"
+    assert any("did not go on growing" in line for line in result.warnings)
+
+
+@pytest.mark.parametrize("holder", ["deque (maxlen=5000) `window`", "lru_cache (maxsize=5000) `f`"])
+def test_a_container_with_a_bound_that_was_not_reached_is_no_leak_yet(holder: str) -> None:
+    traced = {"trace": {"sites": [], "holders": [{"path": f"module a: {holder}"}]}}
+    result = judge([record(), record(consumer=True, python=leak(5000.0), end=traced)])
+    assert result.verdict == "inconclusive"
+    assert holder in result.summary
+
+
+def test_a_table_that_doubles_beside_objects_is_part_of_their_rate() -> None:
+    doubling = record(
+        consumer=True,
+        epochs=16,
+        python=leak(320.0),
+        malloc=lambda n: 100.0 * 2 ** math.ceil(math.log2(n + 1)),
+    )
+    result = judge([record(epochs=16), doubling])
+    assert (result.verdict, result.cause) == ("leak", "python-objects")
+    assert result.rate_bytes_per_iteration == pytest.approx(420, rel=0.3)
+
+
+def test_what_the_users_code_filled_in_the_first_epoch_is_named() -> None:
+    filled = record(consumer=True, malloc=lambda n: 1e5 * min(n, 15))
+    result = judge([record(), filled])
+    assert result.verdict == "no-leak"
+    assert [(f.cause, f.growth_bytes) for f in result.findings] == [("bounded-cache", 1_500_000)]

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import gc
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
@@ -82,14 +83,22 @@ def loop(name: str, epochs: int) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    data: Any = datasets.load_from_disk(str(_datasets_folder() / label.data))
+    consume = getattr(module, "consume", lambda batch: None)
+    own = label.data == "own"
+    data: Any = module.rows if own else datasets.load_from_disk(str(_datasets_folder() / label.data))
     if "--format" in label.options:
         data = data.with_format(label.options[label.options.index("--format") + 1])
     getattr(module, "setup", lambda: None)()
     readings = []
     for _ in range(epochs):
-        for index in range(SLICES):
-            module.consume(data[index * STEP : (index + 1) * STEP])
+        slices = (
+            itertools.islice(data(), SLICES)
+            if own
+            else (data[index * STEP : (index + 1) * STEP] for index in range(SLICES))
+        )
+        for rows in slices:
+            consume(rows)
+            del rows
         if gc.isenabled():
             gc.collect()
         readings.append(read())

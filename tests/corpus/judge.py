@@ -69,8 +69,9 @@ def run_program(label: Label, datasets: Path, state: Path) -> Outcome:
         datasets: Where `build_datasets` put its folders.
         state: A folder for recordings, so that a person's own are left alone.
     """
-    command = [sys.executable, "-m", "hfmemdebug", "diagnose", str(datasets / label.data)]
-    command += ["--consumer", f"{label.path}:consume", *label.options, "--json"]
+    dataset = f"{label.path}:rows" if label.data == "own" else str(datasets / label.data)
+    command = [sys.executable, "-m", "hfmemdebug", "diagnose", dataset, *label.options, "--json"]
+    command += ["--consumer", label.target] if label.target is not None else []
     environment = {
         # Coverage's own data would grow in the arms, and tracing would take a minute.
         **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")},

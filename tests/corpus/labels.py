@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 PROGRAMS = Path(__file__).parent / "programs"
-DATA = ("fixed", "varying", "numeric")
+# The last one: the program has a function `rows` that returns an iterable, which is the dataset.
+DATA = ("fixed", "varying", "numeric", "own")
 VERDICTS = ("leak", "no-leak", "inconclusive")
 CAUSES = (
     "python-objects",
@@ -80,6 +81,13 @@ class Label:
     @property
     def truth(self) -> str:
         return self.verdicts[0]
+
+    @property
+    def target(self) -> str | None:
+        """What `--consumer` is told, or None: of an iterable, the program may be all that there is."""
+        tree = ast.parse(self.path.read_text(encoding="utf-8"))
+        functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        return f"{self.path}:consume" if "consume" in functions else None
 
     def missing_libraries(self) -> list[str]:
         return [name for name in self.libraries if importlib.util.find_spec(name) is None]

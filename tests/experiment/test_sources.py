@@ -89,12 +89,12 @@ def test_an_iterable_over_a_memmap_is_judged_and_its_pages_taken_back(box: Box) 
     assert arm["reclaim"]["same_data"] is True
 
 
-def test_an_iterable_that_leaks_is_the_users_or_a_librarys_and_its_line_is_found(box: Box) -> None:
+def test_an_iterable_that_leaks_is_told_from_a_consumer_and_its_line_is_found(box: Box) -> None:
     box.code(
         "seen = []\ndef f():\n    for n in range(60):\n        seen.append([n] * 100)\n        yield n\n"
     )
     status, result = box.result("diagnose", "code.py:f")
-    assert (status, result["verdict"], result["origin"]) == (1, "leak", None)
+    assert (status, result["verdict"], result["origin"]) == (1, "leak", "library")
     assert "in your iterable or in what it calls" in result["summary"]
     assert "per item" in result["summary"]
     assert Path(result["sites"][0]["file"]).name == "code.py"

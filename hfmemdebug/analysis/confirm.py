@@ -1,0 +1,137 @@
+"""Whether a leak that was found holds: what a longer run of the same work, in fresh processes, says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from hfmemdebug.analysis import words
+from hfmemdebug.analysis.assess import EXACT, LIBRARY_FLOOR, Assessment, Component
+from hfmemdebug.analysis.findings import leak_findings
+from hfmemdebug.analysis.trend import MORE_EPOCHS
+
+# What these hold has a bound, which the run did not reach.
+_BOUNDED_HOLDERS = ("lru_cache (maxsize=", "deque (maxlen=")
+
+
+def find_guilty(assessments: Sequence[Assessment]) -> Assessment | None:
+    """The arm that leaks: where the library leaks too, whoever keeps more, and the first of two that are alike."""
+    growing = [a for a in assessments if a.growing]
+    user = next((a for a in growing if a.control is not None), None)
+    library = next((a for a in growing if a.control is None), None)
+    if user is None or library is None:
+        return user or library
+    return user if _bytes_kept(user) >= _bytes_kept(library) else library
+
+
+def _bytes_kept(assessment: Assessment) -> float:
+    return sum(finding.rate_bytes_per_iteration or 0.0 for finding in leak_findings(assessment))
+
+
+def traced(guilty: Assessment | None) -> dict[str, Any]:
+    """What the tracing pass has found in an arm; nothing where there was none."""
+    return ((guilty.recording.end or {}).get("trace") or {}) if guilty is not None else {}
+
+
+def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -> str | None:
+    """Why what grew may have a bound after all: in a longer run it stopped, or it is a cache with a size."""
+    if guilty is None:
+        return None
+    held_by = next((str(h["path"]) for h in traced(guilty).get("holders") or ()), "")
+    if any(bound in held_by for bound in _BOUNDED_HOLDERS):
+        return (
+            f"what grew is a cache with a bound that the run did not reach, {held_by}; more slices would fill it "
+            "(--iterations, --epochs)"
+        )
+    contradicted = [(c, other) for c in guilty.growing for other in _against(c, guilty, assessments)]
+    if not all(_against(c, guilty, assessments) for c in guilty.growing):
+        return None
+    component, other = contradicted[0]
+    return (
+        f"{words.OWNER[component.name]} grew over the {len(guilty.recording.slices)} slices of the arm "
+        f"'{guilty.name}' and not steadily over the {len(other.recording.slices)} of '{other.name}'; {MORE_EPOCHS}"
+    )
+
+
+def _against(component: Component, guilty: Assessment, assessments: Sequence[Assessment]) -> list[Assessment]:
+    """The longer runs of the same code in which a component did not grow steadily."""
+    longer = [
+        a
+        for a in assessments
+        if (a.control is None) == (guilty.control is None)
+        and len(a.recording.slices) > len(guilty.recording.slices)
+    ]
+    return [
+        a
+        for a in longer
+        # What is in /dev/shm is judged only where it grew in every epoch.
+        if (a.components[component.name].trend.shape != "growing"
+            if component.name in a.components else component.name == "dev_shm")
+    ]  # fmt: skip
+
+
+def what_to_repeat(assessments: Sequence[Assessment]) -> int | None:
+    """Slices to read once more, where what grew in a short run had stopped, or never grew, in a longer one.
+
+    Either it has a bound, or it depends on how the rows are held: as long a run of the first kind tells.
+
+    Returns:
+        The longer run's slices; None where nothing contradicts anything, or nothing that a repetition decides.
+    """
+    guilty = find_guilty(assessments)
+    if guilty is None or refutations(guilty, assessments):
+        return None
+    against = [_against(component, guilty, assessments) for component in guilty.growing]
+    if not all(against):
+        return None
+    shapes = {
+        other.components[c.name].trend.shape
+        for c, others in zip(guilty.growing, against, strict=True)
+        for other in others
+        if c.name in other.components
+    }
+    longest = max(len(other.recording.slices) for others in against for other in others)
+    return None if "inconclusive" in shapes else longest
+
+
+def without_unconfirmed(assessments: Sequence[Assessment]) -> tuple[Assessment, ...]:
+    """The arms without what a longer run did not confirm, where it has confirmed something else.
+
+    What other programs put into /dev/shm meanwhile may grow as evenly as a loop, once.
+    """
+    kept = []
+    for assessment in assessments:
+        doubtful = {c.name for c in assessment.growing if _against(c, assessment, assessments)}
+        if 0 < len(doubtful) < len(assessment.growing):
+            components = {
+                name: replace(c, trend=replace(c.trend, shape="inconclusive", needs=MORE_EPOCHS))
+                if name in doubtful
+                else c
+                for name, c in assessment.components.items()
+            }
+            assessment = replace(assessment, components=components)
+        kept.append(assessment)
+    return tuple(kept)
+
+
+def refutations(guilty: Assessment | None, assessments: Sequence[Assessment]) -> tuple[str, ...]:
+    """Why a crumb that looked like a leak is none, for a warning: more of the same work, in fresh processes, kept
+    nothing. The libraries' crumbs differ from process to process by as much.
+    """
+    if guilty is None or any(c.name not in EXACT or c.trend.rate >= LIBRARY_FLOOR for c in guilty.growing):
+        return ()
+    longer = [a for a in assessments if a.control and len(a.recording.slices) > len(guilty.recording.slices)]
+    for other in longer:
+        if all(
+            c.name in other.components
+            and other.components[c.name].trend.shape not in ("growing", "inconclusive")
+            for c in guilty.growing
+        ):
+            component = guilty.growing[0]
+            return (
+                f"{words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes per slice over the "
+                f"{len(guilty.recording.slices)} slices of '{guilty.name}', and did not go on growing over the "
+                f"{len(other.recording.slices)} of '{other.name}': the libraries' own crumbs, and no leak",
+            )
+    return ()
