@@ -8,6 +8,8 @@ from hfmemdebug.errors import UsageError
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kmgtp]?)(i?b)?\s*", re.IGNORECASE)
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+# Kernels count bytes in 63 bits, and take sums of two sizes.
+_MOST = 2.0**61
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -21,7 +23,12 @@ def parse_size(text: str) -> int:
     if match is None:
         raise UsageError(f"'{text}' is not a size", next="Write 64K, 1.5G, 512MiB or a number of bytes.")
     number, prefix, _ = match.groups()
-    return round(float(number) * 1024.0 ** _POWER[prefix.lower()])
+    size = float(number) * 1024.0 ** _POWER[prefix.lower()]
+    if size > _MOST:
+        raise UsageError(
+            f"'{text}' is more than any machine has", next="Write 64K, 1.5G, 512MiB or a number of bytes."
+        )
+    return round(size)
 
 
 def format_bytes(value: float | None, *, signed: bool = False) -> str:

@@ -47,6 +47,11 @@ class Console:
         if not self.quiet:
             print(self._clean(text), file=sys.stderr, flush=True)
 
+    def passing(self, text: str) -> None:
+        """What goes on at the moment: on a terminal, in a line that the next one takes the place of."""
+        if not self.quiet and sys.stderr.isatty():
+            print(f"{self._clean(text)}\033[K\r", end="", file=sys.stderr, flush=True)
+
     def closing(self, text: str) -> None:
         """The one line at the end of a command whose streams are somebody else's: standard error."""
         print(f"hfmemdebug: {self._clean(text)}", file=sys.stderr, flush=True)

@@ -40,12 +40,15 @@ def fit(
     from hfmemdebug.cli.measure import typed_command
     from hfmemdebug.limits.fit_runs import CommandFailed, Runs
     from hfmemdebug.limits.outcome import fit_result
-    from hfmemdebug.limits.words import trial_line
+    from hfmemdebug.limits.words import limit_words, trial_line
     from hfmemdebug.probes.cgroup import memory_available
     from hfmemdebug.sizes import parse_size
 
     console = Console(as_json=as_json, quiet=quiet)
     console.hint("The command is run several times, from the start each time: mind what it writes.")
+
+    def begin(limit: int | None) -> None:
+        console.passing(f"{limit_words(limit)}: running")
 
     def listen(trial: Trial) -> None:
         console.hint(trial_line(trial))
@@ -55,6 +58,7 @@ def fit(
         backend=backend,
         free_bytes=memory_available() or sys.maxsize // 4096 * 4096,
         swap=parse_size(swap),
+        begin=begin,
         listen=listen,
     )
     try:
@@ -62,9 +66,12 @@ def fit(
     except CommandFailed as failed:
         why = "was interrupted" if runs.interrupted else f"ended with exit status {failed.ended.status}"
         console.closing(f"without a limit the command {why}: there is nothing to fit")
-        return failed.ended.status
+        return EXIT_INTERRUPTED if runs.interrupted else failed.ended.status
+    console.passing("")
     assert runs.last is not None
-    result = fit_result(found, runs.last, command, command_line=typed_command(sys.argv[1:]))
+    result = fit_result(
+        found, runs.last, command, command_line=typed_command(sys.argv[1:]), interrupted=runs.interrupted
+    )
     show_result(result, console, paths=output)
     write_outputs(result, (), output, console)
     return EXIT_INTERRUPTED if runs.interrupted else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -49,10 +50,17 @@ def limit(
 
     check_outputs(output, as_json=as_json, recorded=False)
     console = Console(as_json=as_json, quiet=quiet)
-    request = within_outer_limit(read_request(memory, swap), console)
+    asked = read_request(memory, swap)
+    request = within_outer_limit(asked, console)
     # Beside a document on standard output there is no place for what the command prints.
     streams = {"stdout": 2} if as_json or claims_stdout(output) else {}
-    ended = run_limited(command, request, backend=backend, extra={"MEMLIMIT": memory}, streams=streams)
+    ended = run_limited(
+        command,
+        request,
+        backend=backend,
+        extra={"MEMLIMIT": memory if request == asked else str(request.bytes)},
+        streams=streams,
+    )
     result = limit_result(ended, command, command_line=typed_command(sys.argv[1:]))
     console.closing(result.summary)
     if as_json:
@@ -86,6 +94,11 @@ def within_outer_limit(request: Request, console: Console) -> Request:
 
     outer = memory_limit()
     if outer is None or outer >= request.bytes:
+        has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if request.bytes > has:
+            console.warn(
+                f"this machine has {format_bytes(has)} of memory, so that {format_bytes(request.bytes)} limits nothing"
+            )
         return request
     console.warn(
         f"a limit of {format_bytes(outer)} holds around this process, so that is what is set, and not the "

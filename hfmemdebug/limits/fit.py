@@ -56,7 +56,8 @@ class Fit:
     """What the search has found.
 
     Attributes:
-        smallest: The smallest limit in bytes under which the command finished, each time that it was tried.
+        smallest: The smallest limit in bytes under which the command finished, each time that it was tried;
+            None where the search did not get as far.
         tried: All runs under a limit, in the order in which they were made.
         free: The run without a limit.
     """
@@ -89,13 +90,13 @@ class Fit:
 
 
 def find_smallest(
-    free: Trial, run: Callable[[int], Trial], *, stop: Callable[[], bool] = lambda: False
+    free: Trial, run: Callable[[int], Trial | None], *, stop: Callable[[], bool] = lambda: False
 ) -> Fit:
     """Searches by bisection between what the command held and what it fails under.
 
     Args:
         free: The run without a limit, which has passed.
-        run: Runs the command under a limit of so many bytes.
+        run: Runs the command under a limit of so many bytes; None where it was interrupted.
         stop: Asked before every run whether to end here.
     """
     search = _Search(run, stop)
@@ -110,14 +111,15 @@ def find_smallest(
             search.passes(_rounded((low or guess) * next(up, _STEPS_UP[-1])))
         elif low is None:
             search.passes(_rounded(guess * next(down, _STEPS_DOWN[-1])))
-        elif low < _CLOSE_ENOUGH * high and _rounded((low + high) / 2) not in (low, high):
+        elif not search.is_close:
             search.passes(_rounded((low + high) / 2))
         elif search.passed_twice(high):
             break
         else:
             # Near the edge it is a matter of luck: what is reported passes more than once.
             search.passes(high)
-    smallest = search.lowest_pass
+    passed = search.lowest_pass
+    smallest = passed if search.is_close and passed is not None and search.passed_twice(passed) else None
     for factor in _CURVE:
         limit = _rounded((smallest or 0) * factor)
         if smallest is None or stop() or limit > 1.1 * (free.peak or 0) or search.has_near(limit):
@@ -129,7 +131,7 @@ def find_smallest(
 class _Search:
     """The runs so far. A limit under which one of several runs has failed counts as failed."""
 
-    def __init__(self, run: Callable[[int], Trial], stop: Callable[[], bool]) -> None:
+    def __init__(self, run: Callable[[int], Trial | None], stop: Callable[[], bool]) -> None:
         self._run = run
         self._stop = stop
         self.tried: list[Trial] = []
@@ -142,8 +144,18 @@ class _Search:
     def passes(self, limit: int) -> bool:
         """Makes a run."""
         trial = self._run(limit)
+        if trial is None:
+            return False
         self.tried.append(trial)
         return trial.passed
+
+    @property
+    def is_close(self) -> bool:
+        """Whether it fails a little below where it passes."""
+        low, high = self.highest_failure, self.lowest_pass
+        if low is None or high is None:
+            return False
+        return low >= _CLOSE_ENOUGH * high or _rounded((low + high) / 2) in (low, high)
 
     @property
     def highest_failure(self) -> int | None:
@@ -173,6 +185,11 @@ def describe(fit: Fit, format_bytes: Callable[[float | None], str]) -> str:
         format_bytes: Puts a size into words.
     """
     if fit.smallest is None:
+        passed = min((t.bytes for t in fit.tried if t.passed and t.bytes), default=None)
+        if passed is not None:
+            return f"finished under {format_bytes(passed)}; whether it needs as much was not found out"
+        if not fit.tried:
+            return "what limit it needs was not found out"
         return "no limit was found under which the command finishes"
     need = f"needs {format_bytes(fit.smallest)}"
     if fit.knee is None or fit.slowdown is None:

@@ -17,8 +17,6 @@ SLOWEST = 10.0
 SLOWEST_SECONDS = 10.0
 _NOTE_SECONDS = 0.1
 
-Listener = Callable[[Trial], None]
-
 
 class CommandFailed(Exception):
     """The command does not finish even without a limit.
@@ -40,16 +38,25 @@ class Runs:
         backend: A mechanism's name, or ``auto``.
         free_bytes: What stands for no limit: as much as this machine or container has.
         swap: Swap in bytes that every run may use beyond its limit.
-        listen: Is told of every run.
+        begin: Is told the limit of every run that begins, None where it has none.
+        listen: Is told of every run that has ended.
     """
 
     def __init__(
-        self, command: Sequence[str], *, backend: str, free_bytes: int, swap: int, listen: Listener
+        self,
+        command: Sequence[str],
+        *,
+        backend: str,
+        free_bytes: int,
+        swap: int,
+        begin: Callable[[int | None], None],
+        listen: Callable[[Trial], None],
     ) -> None:
         self._command = command
         self._backend = backend
         self._free_bytes = free_bytes
         self._swap = swap
+        self._begin = begin
         self._listen = listen
         self._files = DataFiles()
         self._noted = 0.0
@@ -76,6 +83,8 @@ class Runs:
         return find_smallest(free, self._limited, stop=lambda: self.interrupted)
 
     def _free(self, *, quiet: bool = False) -> Trial:
+        if quiet:
+            self._begin(None)
         ended = self._run(self._free_bytes, quiet=quiet)
         trial = _trial(None, ended)
         if self.interrupted or not trial.passed:
@@ -83,10 +92,16 @@ class Runs:
         self._listen(trial)
         return trial
 
-    def _limited(self, limit: int) -> Trial:
-        trial = _trial(limit, self._run(limit, quiet=True))
-        if not self.interrupted:
-            self._listen(trial)
+    def _limited(self, limit: int) -> Trial | None:
+        self._begin(limit)
+        try:
+            trial = _trial(limit, self._run(limit, quiet=True))
+        except KeyboardInterrupt:
+            # Between two runs; what was measured until then is kept.
+            self.interrupted = True
+        if self.interrupted:
+            return None
+        self._listen(trial)
         return trial
 
     def _run(self, limit: int, *, quiet: bool) -> Ended:
@@ -103,7 +118,8 @@ class Runs:
             extra={"MEMLIMIT": str(limit)},
             streams={"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output},
         )
-        self.interrupted = self.last.outcome == "interrupted"
+        # Many programs answer a Ctrl-C with an exit status of their own.
+        self.interrupted = self.last.told_to_end or self.last.outcome == "interrupted"
         return self.last
 
     def _look(self, enclosure: Enclosure) -> bool:

@@ -8,6 +8,7 @@ the command cannot be executed, the error's number; an end of file means that it
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -66,6 +67,9 @@ def main(task: dict[str, Any], command: list[str]) -> None:
         os.execvp(command[0], command)
     except OSError as error:
         os.write(report, f"exec {error.errno}\n".encode())
+    except ValueError:
+        # Python refuses an empty name, which the kernel would not find.
+        os.write(report, f"exec {errno.ENOENT}\n".encode())
     os._exit(127)
 
 

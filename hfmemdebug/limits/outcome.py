@@ -69,7 +69,14 @@ def limit_fields(ended: Ended) -> dict[str, Any]:
     }
 
 
-def fit_result(fit: Fit, last: Ended, command: Sequence[str], *, command_line: str | None = None) -> Result:
+def fit_result(
+    fit: Fit,
+    last: Ended,
+    command: Sequence[str],
+    *,
+    command_line: str | None = None,
+    interrupted: bool = False,
+) -> Result:
     """The result of `fit`.
 
     Args:
@@ -77,6 +84,7 @@ def fit_result(fit: Fit, last: Ended, command: Sequence[str], *, command_line: s
         last: The last run, for the mechanism.
         command: What was run.
         command_line: How hfmemdebug was called.
+        interrupted: Whether the search was ended by somebody.
     """
     warnings = [f"{name} does not work here: {why}" for name, why in last.passed_over.items()]
     if last.is_limit:
@@ -93,6 +101,7 @@ def fit_result(fit: Fit, last: Ended, command: Sequence[str], *, command_line: s
         warnings=tuple(warnings),
         command_line=command_line,
         reproduce=shlex.join(command),
+        interrupted=interrupted,
         fit={
             "smallest_bytes": fit.smallest,
             "knee_bytes": fit.knee,

@@ -21,6 +21,7 @@ from hfmemdebug.limits.tree import adopt_orphans
 _FORWARDED = frozenset(
     (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 )
+_ASKS_FOR_THE_END = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
 # What the command leaves running may end by itself for so long.
 _FAREWELL_SECONDS = 1.0
 
@@ -42,6 +43,7 @@ class Ended:
         seconds: Wall time.
         left_running: Processes that the command had left and that were ended with it.
         passed_over: Mechanisms that were tried before, with why they do not work.
+        told_to_end: Whether somebody has asked for its end (Ctrl-C, SIGTERM), whatever the command made of it.
     """
 
     backend: str
@@ -56,6 +58,7 @@ class Ended:
     seconds: float
     left_running: int
     passed_over: Mapping[str, str]
+    told_to_end: bool = False
 
     @property
     def outcome(self) -> str:
@@ -98,15 +101,15 @@ def run_limited(
         raise LimitError("memory limits need Linux")
     sweep()
     adopt_orphans()
-    with _terminal_as_it_was(), _signals_held_back() as mask:
+    with _terminal_as_it_was(), _signals_held_back() as signals:
         environment = {**os.environ, **(extra or {})}
         began = time.monotonic()
         started = start(
-            command, request, backend=backend, environment=environment, mask=mask, **(streams or {})
+            command, request, backend=backend, environment=environment, mask=signals.mask, **(streams or {})
         )
         try:
             until = None if deadline is None else began + deadline
-            status, overdue = _await_end(started, until, give_up or (lambda enclosure: False))
+            status, overdue = _await_end(started, signals, until, give_up or (lambda enclosure: False))
             seconds = time.monotonic() - began
             usage = started.enclosure.usage()
             left = _say_farewell(started)
@@ -115,11 +118,30 @@ def run_limited(
         finally:
             started.close()
             _reap_all()
-    return describe_end(started, status, usage, overdue=overdue, seconds=seconds, left=left)
+    return describe_end(
+        started, status, usage, overdue=overdue, seconds=seconds, left=left, told_to_end=signals.told_to_end
+    )
+
+
+@dataclass
+class _Signals:
+    """What is held back.
+
+    Attributes:
+        mask: What was blocked before.
+        told_to_end: Whether one that asks for the end has come, and not from the command itself.
+    """
+
+    mask: list[int]
+    told_to_end: bool = False
+
+    def note(self, number: int) -> None:
+        """Takes note of one that has come."""
+        self.told_to_end = self.told_to_end or number in _ASKS_FOR_THE_END
 
 
 def _await_end(
-    started: Started, until: float | None, give_up: Callable[[Enclosure], bool]
+    started: Started, signals: _Signals, until: float | None, give_up: Callable[[Enclosure], bool]
 ) -> tuple[int, bool]:
     """Passes signals on and takes samples until the command ends.
 
@@ -152,7 +174,10 @@ def _await_end(
             continue
         # What the terminal sends has reached the command's group already, and so has what the command
         # sends to its own group.
-        if arrived.si_code <= 0 and arrived.si_pid not in enclosure.pids():
+        if arrived.si_code > 0:
+            signals.note(arrived.si_signo)
+        elif arrived.si_pid not in enclosure.pids():
+            signals.note(arrived.si_signo)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, arrived.si_signo)
 
@@ -197,7 +222,14 @@ def _say_farewell(started: Started) -> int:
 
 
 def describe_end(
-    started: Started, status: int, usage: Usage, *, overdue: bool, seconds: float, left: int
+    started: Started,
+    status: int,
+    usage: Usage,
+    *,
+    overdue: bool,
+    seconds: float,
+    left: int,
+    told_to_end: bool = False,
 ) -> Ended:
     """How a command has ended.
 
@@ -208,6 +240,7 @@ def describe_end(
         overdue: Whether it was killed since its time was up.
         seconds: Wall time.
         left: Processes that it had left running.
+        told_to_end: Whether somebody has asked for its end.
     """
     code = os.waitstatus_to_exitcode(status)
     number = -code if code < 0 else None
@@ -231,21 +264,23 @@ def describe_end(
         seconds=seconds,
         left_running=left,
         passed_over=started.passed_over,
+        told_to_end=told_to_end,
     )
 
 
 @contextmanager
-def _signals_held_back() -> Iterator[list[int]]:
-    """Blocks what is awaited, so that none is lost, and yields what was blocked before."""
+def _signals_held_back() -> Iterator[_Signals]:
+    """Blocks what is awaited, so that none is lost."""
     # Ignored children are reaped by the kernel, and their status is lost.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *_FORWARDED})
+    signals = _Signals(sorted(map(int, before)))
     try:
-        yield sorted(map(int, before))
+        yield signals
     finally:
-        # What came too late to be passed on has no meaning any more.
-        while signal.sigtimedwait(_FORWARDED, 0) is not None:
-            pass
+        # What came too late to be passed on is noted and has no other meaning any more.
+        while (late := signal.sigtimedwait(_FORWARDED, 0)) is not None:
+            signals.note(late.si_signo)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -179,12 +179,15 @@ def _start_in(
             own.add(complaint)
             theirs.add(task["stderr"], options["stderr"])
         inherited = os.environ if environment is None else environment
-        process = subprocess.Popen(
-            [*enclosure.prefix, sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(task), *command],
-            env={**inherited, VARIABLE: run, **enclosure.environment},
-            **theirs.as_options(pass_fds),
-            **options,
-        )
+        try:
+            process = subprocess.Popen(
+                [*enclosure.prefix, sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(task), *command],
+                env={**inherited, VARIABLE: run, **enclosure.environment},
+                **theirs.as_options(pass_fds),
+                **options,
+            )
+        except OSError as error:
+            raise _not_started(error, (*enclosure.prefix, sys.executable)[0]) from error
         theirs.close()
         try:
             lines = _Lines(report)
@@ -311,6 +314,17 @@ def _await_execution(lines: _Lines, command: Sequence[str]) -> int | None:
         elif what == "exec":
             raise _not_executed(command[0], int(number))
     return holder
+
+
+def _not_started(error: OSError, tool: str) -> LimitError:
+    """Why not even what leads to the command can be started."""
+    if error.errno == errno.E2BIG:
+        return LimitError(
+            "the command line and the environment are too long to be passed on", EXIT_NOT_EXECUTABLE
+        )
+    if error.errno in (errno.EAGAIN, errno.ENOMEM):
+        return LimitError(f"no process can be started: {error.strerror}")
+    return LimitError(f"{tool} cannot be executed by this user: {error.strerror}")
 
 
 def _not_executed(name: str, number: int) -> LimitError:

@@ -70,7 +70,11 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def limit_words(limit: int | None) -> str:
+    """``limit 236 MB``, or ``no limit``."""
+    return "no limit" if limit is None else f"limit {format_bytes(limit)}"
+
+
 def trial_line(trial: Trial) -> str:
     """One run of `fit`, as it is reported while others follow."""
-    limit = "no limit" if trial.bytes is None else f"limit {format_bytes(trial.bytes)}"
-    return f"{limit}: {trial.outcome} after {format_seconds(trial.seconds)}"
+    return f"{limit_words(trial.bytes)}: {trial.outcome} after {format_seconds(trial.seconds)}"

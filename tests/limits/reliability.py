@@ -7,9 +7,10 @@ group is left behind; after a SIGKILL of hfmemdebug itself, once the next run ha
 from __future__ import annotations
 
 import argparse
-import contextlib
+import collections
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ DAEMONS = (
     "import os, time\nfor _ in range(3):\n    if os.fork() == 0:\n        os.setsid()\n"
     "        if os.fork() == 0: time.sleep(60)\n        os._exit(0)\n    os.wait()\n"
 )
+READY = "print('ready', flush=True)\n"
 FILL = "held = []\nwhile True: held.append(bytearray(1 << 20))"
 
 
@@ -34,11 +36,21 @@ class Runs:
     def __init__(self, backend: str, seed: int) -> None:
         self.backend = backend
         self.dice = random.Random(seed)
+        # When a signal came, of those that were sent.
+        self.moments: collections.Counter[str] = collections.Counter()
+        self._until_it_runs = 1.0
 
-    def start(self, memory: str, *command: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    def start(
+        self,
+        memory: str,
+        *command: str,
+        prefix: tuple[str, ...] = (),
+        backend: str | None = None,
+        stdout: int = subprocess.DEVNULL,
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*prefix, *LIMIT, "--memory", memory, "--backend", self.backend, "--", *command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            [*prefix, *LIMIT, "--memory", memory, "--backend", backend or self.backend, "--", *command],
+            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def ended(self, process: subprocess.Popen[str], statuses: set[int], said: str = "") -> str | None:
@@ -58,26 +70,51 @@ class Runs:
             return f"groups {groups}"
         return None
 
-    def signalled(self, number: int) -> str | None:
-        process = self.start("100M", *PYTHON, DAEMONS + "time.sleep(60)")
-        time.sleep(self.dice.uniform(0, 1.5))
+    def at_a_random_moment(self, number: int, program: str) -> subprocess.Popen[str]:
+        """Sends a signal while hfmemdebug starts up, in one half of the runs, or while the program runs or ends."""
+        began = time.monotonic()
+        # Python shows where a Ctrl-C has met it.
+        silent = ("sh", "-c", 'exec "$@" 2>/dev/null', "sh")
+        process = self.start("100M", *silent, *PYTHON, program, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        if self.dice.random() < 0.5:
+            ready, _, _ = select.select([process.stdout], [], [], self.dice.uniform(0, self._until_it_runs))
+        else:
+            ready, _, _ = select.select([process.stdout], [], [])
+            self._until_it_runs = time.monotonic() - began
+            time.sleep(self.dice.uniform(0, 0.4))
+        ended = process.poll() is not None
+        self.moments["after its end" if ended else "while it ran" if ready else "before it ran"] += 1
         process.send_signal(number)
-        if number != signal.SIGKILL:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            # Before it holds signals back, it ends by them as any program does.
-            error = process.communicate(timeout=60)[1]
-            if process.returncode not in (128 + number, -number) or "Traceback" in error:
-                return f"status {process.returncode}: {error}"
+        return process
+
+    def signalled(self, number: int) -> str | None:
+        process = self.at_a_random_moment(number, READY + DAEMONS + "time.sleep(60)")
+        # Before it holds signals back, it ends by them as any program does.
+        error = process.communicate(timeout=60)[1]
+        if "/hfmemdebug/" not in error and "KeyboardInterrupt" in error:
+            # The interpreter had not read a line of ours yet, and ends in its own way.
+            self.moments["of these before the first line of ours"] += 1
             return self.left_by(process.pid)
+        if process.returncode not in (128 + number, -number):
+            return f"status {process.returncode}: {error}"
+        if len(error.splitlines()) > 1:
+            return f"said {error!r}"
+        return self.left_by(process.pid)
+
+    def killed(self, program: str) -> str | None:
+        process = self.at_a_random_moment(signal.SIGKILL, program)
         process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
-        again = self.start("100M", "true")
-        return self.ended(again, {0}) or self.left_by(process.pid)
+        # What it has left may hold the pipes until it is swept away.
+        again = self.ended(self.start("100M", "true"), {0})
+        process.communicate(timeout=60)
+        return again or self.left_by(process.pid)
 
     def killed_by_sigkill(self) -> str | None:
-        return self.signalled(signal.SIGKILL)
+        return self.killed(READY + DAEMONS + "time.sleep(60)")
+
+    def killed_while_it_ends(self) -> str | None:
+        return self.killed(READY + DAEMONS + "time.sleep(0.1)")
 
     def ended_by_sigterm(self) -> str | None:
         return self.signalled(signal.SIGTERM)
@@ -115,7 +152,8 @@ class Runs:
         process = self.start("100M", "true", prefix=prefix)
         if self.backend == "watchdog":
             return self.ended(process, {0})
-        return self.ended(process, {125}, "Read-only")
+        wrong = self.ended(process, {125}, "Read-only")
+        return wrong or self.ended(self.start("100M", "true", prefix=prefix, backend="auto"), {0}, "watchdog")
 
     def name_with_blanks(self) -> str | None:
         script = Path(f"/tmp/a näme with “blanks” {os.getpid()}.sh")
@@ -129,6 +167,7 @@ class Runs:
 
 SCENARIOS: tuple[Callable[[Runs], str | None], ...] = (
     Runs.killed_by_sigkill,
+    Runs.killed_while_it_ends,
     Runs.ended_by_sigterm,
     Runs.ended_by_sigint,
     Runs.child_over_the_limit,
@@ -142,12 +181,22 @@ SCENARIOS: tuple[Callable[[Runs], str | None], ...] = (
 )
 
 
+def outcome(runs: Runs, scenario: Callable[[Runs], str | None]) -> str | None:
+    """Why a run of a scenario does not count, or None."""
+    try:
+        return scenario(runs)
+    except subprocess.TimeoutExpired as hung:
+        return str(hung)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--backend", action="append")
     parser.add_argument("--only")
     options = parser.parse_args()
+    # Where this runs in the background, a shell has had it ignored, and so would all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     bad = 0
     for backend in options.backend or ["cgroup1", "watchdog"]:
         runs = Runs(backend, seed=4)
@@ -155,12 +204,16 @@ def main() -> int:
             name = scenario.__name__.replace("_", " ")
             if options.only and options.only not in name:
                 continue
+            runs.moments.clear()
             began = time.monotonic()
-            wrong = [why for _ in range(options.runs) if (why := scenario(runs)) is not None]
+            wrong = [why for _ in range(options.runs) if (why := outcome(runs, scenario)) is not None]
             bad += len(wrong)
             seconds = time.monotonic() - began
             right = options.runs - len(wrong)
-            print(f"{backend:<10} {name:<24} {right} of {options.runs} right, {seconds:.0f} s", flush=True)
+            when = "".join(f", {count} {moment}" for moment, count in sorted(runs.moments.items()))
+            print(
+                f"{backend:<10} {name:<24} {right} of {options.runs} right, {seconds:.0f} s{when}", flush=True
+            )
             for why in wrong[:3]:
                 print(f"    {why}", flush=True)
     return 1 if bad else 0

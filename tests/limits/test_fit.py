@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,47 @@ def kernel_limit() -> None:
 
 def fit(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*FIT, *arguments], capture_output=True, text=True, timeout=200, cwd=cwd)
+
+
+def test_an_interrupted_run_is_none_of_the_runs() -> None:
+    runs: list[int] = []
+
+    def run(limit: int) -> Trial | None:
+        runs.append(limit)
+        return Trial(limit, "completed", 1.0) if len(runs) < 3 else None
+
+    fit = find_smallest(
+        Trial(None, "completed", 1.0, unreclaimable_peak=99 * MB), run, stop=lambda: len(runs) > 2
+    )
+    assert [trial.bytes for trial in fit.tried] == runs[:2]
+    assert fit.smallest is None
+    assert describe(fit, format_bytes) == (
+        f"finished under {format_bytes(runs[1])}; whether it needs as much was not found out"
+    )
+
+
+@pytest.mark.usefixtures("kernel_limit")
+def test_ctrl_c_keeps_what_was_measured_whatever_the_command_makes_of_it(tmp_path: Path) -> None:
+    program = (
+        "import signal, sys, time\nsignal.signal(signal.SIGINT, lambda *a: sys.exit(1))\n"
+        "held = bytearray(30 << 20)\nfile = open('runs', 'a')\nfile.write('.')\nfile.close()\n"
+        "time.sleep(30 if len(open('runs').read()) > 2 else 0.2)"
+    )
+    process = subprocess.Popen(
+        [*FIT, "--json", "--", *PYTHON, program], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    while not (tmp_path / "runs").exists() or len((tmp_path / "runs").read_text()) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=100)
+    assert process.returncode == 130
+    document = json.loads(out)
+    assert [trial["outcome"] for trial in document["fit"]["tried"]] == ["completed"]
+    assert document["interrupted"]
+    assert document["fit"]["smallest_bytes"] is None
+    assert document["summary"].startswith("Finished under ")
 
 
 @pytest.mark.usefixtures("kernel_limit")

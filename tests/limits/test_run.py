@@ -14,6 +14,7 @@ from limits.runs import LIMIT, PYTHON, groups_of, limited, processes_of
 from hfmemdebug.limits.choose import OPENERS
 from hfmemdebug.limits.enclosure import Request, Unavailable
 from hfmemdebug.limits.owner import new_name
+from hfmemdebug.limits.start import LimitError, start
 
 FILL = "import sys; held = bytearray(int(sys.argv[1]) << 20); print(len(held) >> 20)"
 
@@ -115,6 +116,7 @@ def test_workers_that_share_what_their_parent_has_are_counted_once() -> None:
         (["no-such-command-here"], 127),
         (["/no/such/command"], 127),
         (["/etc/passwd"], 126),
+        ([""], 127),
         (["/"], 126),
     ],
 )
@@ -130,6 +132,8 @@ def test_the_status_is_the_commands(command: list[str], status: int) -> None:
     [
         (["--memory", "banana", "--", "true"], 2, "not a size"),
         (["--memory", "1", "--", "true"], 2, "less than a page"),
+        (["--memory", "9" * 400, "--", "true"], 2, "more than any machine has"),
+        (["--memory", "1G", "--swap", "9999999999T", "--", "true"], 2, "more than any machine has"),
         (["--memory", "1G"], 2, "COMMAND"),
         (["--", "true"], 2, "--memory"),
         (["--memory", "1G", "--backend", "magic", "--", "true"], 2, "no such backend"),
@@ -141,6 +145,28 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], status: int, sai
     assert done.returncode == status
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_more_than_there_is_limits_nothing() -> None:
+    done = limited("--memory", "1000T", "--", "true")
+    assert done.returncode == 0
+    assert "so that 1000 TB limits nothing" in done.stderr
+
+
+def test_memlimit_is_what_is_in_force(backend: str) -> None:
+    inner = [*LIMIT, "--memory", "900M", "--backend", backend, "--", "printenv", "MEMLIMIT"]
+    done = limited("--memory", "200M", "--backend", backend, "--", *inner)
+    if backend == "watchdog":
+        assert done.stdout == "900M\n"
+    else:
+        assert done.stdout == f"{200 << 20}\n"
+        assert "a limit of 200 MB holds around this process" in done.stderr
+
+
+def test_an_interpreter_that_this_user_may_not_execute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/etc/passwd")
+    with pytest.raises(LimitError, match=r"/etc/passwd cannot be executed by this user: Permission denied"):
+        start(["true"], Request(64 << 20), backend="watchdog")
 
 
 def test_a_backend_that_is_not_here() -> None:
