@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import gc
 import itertools
+import sys
 import types
 import weakref
 from collections import Counter, deque
@@ -34,7 +35,7 @@ _LENGTHS: tuple[tuple[type, Callable[[Any], int]], ...] = (
     (deque, deque.__len__),
 )
 # What multiplies together with something that says more.
-_BESIDE = (types.FrameType, types.CellType, types.TracebackType)
+_BESIDE = (types.FrameType, types.CellType, types.TracebackType, weakref.ref)
 _PLAIN = (list, dict, tuple, set)
 
 Holder = dict[str, Any]
@@ -210,10 +211,22 @@ def _chains(before: Census, slices: int) -> list[Holder]:
         for kind, count in now.items()
         if count - before.types[kind] >= slices and kind not in _BESIDE
     ]
-    # A type of somebody's own says more than the lists and dictionaries in it.
-    more.sort(key=lambda pair: (pair[1] in _PLAIN, -pair[0]))
+    # A class of somebody's own says more than what is in it, and than what a library makes by the way.
+    owners = {
+        module.__name__: module
+        for module in list(sys.modules.values())
+        if isinstance(module, types.ModuleType)
+    }
+
+    def rank(pair: tuple[int, type]) -> tuple[bool, bool, int]:
+        growth, kind = pair
+        file = getattr(owners.get(kind.__module__), "__file__", None)
+        mine = issubclass(kind, BaseException) or (file is not None and not is_library(file))
+        return not mine, kind in _PLAIN, -growth
+
+    more.sort(key=rank)
     if more and more[0][1] not in _PLAIN:
-        more = [pair for pair in more if pair[1] not in _PLAIN]
+        more = [pair for pair in more if rank(pair)[:2] == rank(more[0])[:2]]
     holders = []
     for growth, kind in more[:MOST_HOLDERS]:
         path = _path_to_any(kind, objects, before)
