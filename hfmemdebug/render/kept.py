@@ -103,7 +103,11 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
     ]
     if reference:
         layers.append(_reference(reference, scale, result))
-    since = "at each look, beyond what was there at the first" if watched else _SINCE_WARMUP
+    since = (
+        "at each look, beyond what was there at the first; starting up is not judged"
+        if watched
+        else _SINCE_WARMUP
+    )
     return {
         "title": {
             "text": f"What stays: {_WORDS_OF_FIELDS[fields]}",
