@@ -124,6 +124,7 @@ def _load(sources: Sequence[Path]) -> list[list[Recording]]:
 
 def _read(source: Path | None) -> list[Recording]:
     """The recordings of a file or a run's folder, each with a header that says which arm it is."""
+    from hfmemdebug.recording.check import missing_in_header
     from hfmemdebug.recording.file import load_recordings
     from hfmemdebug.recording.store import last_run, recordings_of
 
@@ -133,7 +134,11 @@ def _read(source: Path | None) -> list[Recording]:
         raise InputError(f"{source} holds no recording (.jsonl)", next="Give a recording, or --last.")
     recordings = [recording for file in files for recording in load_recordings(file)]
     for recording in recordings:
-        _check_header(recording)
+        if (missing := missing_in_header(recording.header)) is not None:
+            raise InputError(
+                f"{recording.path}: its header does not say which arm it is: '{missing}' is missing",
+                next="It was damaged, or written by another version of hfmemdebug.",
+            )
     return recordings
 
 
@@ -142,24 +147,6 @@ def _place(recording: Recording) -> tuple[int, bool]:
     arm = recording.header["arm"]
     modes = ("mmap", "in-memory", "streaming")
     return modes.index(arm["mode"]) if arm["mode"] in modes else len(modes), bool(arm["consumer"])
-
-
-def _check_header(recording: Recording) -> None:
-    """Every header says which arm it is.
-
-    Raises:
-        InputError: This one does not.
-    """
-    arm, workload = recording.header.get("arm"), recording.header.get("workload")
-    if (
-        not isinstance(arm, dict)
-        or not isinstance(workload, dict)
-        or not {"name", "mode", "consumer"} <= set(arm)
-    ):
-        raise InputError(
-            f"{recording.path}: its header does not say which arm it is",
-            next="It was damaged, or written by another version of hfmemdebug.",
-        )
 
 
 def _is_one_run(recordings: Sequence[Recording]) -> bool:

@@ -289,7 +289,16 @@ def start() -> None:
 def _write_versions(folder: str) -> None:
     """What the program ran on: its environment may be another one than hfmemdebug's."""
     lines = {"Python version": sys.version.split()[0]}
-    for name in ("datasets", "pyarrow", "torch", "numpy", "transformers"):
+    for name in (
+        "datasets",
+        "pyarrow",
+        "torch",
+        "numpy",
+        "transformers",
+        "huggingface_hub",
+        "pandas",
+        "fsspec",
+    ):
         version = getattr(sys.modules.get(name), "__version__", None)
         if version is not None:
             lines["%s version" % name] = str(version)

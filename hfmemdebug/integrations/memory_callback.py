@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from array import array
 from collections.abc import Callable
-from itertools import combinations
-from statistics import median
 from typing import Any
 
 from transformers.trainer_callback import (
@@ -19,8 +16,10 @@ from transformers.trainer_callback import (
 )
 from transformers.training_args import TrainingArguments
 
+from hfmemdebug.analysis.assess import LIBRARY_FLOOR
 from hfmemdebug.errors import UsageError
 from hfmemdebug.experiment.recorder import Recorder, closed_at_exit
+from hfmemdebug.integrations.pace import Pace
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import parse_size
@@ -31,50 +30,12 @@ ANONYMOUS, RECLAIMABLE, RATE = (
     "memory_reclaimable_mb",
     "memory_rate_bytes_per_step",
 )
-# The Trainer keeps all that it logs, about 600 bytes each time with our figures, which may be each step.
-MIN_LEAK = "1K"
+# The Trainer keeps all that it logs for its state, which with our figures is 0.6 to 1.3 KB each time (transformers
+# 5.24); beyond that libraries lose crumbs.
+KEPT_PER_LOG = 2048.0
 # A training of a million steps is not to leave a recording of 250 MB: of more, each n-th is recorded.
 _MOST_RECORDED = 20_000
 _MB = 1 << 20
-
-
-class Pace:
-    """How fast a figure grows, from at most 64 readings, however many there were: what watches must not grow."""
-
-    _MOST = 64
-    _LEAST = 8
-
-    def __init__(self) -> None:
-        self._steps, self._values = array("q", [0] * self._MOST), array("q", [0] * self._MOST)
-        self._count = 0
-        self._every = 1
-
-    def add(self, step: int, value: int) -> None:
-        """Takes a reading, or leaves it out where enough are known."""
-        if step % self._every:
-            return
-        if self._count == self._MOST:
-            self._every *= 2
-            kept = [place for place in range(self._MOST) if self._steps[place] % self._every == 0]
-            for to, place in enumerate(kept):
-                self._steps[to], self._values[to] = self._steps[place], self._values[place]
-            self._count = len(kept)
-            if step % self._every:
-                return
-        self._steps[self._count], self._values[self._count] = step, value
-        self._count += 1
-
-    def rate(self) -> float | None:
-        """The median slope of the later half of the readings (Theil and Sen), a step; None for too few."""
-        if self._count < self._LEAST:
-            return None
-        places = range(self._count // 2, self._count)
-        slopes = [
-            (self._values[b] - self._values[a]) / (self._steps[b] - self._steps[a])
-            for a, b in combinations(places, 2)
-            if self._steps[b] != self._steps[a]
-        ]
-        return median(slopes) if slopes else None
 
 
 class MemoryCallback(TrainerCallback):
@@ -91,17 +52,18 @@ class MemoryCallback(TrainerCallback):
 
     Args:
         output: The recording's file; without one it is kept as a run, for `hfmemdebug report --last`.
-        min_leak: What keeps fewer bytes per step is not called a leak: a size such as ``"1K"``.
+        min_leak: What keeps fewer bytes per step is not called a leak: a size such as ``"1K"``. By default 256 bytes,
+            and 2 KB each time that the Trainer logs, since it keeps its logs.
 
     Raises:
         UsageError: `min_leak` is no size.
     """
 
     def __init__(
-        self, output: str | os.PathLike[str] | None = None, *, min_leak: str | int = MIN_LEAK
+        self, output: str | os.PathLike[str] | None = None, *, min_leak: str | int | None = None
     ) -> None:
         self._output = output
-        self._min_leak = parse_size(str(min_leak))
+        self._min_leak = None if min_leak is None else float(parse_size(str(min_leak)))
         self._recorder: Recorder | None = None
         self._recording = False
         self._every = 1
@@ -121,10 +83,9 @@ class MemoryCallback(TrainerCallback):
         self._pace = Pace()
         self._every = max(1, -(-state.max_steps // _MOST_RECORDED))
         iteration = "step" if self._every == 1 else f"{self._every} steps"
+        min_leak = self._min_leak if self._min_leak is not None else _floor(args, state)
         self._recorder = closed_at_exit(
-            Recorder(
-                self._output, name="training", iteration=iteration, min_leak=self._min_leak * self._every
-            )
+            Recorder(self._output, name="training", iteration=iteration, min_leak=min_leak * self._every)
         )
         self._recording = True
         self._guarded(lambda recorder: recorder.start())
@@ -205,6 +166,13 @@ class MemoryCallback(TrainerCallback):
         except OSError as error:
             self._recording = False
             warnings.warn(f"MemoryCallback records no more: {error.strerror or error}", stacklevel=2)
+
+
+def _floor(args: TrainingArguments, state: TrainerState) -> float:
+    """Bytes per step that a training without a leak keeps."""
+    if args.logging_strategy != "steps":
+        return LIBRARY_FLOOR
+    return LIBRARY_FLOOR + KEPT_PER_LOG / max(1.0, float(state.logging_steps or args.logging_steps))
 
 
 def _go_first(callback: MemoryCallback) -> None:

@@ -26,5 +26,7 @@ def __getattr__(name: str) -> Any:
     try:
         from hfmemdebug.integrations.memory_callback import MemoryCallback
     except ModuleNotFoundError as error:
-        raise ImportError(f"MemoryCallback needs {error.name}, which is not installed here") from error
+        raise ImportError(
+            f"MemoryCallback needs {str(error.name).partition('.')[0]}, which is not installed here"
+        ) from error
     return MemoryCallback

@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import Any
 
 from hfmemdebug.errors import InputError
+from hfmemdebug.recording.check import wrong_in_end, wrong_in_header, wrong_in_sample
 from hfmemdebug.recording.sample import Sample
 
 SCHEMA = "hfmemdebug.recording.v1"
+_ANY_SCHEMA = "hfmemdebug.recording."
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
     recordings: list[Recording] = []
     samples: list[Sample] = []
     # Not splitlines(): a name may hold other characters that it takes for the end of a line.
-    for line in text.split("\n"):
+    for number, line in enumerate(text.split("\n"), start=1):
         try:
             document = json.loads(line)
         except ValueError:
@@ -124,13 +126,22 @@ def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
         kind = document.get("type") if isinstance(document, dict) else None
         if kind == "header" and document.get("schema") == SCHEMA:
             samples = []
+            _check(path, number, wrong_in_header(document))
             recordings.append(Recording(document, (), None, path))
+        elif kind == "header" and str(document.get("schema")).startswith(_ANY_SCHEMA):
+            raise InputError(
+                f"{path} was recorded by another version of hfmemdebug: its schema is {document['schema']}, and "
+                f"this one reads {SCHEMA}",
+                next="Use that version, or pip install --upgrade hfmemdebug.",
+            )
         elif not recordings:
             break
         elif kind == "sample":
+            _check(path, number, wrong_in_sample(document))
             samples.append(Sample.from_dict(document))
             recordings[-1] = replace(recordings[-1], samples=samples)
         elif kind == "end":
+            _check(path, number, wrong_in_end(document))
             recordings[-1] = replace(recordings[-1], end=document)
         elif kind == "limit":
             recordings[-1] = replace(recordings[-1], limit=document)
@@ -140,6 +151,14 @@ def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
             next="Give a .jsonl file that `profile` or `diagnose` has written, or --last.",
         )
     return tuple(replace(recording, samples=tuple(recording.samples)) for recording in recordings)
+
+
+def _check(path: Path, line: int, wrong: str | None) -> None:
+    if wrong is not None:
+        raise InputError(
+            f"{path}, line {line}: '{wrong}' is missing or not what it should be",
+            next="The recording was damaged, or written by another version of hfmemdebug.",
+        )
 
 
 def load_recording(path: str | os.PathLike[str]) -> Recording:

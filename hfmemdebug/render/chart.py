@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
+from hfmemdebug.render.words import one_line
 
 MOST_POINTS = 60
 _MB = 1 << 20
@@ -94,7 +95,12 @@ def fit_chart(fit: dict[str, Any]) -> str | None:
 
 def work_words(recording: Recording) -> str:
     """What a chart's axis counts."""
-    return "look, from start to end" if recording.watched else "slice, all epochs in a row"
+    return "look, from start to end" if recording.watched else f"{work_unit(recording)}, all epochs in a row"
+
+
+def work_unit(recording: Recording) -> str:
+    """What a recording has a reading after: ``slice``, ``item``, ``call``, ``step``; ``look`` from outside."""
+    return "look" if recording.watched else one_line(str(recording.header.get("iteration") or "slice"), 30)
 
 
 def _megabytes(samples: Sequence[Sample], name: str) -> list[int]:

@@ -61,7 +61,7 @@ def render_html(result: Result, recordings: Sequence[Recording], *, library: str
         "title": _text(f"{verdict}{rest}"),
         "verdict": _text(verdict),
         "verdict_class": result.verdict if result.verdict in ("leak", "no-leak") else "inconclusive",
-        "sentence": _text(rest.lstrip(": ")),
+        "sentence": _text(words.sentence_after(rest)),
         "about": _about(result),
         "charts": "\n".join(_figure(number, chart) for number, chart in enumerate(charts)),
         "note": _note(result, bool(charts)),

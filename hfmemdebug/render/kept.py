@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
 from hfmemdebug.render.chart import thin
-from hfmemdebug.render.plot import SLICE_AXIS, Spec, arm_name
+from hfmemdebug.render.plot import SECONDS, SECONDS_AXIS, SLICE_AXIS, Spec, arm_name
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes
 
@@ -33,8 +33,9 @@ _WORDS_OF_FIELDS = {
     ("anon", "swap", "children_anon"): "anonymous memory, child processes' too",
     ("anon", "swap"): "anonymous memory",
 }
+_MOST_DOTS = 60
 _COUNTED = ("file_maps", "fds")
-_SINCE_WARMUP = "after each slice, beyond what was there after the warm-up"
+_SINCE_WARMUP = "after each reading, beyond what was there after the warm-up"
 
 
 def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
@@ -47,24 +48,39 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
     """
     counted = _FIELDS_OF_CAUSE.get(result.cause or "", _IN_USE) if result.verdict == "leak" else _IN_USE
     fields = counted
-    lines = {arm_name(r): line for r in recordings if len(line := _kept(r, fields)) > 1}
-    if not lines:
+    lines: dict[str, Sequence[tuple[float, int]]] = {
+        arm_name(r): line for r in recordings if len(line := _kept(r, fields)) > 1
+    }
+    looked_at = {arm_name(r) for r in recordings if r.header["arm"]["consumer"] and len(r.slices) > 1}
+    if not lines or (looked_at.isdisjoint(lines) and looked_at):
         # No ends of epochs: a killed arm, or a loop that is not ours to settle.
         fields = ("anon", "swap")
         lines = {arm_name(r): line for r in recordings if len(line := _kept_by_slice(r, fields)) > 1}
     if not lines:
         return None
     things = fields == _COUNTED
+    # The longest line first, so that a shorter one that coincides with it is seen.
     points: list[Spec] = [
-        {"arm": arm, "i": number, "value": value} for arm, line in lines.items() for number, value in line
+        {"arm": arm, "i": number, "value": value}
+        for arm, line in sorted(lines.items(), key=lambda item: -item[1][-1][0])
+        for number, value in line
     ]
     reference = _smallest_leak(result, lines) if fields == _IN_USE else []
     scale, unit = (1.0, "more") if things else _unit(point["value"] for point in (*points, *reference))
     for point in points:
         point["y"] = round(point["value"] / scale, 4)
+    watched = any(recording.watched for recording in recordings)
+    axis = (
+        SECONDS
+        if watched
+        else f"{words.unit(result)}s read"
+        if words.unit(result) == "slice"
+        else f"{words.unit(result)}s"
+    )
+    few = max(map(len, lines.values())) <= _MOST_DOTS
     layers: list[Spec] = [
         {
-            "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 28, "filled": True}},
+            "mark": {"type": "line", "strokeWidth": 2.5, "point": few and {"size": 28, "filled": True}},
             "encoding": {"color": _arm_colours(lines, recordings, leak=result.verdict == "leak")},
         },
         {
@@ -73,7 +89,7 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
             "encoding": {
                 "tooltip": [
                     {"field": "arm", "type": "nominal"},
-                    {"field": "i", "type": "quantitative", "title": "slices read", "format": ",d"},
+                    {"field": "i", "type": "quantitative", "title": axis, "format": ",.6~g"},
                     {
                         "field": "value",
                         "type": "quantitative",
@@ -87,8 +103,11 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
     ]
     if reference:
         layers.append(_reference(reference, scale, result))
-    watched = any(recording.watched for recording in recordings)
-    since = "at each look, beyond what was there at the first" if watched else _SINCE_WARMUP
+    since = (
+        "at each look, beyond what was there at the first; starting up is not judged"
+        if watched
+        else _SINCE_WARMUP
+    )
     return {
         "title": {
             "text": f"What stays: {_WORDS_OF_FIELDS[fields]}",
@@ -102,9 +121,9 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
             "x": {
                 "field": "i",
                 "type": "quantitative",
-                "title": "looks" if watched else "slices read",
+                "title": axis,
                 "scale": {"nice": False},
-                "axis": SLICE_AXIS,
+                "axis": SECONDS_AXIS if watched else SLICE_AXIS,
             },
             "y": {"field": "y", "type": "quantitative", "title": unit, "scale": {"zero": True}},
         },
@@ -141,7 +160,7 @@ def mermaid_ramp(result: Result, recordings: Sequence[Recording]) -> str | None:
             '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#dc2626, #94a3b8"}}}}%%',
             "xychart-beta",
             f'    title "What stays, at the ends of epochs: {rate} per {words.unit(result)}"',
-            f'    x-axis "slices read" {line[0][0]} --> {line[-1][0]}',
+            f'    x-axis "{words.unit(result)}s" {line[0][0]} --> {line[-1][0]}',
             f'    y-axis "{unit}" {min(low, 0.0):g} --> {max(high * 1.05, 0.01):g}',
             *(f"    line [{', '.join(f'{value:g}' for value in values)}]" for values in shown),
             "```",
@@ -164,9 +183,9 @@ def _kept(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
     return [(number, value - line[0][1]) for number, value in line]
 
 
-def _kept_by_slice(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
+def _kept_by_slice(recording: Recording, fields: Sequence[str]) -> list[tuple[float, int]]:
     line = [
-        (number, sum(getattr(s, name) or 0 for name in fields))
+        (s.seconds if recording.watched else number, sum(getattr(s, name) or 0 for name in fields))
         for number, s in enumerate(recording.slices, start=1)
         if not s.warmup and getattr(s, fields[0]) is not None
     ]
@@ -204,9 +223,14 @@ def _arm_colours(lines: dict[str, Any], recordings: Sequence[Recording], *, leak
 def _rate_labels(result: Result, points: Sequence[Spec]) -> list[Spec]:
     """The rate of each leak beside the end of its ramp."""
     labels = []
-    for finding in result.findings:
+    labelled: set[str | None] = set()
+    # What is drawn is one owner's: others' rates do not belong to its line.
+    for finding in sorted(result.findings, key=lambda finding: finding.cause != result.cause):
         last = next((point for point in reversed(points) if point["arm"] == finding.arm), None)
-        if finding.role == "leak" and finding.rate_bytes_per_iteration and last is not None:
+        if finding.role != "leak" or finding.arm in labelled:
+            continue
+        if finding.rate_bytes_per_iteration and last is not None:
+            labelled.add(finding.arm)
             rate = format_bytes(finding.rate_bytes_per_iteration, signed=True)
             labels.append({**last, "text": f"{rate} per {words.unit(result)}"})
     end = max((point["i"] for point in points), default=0)
@@ -234,7 +258,7 @@ def _rate_labels(result: Result, points: Sequence[Spec]) -> list[Spec]:
     ]
 
 
-def _smallest_leak(result: Result, lines: dict[str, list[tuple[int, int]]]) -> list[Spec]:
+def _smallest_leak(result: Result, lines: Mapping[str, Sequence[tuple[float, int]]]) -> list[Spec]:
     """From the end of the first epoch on, what the smallest leak that could be seen would have kept."""
     rate = result.smallest_detectable_bytes_per_iteration
     if result.verdict == "leak" or not rate:

@@ -25,6 +25,15 @@ _MOST_ENVIRONMENT_LINES = 60
 _MOST_SLICE_ROWS = 200
 # Where the lines of `datasets-cli env` end and ours begin.
 _FIRST_OF_OURS = "hfmemdebug version"
+_OF_A_PROGRAM = {
+    "datasets version": "`datasets` version",
+    "Kernel": "Platform",
+    "Python version": "Python version",
+    "huggingface_hub version": "`huggingface_hub` version",
+    "pyarrow version": "PyArrow version",
+    "pandas version": "Pandas version",
+    "fsspec version": "`fsspec` version",
+}
 _NO_ROOM = "*Left out, since GitHub takes 65,536 characters at most: {}. The recording has it all.*"
 
 
@@ -199,6 +208,13 @@ def _environment(result: Result) -> str:
     """What the datasets bug template asks for, word for word as `datasets-cli env` prints it."""
     ours = list(result.environment).index(_FIRST_OF_OURS) if _FIRST_OF_OURS in result.environment else None
     lines = list(result.environment.items())[:ours][:_MOST_ENVIRONMENT_LINES]
+    if not lines:
+        # Another program's, which has told of its own modules: in the template's order, and with its labels.
+        lines = [
+            (said, result.environment[name])
+            for name, said in _OF_A_PROGRAM.items()
+            if name in result.environment
+        ]
     return "\n".join(f"- {verbatim(label, 80)}: {verbatim(value)}" for label, value in lines)
 
 

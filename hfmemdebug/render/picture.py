@@ -10,7 +10,7 @@ from hfmemdebug.errors import UsageError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
 from hfmemdebug.render.kept import kept_chart
-from hfmemdebug.render.plot import Spec, arm_chart, top_of
+from hfmemdebug.render.plot import Spec, arm_chart, parts_of, top_of
 from hfmemdebug.result import ArmSummary, Result
 from hfmemdebug.sizes import format_bytes
 
@@ -20,6 +20,7 @@ _MOST_ARMS = 4
 _EPOCHS = 3
 _MOST_POINTS = 400
 _WIDTH, _HEIGHT = 430, 190
+_ACROSS = 2 * _WIDTH + 90
 # Letters of the title that fit above two charts.
 _LINE = 150
 _COLOUR_OF = {"no-leak": "#15803d", "leak": "#b91c1c", "inconclusive": "#a16207"}
@@ -72,14 +73,16 @@ def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
         recordings: The arms.
     """
     shown = recordings[:_MOST_ARMS]
-    top = top_of(shown)
+    top, parts = top_of(shown), parts_of(shown)
+    width = _WIDTH if len(shown) > 1 else _ACROSS
     arms = [
-        {**chart, "width": _WIDTH, "height": _HEIGHT}
+        {**chart, "width": width, "height": _HEIGHT}
         for recording in shown
         if (
             chart := arm_chart(
                 recording,
                 top=top,
+                parts=parts,
                 most=_MOST_POINTS,
                 epochs=_EPOCHS,
                 hover=False,
@@ -95,7 +98,7 @@ def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
     if kept is not None:
         # Where there is a leak, its ramp is what there is to see.
         place = 0 if result.verdict == "leak" else len(rows)
-        rows.insert(place, {**kept, "width": 2 * _WIDTH + 90, "height": _HEIGHT})
+        rows.insert(place, {**kept, "width": _ACROSS, "height": _HEIGHT})
     if not rows:
         # A picture has to show something; the title says what there is to say.
         rows.append({"data": {"values": []}, "mark": "point", "width": 2 * _WIDTH, "height": 1})
@@ -112,7 +115,7 @@ def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
 
 def _title(result: Result) -> Spec:
     verdict, rest = words.verdict_sentence(result)
-    lines = textwrap.wrap(rest.lstrip(": "), _LINE)[:4]
+    lines = textwrap.wrap(words.sentence_after(rest), _LINE)[:4]
     lines += [line for text in words.reclaim_lines(result)[:2] for line in textwrap.wrap(text, _LINE)[:2]]
     if any(arm.epochs > 1 and arm.mode == "mmap" for arm in result.arms):
         lines.append("Blue falls at the ends of epochs: hfmemdebug has the pages dropped there.")

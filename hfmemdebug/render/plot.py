@@ -48,6 +48,7 @@ def arm_chart(
     *,
     top: float,
     most: int,
+    parts: Sequence[str] | None = None,
     epochs: int | None = None,
     subtitle: str = "",
     hover: bool = True,
@@ -58,6 +59,7 @@ def arm_chart(
         recording: The arm. One that was watched from outside is drawn over the seconds.
         top: The upper end of the axis in MB, the same for all arms of a run.
         most: Points at most.
+        parts: What has a colour, where several charts share the colours; see `parts_of`.
         epochs: Only so many epochs from the first one on.
         subtitle: A line below the arm's name.
         hover: Show a slice's figures where somebody points at it.
@@ -71,9 +73,12 @@ def arm_chart(
     title = {"text": arm_title(recording), "subtitle": subtitle, "anchor": "start", "offset": 18}
     if recording.watched:
         # A program that was looked at from outside has no epochs that we know of.
-        return _stack(slices, _seconds(slices), SECONDS, title, top=top, most=most, hover=hover)
+        places, axis = _seconds(slices), SECONDS
+        return _stack(slices, places, axis, title, top=top, most=most, parts=parts, hover=hover)
     numbers = [float(number) for number in range(1, len(slices) + 1)]
-    chart = _stack(slices, numbers, work_words(recording), title, top=top, most=most, hover=hover)
+    chart = _stack(
+        slices, numbers, work_words(recording), title, top=top, most=most, parts=parts, hover=hover
+    )
     chart["layer"] = [*_phases(slices), *chart["layer"]]
     return chart
 
@@ -119,12 +124,12 @@ def _stack(
     *,
     top: float,
     most: int,
+    parts: Sequence[str] | None = None,
     hover: bool = True,
     domain: tuple[float, float] | None = None,
 ) -> Spec:
     """What of RSS is what, stacked over places on the axis; the domain is theirs where none is given."""
-    parts = [name for name in ("anon", "shmem", "file") if any(getattr(s, name) is not None for s in samples)]
-    parts = [p for p in parts if p != "shmem" or _peak(samples, "shmem") >= _MB] if parts else ["rss"]
+    parts = list(parts or _parts_in(samples))
     points = thin([_point(place, sample) for place, sample in zip(places, samples, strict=True)], most)
     points = _strips(points) if hover else points
     labels = {name: _PARTS[name][0] for name in parts}
@@ -175,6 +180,16 @@ def _stack(
             *([_hover(points, axis)] if hover else []),
         ],
     }
+
+
+def parts_of(recordings: Sequence[Recording]) -> list[str]:
+    """The parts of RSS that there is something of in any of the arms, from the bottom up."""
+    return _parts_in([sample for recording in recordings for sample in recording.slices])
+
+
+def _parts_in(samples: Sequence[Sample]) -> list[str]:
+    parts = [name for name in ("anon", "shmem", "file") if any(getattr(s, name) is not None for s in samples)]
+    return [p for p in parts if p != "shmem" or _peak(samples, "shmem") >= _MB] if parts else ["rss"]
 
 
 def _seconds(samples: Sequence[Sample]) -> list[float]:
@@ -273,10 +288,11 @@ def _strips(points: Sequence[Spec]) -> list[Spec]:
 
 def _hover(points: Sequence[Spec], axis: str) -> Spec:
     """A strip for each point, seen where somebody points at it, with its figures as a tooltip."""
+    unit = axis.split(",")[0]
     where = (
         [{"field": "i", "type": "quantitative", "title": axis}]
         if axis == SECONDS
-        else [{"field": "epoch", "type": "nominal"}, {"field": "slice", "type": "nominal"}]
+        else [{"field": "epoch", "type": "nominal"}, {"field": "slice", "type": "nominal", "title": unit}]
     )
     present = {name: title for name, title in _IN_HOVER.items() if any(name in point for point in points)}
     return {

@@ -187,7 +187,7 @@ class Redactor:
     def _without(self, loaded: Iterable[Mapping[str, Any] | None]) -> Redactor:
         """The same redactor, which also hides what was loaded from the Hub and is not known to be public."""
         hidden = {
-            str(report["name"])
+            str(report.get("name"))
             for report in loaded
             if report and report.get("source") == "Hub" and report.get("private") is not False
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.render.chart import thin
+from hfmemdebug.render.chart import thin, work_unit
 from hfmemdebug.render.plot import arm_name
 from hfmemdebug.sizes import format_bytes
 
@@ -38,8 +38,8 @@ def spark_lines(recordings: Sequence[Recording], *, width: int, unicode: bool = 
     bars = _BARS if unicode else _ASCII_BARS
     lines: list[str] = []
     for recording, rows in drawn:
-        unit = "looks" if recording.watched else "slices"
-        lines.append(f"{arm_name(recording)}, over its {len(recording.slices):,} {unit}:")
+        unit = work_unit(recording)
+        lines.append(f"{arm_name(recording)}, over its {len(recording.slices):,} {unit}s:")
         for name, row in rows.items():
             if name == "shmem" and max(row) < _MB:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _COLOUR_OF = {"no-leak": "bold green", "leak": "bold red", "inconclusive": "bold yellow"}
 _MOST_ARMS = 6
+# The column of the arms' figures' names.
+_LABELS = 32
 _MOST_FINDINGS = 5
 _MOST_LINES = 3
 _ASCII = str.maketrans(
@@ -131,8 +134,11 @@ def _arms(console: Console, result: Result) -> None:
     table = _table()
     arms = result.arms[:_MOST_ARMS]
     table.add_column("", no_wrap=True)
+    room = (console.width - _LABELS) // max(1, len(arms))
     for arm in arms:
-        table.add_column(_plain(words.one_line(arm.name, 60)), justify="right", overflow="fold")
+        # At its hyphens, where it does not fit: a word is not to be torn.
+        name = "\n".join(textwrap.wrap(words.one_line(arm.name, 60), max(12, room)))
+        table.add_column(_plain(name), justify="right", overflow="fold")
     for label, cells in words.arm_rows(result):
         table.add_row(_plain(label), *(_plain(cell) for cell in cells[:_MOST_ARMS]))
     console.print()
@@ -152,7 +158,10 @@ def _tables(console: Console, tables: Iterable[Cells]) -> None:
         for place, title in enumerate(header):
             # Text to the left, figures to the right.
             text = place == 0 or title in ("What it is", "Verdict", "Ended")
-            table.add_column(_plain(title), justify="left" if text else "right", overflow="fold")
+            longest = max(map(len, title.split()), default=0)
+            table.add_column(
+                _plain(title), justify="left" if text else "right", overflow="fold", min_width=longest
+            )
         for row in rows:
             table.add_row(*map(_plain, row))
         console.print()

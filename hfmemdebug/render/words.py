@@ -105,6 +105,12 @@ def verdict_sentence(result: Result, most: int = 1000) -> tuple[str, str]:
     return verdict, f": {summary}" if summary else ""
 
 
+def sentence_after(rest: str) -> str:
+    """What follows the verdict, where it stands below it and not behind it."""
+    sentence = rest.lstrip(":, ")
+    return sentence[:1].upper() + sentence[1:]
+
+
 def cause_words(cause: str) -> str:
     """A cause in words that need no manual."""
     return CAUSE_WORDS.get(cause, one_line(cause, 60))

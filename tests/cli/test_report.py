@@ -171,6 +171,12 @@ def test_nothing_private_is_shown(state: Path, capsys: pytest.CaptureFixture[str
         (["empty"], "holds no recording"),
         (["other.json"], "is not a recording"),
         (["odd.jsonl"], "does not say which arm"),
+        (
+            ["future.jsonl"],
+            "its schema is hfmemdebug.recording.v9, and this one reads hfmemdebug.recording.v1",
+        ),
+        (["damaged.jsonl"], "damaged.jsonl, line 5: 'rss' is missing or not what it should be"),
+        (["torn.jsonl"], "torn.jsonl, line 1: 'environment.Platform' is missing or not what it should be"),
         (["one.jsonl", "one.jsonl", "one.jsonl"], "more than one run"),
         (["one.jsonl", "two.jsonl", "one.jsonl"], "more than one run"),
         (["one.jsonl", "two.jsonl"], "no arm in common"),
@@ -185,7 +191,15 @@ def test_what_is_wrong_is_one_line_with_status_two(
 ) -> None:
     (state / "empty").mkdir()
     (state / "other.json").write_text('{"a": 1}\n')
-    (state / "odd.jsonl").write_text('{"type":"header","schema":"hfmemdebug.recording.v1","arm":"x"}\n')
+    (state / "future.jsonl").write_text('{"type":"header","schema":"hfmemdebug.recording.v9"}\n')
+    text = saved(state / "damaged.jsonl", measured()).read_text()
+    (state / "damaged.jsonl").write_text(
+        text.replace('"rss":', '"rss":"much","was":', 4).replace('"much"', "9", 3)
+    )
+    (state / "torn.jsonl").write_text(text.replace('"Platform":', '"Platform":null,"was":', 1))
+    (state / "odd.jsonl").write_text(
+        '{"type":"header","schema":"hfmemdebug.recording.v1","arm":{"name":"x"}}\n'
+    )
     saved(state / "one.jsonl", measured())
     saved(state / "two.jsonl", measured("in-memory", dataset="./another"))
     assert run(["report", *arguments]) == 2

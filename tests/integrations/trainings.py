@@ -17,7 +17,7 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 
 from hfmemdebug.integrations.transformers import MemoryCallback
 
-ROWS, BATCH, ACCUMULATED, EPOCHS, LEAK = 120, 2, 3, 6, 8000
+ROWS, BATCH, ACCUMULATED, EPOCHS, LEAK = 90, 2, 3, 5, 8000
 kept: list[str] = []
 
 
@@ -66,7 +66,7 @@ def told(callback: MemoryCallback) -> dict[str, Any]:
 
 def main(folder: Path) -> None:
     clean = MemoryCallback(folder / "clean.jsonl")
-    run = trainer(folder / "clean", clean, save_strategy="steps", save_steps=50, save_total_limit=1)
+    run = trainer(folder / "clean", clean, save_strategy="steps", save_steps=20)
     returned = run.train()
     document: dict[str, Any] = {
         "clean": told(clean),
@@ -78,11 +78,11 @@ def main(folder: Path) -> None:
     guilty = MemoryCallback(str(folder / "leak.jsonl"))
     # By a number of steps, so that the last epoch is cut.
     trainer(
-        folder / "leak", guilty, collator=leaking, max_steps=int(5.6 * ROWS / BATCH / ACCUMULATED)
+        folder / "leak", guilty, collator=leaking, max_steps=int(4.6 * ROWS / BATCH / ACCUMULATED)
     ).train()
     document["leak"] = told(guilty)
     resumed = MemoryCallback(folder / "resumed.jsonl")
-    trainer(folder / "clean", resumed).train(resume_from_checkpoint=True)
+    trainer(folder / "clean", resumed).train(resume_from_checkpoint=str(folder / "clean" / "checkpoint-20"))
     document["resumed"] = told(resumed)
     print(json.dumps(document))
 
