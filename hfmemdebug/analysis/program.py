@@ -7,9 +7,9 @@ then make a sawtooth, and their parent's memory is counted once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
 from hfmemdebug.analysis.growth import find_growth
 from hfmemdebug.analysis.series import value
@@ -108,6 +108,14 @@ class Program:
         """Rows that were read, over all processes."""
         return max((tick.tree.rows or 0 for tick in self.ticks), default=0)
 
+    def iterations_between(self, start: float, end: float) -> float:
+        """How many iterations were done between two times, in seconds of the recording."""
+        if self.iteration == SECONDS:
+            return end - start
+        read = [(tick.tree.seconds, tick.tree.rows or 0) for tick in self.ticks]
+        within = [rows for seconds, rows in read if start <= seconds <= end]
+        return (max(within) - min(within)) / 1000 if within else 0.0
+
     @property
     def seconds(self) -> float:
         """How long it was watched."""
@@ -159,7 +167,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
 
     pages_floor = max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
     series = {name: _gains(ticks, bases, name) for name in (*EXACT, "anon_swap")}
-    weight = _block_bytes(ticks)
+    weight = _traced_block_bytes(recording) or _block_bytes(ticks)
     series["python"] = [None if value is None else weight * value for value in _gains(ticks, bases, "blocks")]
     if exact:
         for name in EXACT:
@@ -201,11 +209,15 @@ def _without_ending(ticks: tuple[Tick, ...]) -> tuple[Tick, ...]:
     """Leaves out what comes after the program has begun to end: there memory is freed that it had all along."""
     root = ticks[0].processes[0].pid if ticks and ticks[0].processes else None
     kept = [t for t in ticks if not any(p.ending and p.pid == root for p in t.processes)]
-    # Workers that come late are as many as there are while rows are read.
-    busy = [t.tree.children or 0 for t in kept if t.tree.rows] or [t.tree.children or 0 for t in kept]
-    least, usual = len(kept) - MOST_ENDING * len(busy), median(busy) if busy else 0
-    while len(kept) > max(least, 2) and (kept[-1].tree.children or 0) < usual:
-        kept.pop()
+    # Workers and children are let go one after the other: from the last look at which all were there.
+    children = [t.tree.children or 0 for t in kept]
+    last = len(children) - 1
+    while last > 0 and children[last - 1] >= children[last]:
+        last -= 1
+    if children:
+        last += max(i for i, n in enumerate(children[last:]) if n == children[last])
+    if len(kept) - 1 - last <= MOST_ENDING * len(kept):
+        kept = kept[: last + 1]
     return tuple(kept)
 
 
@@ -229,9 +241,11 @@ def _started(ticks: Sequence[Tick]) -> int:
     """The look by which every process had imported what it needs: until then memory grows as evenly as a leak."""
     known: dict[int | None, int] = {}
     began = 0
+    # Children that come and go import things all the time.
+    seen = Counter(process.pid for tick in ticks for process in tick.processes)
     for number, tick in enumerate(ticks):
         for process in tick.processes:
-            if process.modules is not None:
+            if process.modules is not None and seen[process.pid] >= LEAST_LIFE * len(ticks):
                 if process.modules - known.get(process.pid, 0) >= MANY_MODULES:
                     began = number
                 known[process.pid] = process.modules
@@ -314,6 +328,12 @@ def _gained(ticks: Sequence[Tick], name: str) -> tuple[tuple[Sample, float], ...
 
 def _owned(tree: Sample) -> float:
     return float((tree.anon or 0) + (tree.shmem or 0) + (tree.swap or 0))
+
+
+def _traced_block_bytes(recording: Recording) -> float | None:
+    """The same where allocations were traced, which keeps CPython's allocator from telling it."""
+    traces = [t for t in (recording.end or {}).get("traces") or () if t["block_bytes"] is not None]
+    return float(max(traces, key=lambda trace: trace["blocks"])["block_bytes"]) if traces else None
 
 
 def _block_bytes(ticks: Sequence[Tick]) -> float:
