@@ -1,8 +1,9 @@
 """What `run --trace` adds to the sampler: which lines have made what stays, and what holds it.
 
-Allocations are traced from the time on at which the program works on its rows, and looked at ever more seldom: 1, 2,
-4, 8, … seconds later. What a line has made in the last half of that time and in the half before it stays. Each
-look's answer is written to a file, so that a program that is killed leaves the last one.
+Allocations are traced from the time on at which the program works on its rows, and looked at ever more seldom, each
+time half as long again after that time. What of a line's is more at the last look than at the one before, and
+there more than earlier, stays. Each look's answer is written to a file, so that a program that is killed leaves
+the last one.
 
 Nothing is collected: that would run the program's finalizers in this thread, and hide what it holds.
 """
@@ -33,6 +34,7 @@ NO_IMPORTS_SECONDS = 1.0
 LATEST_SECONDS = 10.0
 MANY_MODULES = 8
 FIRST_LOOK_SECONDS = 1.0
+INTERVAL_SECONDS = 0.5
 # Looks take at most about this share of the time.
 SHARE = 0.15
 # Smaller ones are not compared: modules and classes have hundreds of thousands of them.
@@ -67,6 +69,7 @@ class _Look:
         self.seconds = seconds
         self.rows = rows
         self.places: dict[Any, tuple[int, int, bool]] = {}
+        self.bytes = 0
         # Of CPython's small objects.
         self.blocks = self.block_bytes = 0
         # Sorted by identity; two buffers instead of two objects for each container.
@@ -116,7 +119,7 @@ class Tracer:
     def end(self, rows: int) -> None:
         """Takes a last look as the process ends."""
         if self.traced_from is not None and self.looks:
-            self._take(rows)
+            self._take(rows, ending=True)
             tracemalloc.stop()
 
     def _has_started(self, rows: int, now: float) -> bool:
@@ -126,7 +129,7 @@ class Tracer:
         idle = now - self.modules[1] >= NO_IMPORTS_SECONDS
         return age >= LATEST_SECONDS or (idle and (rows > 0 or age >= STARTED_SECONDS))
 
-    def _take(self, rows: int) -> None:
+    def _take(self, rows: int, *, ending: bool = False) -> None:
         if self.busy:
             # The process ends while the thread is at it.
             return
@@ -139,23 +142,24 @@ class Tracer:
             self.modules_at_first = len(sys.modules)
         look = _Look(began, rows)
         self._fill(look)
-        grown = self._count(look)
+        if ending and look.bytes < self.looks[-1].bytes:
+            # What its functions had is gone.
+            return
         looks = [*self.looks, look]
-        if len(looks) >= 3:
-            base, middle = looks[-3], looks[-2]
-            if look.seconds - middle.seconds < (middle.seconds - base.seconds) / 2 and len(looks) > 3:
-                # The program's end came soon after: that is too short for a half of its own.
-                base, middle = looks[-4], looks[-3]
-            self._write(base, middle, look, grown)
+        base = looks[-4] if len(looks) > 3 else looks[0]
+        grown = self._count(look, base)
+        if len(looks) > 2:
+            self._write(base, looks[-2], look, grown)
         self.looks = looks[-3:]
         cost = time.thread_time() - spent
-        self.due = began + max(began - (self.traced_from or 0.0), cost / SHARE)
+        self.due = began + max((began - (self.traced_from or began)) / 2, cost / SHARE, INTERVAL_SECONDS)
         self.busy = False
 
     def _fill(self, look: _Look) -> None:
         """What each place has in use, and all of the small objects together."""
         found: dict[Any, tuple[int, int, bool]] = {}
         for statistic in tracemalloc.take_snapshot().statistics("traceback"):
+            look.bytes += statistic.size
             if statistic.size <= SMALL * statistic.count:
                 look.blocks += statistic.count
                 look.block_bytes += statistic.size
@@ -171,9 +175,9 @@ class Tracer:
                 found[place] = size + statistic.size, count + statistic.count, in_library
         look.places = {place: entry for place, entry in found.items() if entry[0] >= LEAST_BYTES}
 
-    def _count(self, look: _Look) -> list[tuple[int, Any]]:
-        """Fills in the sizes of containers; returns those that have grown since both looks before."""
-        before = self.looks[-2:]
+    def _count(self, look: _Look, first: _Look) -> list[tuple[int, Any]]:
+        """Fills in the sizes of containers; returns those that have grown since the last look, and before."""
+        before = (first, self.looks[-1]) if len(self.looks) > 1 else ()
         grown: list[tuple[int, Any]] = []
         sizes: list[tuple[int, int]] = []
         objects = gc.get_objects()
@@ -183,8 +187,8 @@ class Tracer:
             if size is None or size < LEAST_ITEMS or id(thing) in mine:
                 continue
             sizes.append((id(thing), size))
-            if len(before) == 2:
-                base, middle = (other.size_of(id(thing)) or 0 for other in before)
+            if before:
+                base, middle = [other.size_of(id(thing)) or 0 for other in before]
                 # One that was not there at the first of the looks grows from nothing.
                 if middle - base >= LEAST_GROWTH / 2 and size - middle >= LEAST_GROWTH / 2:
                     grown.append((size - base, thing))

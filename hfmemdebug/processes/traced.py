@@ -21,8 +21,9 @@ def read_traces(folder: Path, began: float) -> list[dict[str, Any]]:
         began: When the watching began, on the clock that all processes share (`time.perf_counter`).
 
     Returns:
-        For each process ``pid``, ``from`` and ``to`` in seconds of the recording, and ``sites`` and ``holders`` as the
-        result document has them, whose iteration is all the time between those two.
+        For each process ``pid``, ``from`` and ``to`` in seconds of the recording, ``blocks`` that came between those
+        and the ``block_bytes`` of one (None where too few came), and ``sites`` and ``holders`` as the result
+        document has them, whose iteration is all the time between those two.
     """
     found: list[dict[str, Any]] = []
     for file in folder.glob("*.trace"):
@@ -46,6 +47,8 @@ def _dressed(trace: dict[str, Any], began: float) -> dict[str, Any]:
         "pid": trace["pid"],
         "from": round(trace["from"] - began, 3),
         "to": round(trace["to"] - began, 3),
+        "blocks": trace["blocks"],
+        "block_bytes": trace["block_bytes"],
         "sites": users_lines(sites, holders),
         "holders": [
             {"path": h["path"], "growth_per_iteration": h["growth"], "unit": h["unit"]} for h in holders
