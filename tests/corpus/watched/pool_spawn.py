@@ -1,6 +1,5 @@
 """
 verdict: no-leak
-fast: yes
 why: a pool of spawned workers that each open the mapped dataset and send lists back.
 """
 
