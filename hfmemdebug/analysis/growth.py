@@ -31,7 +31,7 @@ _NOISE = "its noise hides what is looked for"
 
 
 def find_growth(
-    points: Sequence[tuple[float, float]], floor: float, *, tolerance: float = 0.0
+    points: Sequence[tuple[float, float]], floor: float, *, tolerance: float = 0.0, seldom: bool = False
 ) -> Trend | None:
     """Decides what a counter does.
 
@@ -39,6 +39,7 @@ def find_growth(
         points: Work done (rows or seconds, never falling) and the counter's value there.
         floor: Growth over the whole run below which nothing is called growth.
         tolerance: Growth over the whole run that may go unseen in noise and still be called none.
+        seldom: The counter is read more seldom than it is told, so that a window may have no news.
 
     Returns:
         Rates are for one unit of work. None where there are too few readings to say anything.
@@ -82,7 +83,8 @@ def find_growth(
     if not clear:
         return growth("stable" if _is_level(judged, small) else "inconclusive", _NOISE)
     early, late = lows[WINDOWS // 2 - 1] - lows[0], lows[-1] - lows[WINDOWS // 2]
-    if min(rises) < -per_window / 2 or min(rises[-2:]) <= 0:
+    at_the_end = rises[-1] + rises[-2] - per_window / 2 if seldom else min(rises[-2:])
+    if min(rises) < -per_window / 2 or at_the_end <= 0:
         return growth("inconclusive", "it grew in fits and starts")
     if max(rises) > MOST_IN_ONE * total:
         return growth("inconclusive", "much of it came in one step")

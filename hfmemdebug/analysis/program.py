@@ -142,7 +142,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
 
     def judge(name: str, values: Sequence[float | None], floor: float, tolerance: float) -> None:
         points = [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
-        growth = find_growth(points, floor, tolerance=tolerance)
+        growth = find_growth(points, floor, tolerance=tolerance, seldom=name in THINGS)
         if growth is not None:
             owners[name] = Owner(name, growth, _gained(ticks, name))
 

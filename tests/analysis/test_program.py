@@ -240,6 +240,12 @@ def test_children_that_pile_up_and_are_let_go_at_the_end() -> None:
     assert judge({1: inside()}, tree=tree, looks=200).verdict == "leak"
 
 
+def test_children_that_are_counted_now_and_then() -> None:
+    # Every two seconds of twenty.
+    result = judge({1: inside()}, tree=lambda t: {"children": 12 * int(10 * t)}, looks=200)
+    assert result.verdict == "leak", result.summary
+
+
 def test_children_that_come_and_go_are_not_its_start() -> None:
     def child(number: int) -> Callable[[float], dict[str, Any] | None]:
         def story(t: float) -> dict[str, Any] | None:
