@@ -293,12 +293,16 @@ def _gains(ticks: Sequence[Tick], bases: dict[int, dict[str, float]], name: str)
 
 def _shmem_share(ticks: Sequence[Tick]) -> float:
     """How much of the processes' shared memory is their own: what several of them have mapped counts once."""
-    for tick in reversed(ticks):
-        rss = sum(p.shmem or 0 for p in tick.processes if p.pss_shmem is not None)
-        pss = sum(p.pss_shmem or 0 for p in tick.processes)
-        if rss > MB:
-            return min(1.0, pss / rss)
-    return 1.0
+    # PSS is read more seldom: it goes with what was mapped when it was read.
+    read: dict[int | None, tuple[int, int]] = {}
+    last: dict[int | None, int] = {}
+    for tick in ticks:
+        for p in tick.processes:
+            if p.pss_shmem is not None and last.get(p.pid) != p.pss_shmem:
+                last[p.pid] = p.pss_shmem
+                read[p.pid] = p.shmem or 0, p.pss_shmem
+    rss, pss = (sum(pair) for pair in zip(*read.values(), strict=True)) if read else (0, 0)
+    return min(1.0, pss / rss) if rss > MB else 1.0
 
 
 def _change(values: Sequence[float | None]) -> int | None:

@@ -232,10 +232,15 @@ def _summary(
             else f"Inconclusive: {question}."
         )
     pages = next((f for f in benign if f.cause == "mmap-file-pages"), None)
-    if pages is not None:
+    if pages is not None and pages.growth_bytes == max(f.growth_bytes for f in benign):
         return (
             f"No leak: {format_bytes(pages.growth_bytes)} are pages of mapped files, which the kernel takes back when "
             f"memory is short; what it cannot take back did not go on growing over {watched}."
+        )
+    copies = next((f for f in benign if f.cause == "copy-on-write"), None)
+    if copies is not None:
+        return (
+            f"No leak: {copies.detail}. What else cannot be taken back did not go on growing over {watched}."
         )
     return f"No leak: what cannot be taken back did not go on growing over {watched}."
 

@@ -43,7 +43,7 @@ LEAST_GROWTH = 8
 MOST_SITES = 10
 MOST_HOLDERS = 3
 # Below this a line's part of a look is not kept.
-LEAST_BYTES = 512
+LEAST_BYTES = 4096
 # CPython's own allocator serves what is not larger.
 SMALL = 512
 LEAST_BLOCKS = 1000

@@ -144,6 +144,7 @@ def test_copied_pages_are_explained_and_no_leak() -> None:
     assert finding.role == "benign"
     assert "DataLoader worker 0 (PID 2)" in (finding.detail or "")
     assert any("numpy" in line and "forkserver" in line for line in result.advice)
+    assert "DataLoader worker 0 (PID 2) has copied" in result.summary
 
 
 def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
@@ -189,6 +190,15 @@ def test_shared_memory_that_several_have_mapped_counts_once() -> None:
         return {**inside()(t), "shmem": round(80 * MB * t), "pss_shmem": round(40 * MB * t)}
 
     result = judge({1: story, 2: lambda t: {**story(t), "role": "worker 0", "forked": True}})
+    assert result.verdict == "leak"
+    assert result.rate_bytes_per_second == pytest.approx(8 * MB, rel=0.1)
+
+
+def test_shared_memory_whose_pss_was_read_long_ago() -> None:
+    def story(t: float) -> dict[str, Any]:
+        return {**inside()(t), "shmem": round(80 * MB * t), "pss_shmem": round(80 * MB * (t // 0.3 * 0.3))}
+
+    result = judge({1: story})
     assert result.verdict == "leak"
     assert result.rate_bytes_per_second == pytest.approx(8 * MB, rel=0.1)
 
