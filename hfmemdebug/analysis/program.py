@@ -130,7 +130,8 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
     """
     seen = _without_ending(_ticks(recording.samples))
-    iteration, work, during = _work(seen)
+    traces = (recording.end or {}).get("traces") or ()
+    iteration, work, during = _work(seen, max((trace["began"] for trace in traces), default=0.0))
     # What came before are imports and preparations, and what comes after them is tidying up.
     ticks, work = seen[during], work[during]
     floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
@@ -221,8 +222,13 @@ def _without_ending(ticks: tuple[Tick, ...]) -> tuple[Tick, ...]:
     return tuple(kept)
 
 
-def _work(ticks: Sequence[Tick]) -> tuple[str, list[float], slice]:
-    """What is counted as work, how much of it was done at each look, and during which looks it went on."""
+def _work(ticks: Sequence[Tick], traced: float) -> tuple[str, list[float], slice]:
+    """What is counted as work, how much of it was done at each look, and during which looks it went on.
+
+    Args:
+        ticks: The looks.
+        traced: When allocations began to be traced, in seconds: from then on a second sees less work.
+    """
     rows = [float(tick.tree.rows or 0) for tick in ticks]
     if rows and rows[-1] - rows[0] >= LEAST_ROWS:
         # Cumulated over processes that come and go, it may not fall.
@@ -234,7 +240,11 @@ def _work(ticks: Sequence[Tick]) -> tuple[str, list[float], slice]:
         if long_enough and len(reading) >= LEAST_SHARE_WITH_ROWS * (last - first + 1):
             # By the look at which the last rows are seen, the program may have begun to tidy up.
             return ROWS, [value / 1000 for value in rows], slice(first - 1, last)
-    return SECONDS, [tick.tree.seconds for tick in ticks], slice(_started(ticks), None)
+    seconds = [tick.tree.seconds for tick in ticks]
+    slower = next((i for i, second in enumerate(seconds) if second >= traced), 0)
+    if len(ticks) - slower < LEAST_LOOKS:
+        slower = 0
+    return SECONDS, seconds, slice(max(_started(ticks), slower), None)
 
 
 def _started(ticks: Sequence[Tick]) -> int:

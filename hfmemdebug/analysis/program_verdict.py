@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hfmemdebug.analysis import advice
 from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, read_program
 from hfmemdebug.analysis.program_findings import NOTEWORTHY, WORDS, benign_of, is_garbage, leak_of
 from hfmemdebug.analysis.program_origin import find_origin
-from hfmemdebug.analysis import advice
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Finding, Result

@@ -210,9 +210,10 @@ class Tracer:
         whole = sum(lengths)
         blocks = last.blocks - base.blocks
         # As a process ends, its functions' variables are gone.
-        holders = self.last_holders = self._paths(grown) or self.last_holders
+        holders = self.last_holders = self._held_by(grown) or self.last_holders
         document = {
             "pid": os.getpid(),
+            "began": self.traced_from,
             "from": base.seconds,
             "to": last.seconds,
             "blocks": blocks,
@@ -243,7 +244,7 @@ class Tracer:
             found[place] = self.sites.Site(size - old_size, count - old_count, in_library)
         return found
 
-    def _paths(self, grown: list[tuple[int, Any]]) -> list[dict[str, Any]]:
+    def _held_by(self, grown: list[tuple[int, Any]]) -> list[dict[str, Any]]:
         paths: list[dict[str, Any]] = []
         for growth, thing in grown:
             path = self.paths.path_to(thing, skip=(grown,))

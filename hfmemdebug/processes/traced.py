@@ -21,7 +21,8 @@ def read_traces(folder: Path, began: float) -> list[dict[str, Any]]:
         began: When the watching began, on the clock that all processes share (`time.perf_counter`).
 
     Returns:
-        For each process ``pid``, ``from`` and ``to`` in seconds of the recording, ``blocks`` that came between those
+        For each process ``pid``, in seconds of the recording when tracing ``began`` and the looks ``from`` and ``to``
+        which growth is told, ``blocks`` that came between those
         and the ``block_bytes`` of one (None where too few came), and ``sites`` and ``holders`` as the result
         document has them, whose iteration is all the time between those two.
     """
@@ -45,6 +46,7 @@ def _dressed(trace: dict[str, Any], began: float) -> dict[str, Any]:
     holders = trace["holders"]
     return {
         "pid": trace["pid"],
+        "began": round(trace["began"] - began, 3),
         "from": round(trace["from"] - began, 3),
         "to": round(trace["to"] - began, 3),
         "blocks": trace["blocks"],

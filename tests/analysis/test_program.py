@@ -291,7 +291,7 @@ def traced(**fields: Any) -> dict[str, Any]:
     }  # fmt: skip
     holder = {"path": "module train: list `seen`", "growth_per_iteration": 100_000, "unit": "item"}
     return {
-        "pid": 1, "from": 2.0, "to": 7.0, "blocks": 100_000, "block_bytes": 80.0, "sites": [site],
+        "pid": 1, "began": 1.0, "from": 2.0, "to": 7.0, "blocks": 100_000, "block_bytes": 80.0, "sites": [site],
         "holders": [holder], **fields,
     }  # fmt: skip
 
@@ -310,6 +310,15 @@ def test_sites_and_holders_are_those_of_the_process_that_leaks() -> None:
     assert result.advice[0] == "Look at train.py:7 in main: what stays comes from there."
     # The allocator cannot tell its bytes while it is traced: the trace does.
     assert result.rate_bytes_per_iteration == pytest.approx(200 * 80, rel=0.05)
+
+
+def test_seconds_before_and_under_tracing_are_not_compared() -> None:
+    def story(t: float) -> dict[str, Any]:
+        # Three times as fast until the third second of ten.
+        return {**inside()(t), "blocks": 500_000 + round(200_000 * (3 * min(t, 0.3) + max(0, t - 0.3)))}
+
+    assert judge({1: story}).verdict == "inconclusive"
+    assert judge({1: story}, end={"traces": [traced(began=3.0, **{"from": 4.0})]}).verdict == "leak"
 
 
 def test_a_trace_of_a_clean_program_names_nobody() -> None:

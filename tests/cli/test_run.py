@@ -85,7 +85,7 @@ def test_the_line_and_what_holds_it(tmp_path: Path, dataset: Path) -> None:
     assert site["share"] > 0.8
     # A hundred strings of 70 to 80 characters and their list for each hundred rows.
     assert 60_000 < site["bytes_per_iteration"] < 300_000
-    assert document["holders"][0]["path"] == "function main: list `history`"
+    assert document["holders"][0]["path"] == "thread `MainThread`, local variable `history` of `main`: list"
     assert document["holders"][0]["growth_per_iteration"] == pytest.approx(10, rel=0.2)
     assert f"Look at {program}:{line}" in document["advice"][0]
 
