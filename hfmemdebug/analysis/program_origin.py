@@ -16,17 +16,19 @@ def find_origin(
 ) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
     """Sites and holders as the result document has them, the largest first; empty where nothing was traced."""
     traces = (program.recording.end or {}).get("traces") or ()
-    python = [owner for owner in guilty if owner.name in EXACT]
-    pids = {sample.pid for owner in python for sample, gained in owner.gained if gained > 0}
+    exact = [owner.name for owner in guilty if owner.name in EXACT]
+    pids = {sample.pid for owner in guilty for sample, gained in owner.gained if gained > 0}
+    # Of descriptors and child processes only the sum is known.
+    anybody = any(not owner.gained for owner in guilty)
     sites: dict[tuple[str, int], dict[str, Any]] = {}
     holders: dict[str, dict[str, Any]] = {}
     for trace in traces:
         iterations = program.iterations_between(trace["from"], trace["to"])
-        if trace["pid"] not in pids or not iterations:
+        if not (anybody or trace["pid"] in pids) or not iterations:
             continue
-        for site in trace["sites"]:
+        for site in trace["sites"] if exact else ():
             # What C libraries ask malloc for has no line in Python, and what a library keeps beside it is none.
-            if site["in_library"] and not any(owner.name == "python" for owner in python):
+            if site["in_library"] and "python" not in exact:
                 continue
             known = sites.setdefault(
                 (site["file"], site["line"]), {**site, "bytes_per_iteration": 0.0, "count_per_iteration": 0.0}

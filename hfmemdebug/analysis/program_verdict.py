@@ -272,16 +272,17 @@ def _advice(
 
 def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
     """How to get to the line: tracing names those that go through Python's allocators."""
+    cause = leaks[0].cause
+    if not program.exact or cause not in _TRACEABLE:
+        return list(advice.OF_LEAK.get(cause, ()))
     traces = (program.recording.end or {}).get("traces")
-    if not program.exact or leaks[0].cause not in _TRACEABLE:
-        return list(advice.OF_LEAK.get(leaks[0].cause, ()))
     if traces is None:
         return [
             "To find the line and what holds it: hfmemdebug run --trace, with the same program behind it."
         ]
-    if any(trace["sites"] or trace["holders"] for trace in traces):
-        return []
-    return list(advice.OF_LEAK.get(leaks[0].cause, ()))
+    if not any(trace["sites"] or trace["holders"] for trace in traces):
+        return ["Tracing has seen no line that keeps it: a longer run shows more, or a C library has it."]
+    return []
 
 
 def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:

@@ -102,7 +102,8 @@ class Tracer:
 
     def overhead(self) -> int:
         """Bytes that tracing itself has in use."""
-        return tracemalloc.get_tracemalloc_memory() if self.traced_from is not None else 0
+        # A fork is traced before it begins to look.
+        return tracemalloc.get_tracemalloc_memory() if tracemalloc.is_tracing() else 0
 
     def look(self, rows: int) -> None:
         """Does what is due."""

@@ -98,7 +98,7 @@ class Supervisor:
                 if number % SHM_EVERY == 0:
                     # Programs tidy up as they end.
                     shm = max(shm, _segments(pages))
-                    writers.look(sample.pid for sample in look)
+                    writers.look(look)
                 look = watch.look() or look
                 looks.keep(look)
                 self._keep_peak(watch, look)

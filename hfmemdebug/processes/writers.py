@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
+
+from hfmemdebug.recording.sample import Sample
 
 _SHM = "/dev/shm"
 _MOST_FILES = 10_000
+# Less than this is no program's leak.
+_NOTEWORTHY = 1 << 20
 _WCHAR = re.compile(r"^wchar: (\d+)$", re.MULTILINE)
 
 
@@ -24,14 +28,23 @@ class Writers:
         self._since = since
         self._others = {pid: written for pid in _pids() if (written := _written(pid)) is not None}
         self._ours: dict[int, int] = {}
+        self._least: int | None = None
         self.new_files_bytes = 0
 
-    def look(self, pids: Iterable[int | None]) -> None:
-        """Reads the counters of the program's processes, and the files: programs tidy up as they end."""
-        for pid in pids:
-            if pid is not None and (written := _written(pid)) is not None:
-                self._ours[pid] = written
-        if sum(self._ours.values()) > self.new_files_bytes:
+    def look(self, samples: Sequence[Sample]) -> None:
+        """Reads the counters of the program's processes, and the files: programs tidy up as they end.
+
+        Args:
+            samples: One look at the tree.
+        """
+        for sample in samples:
+            if sample.pid is not None and (written := _written(sample.pid)) is not None:
+                self._ours[sample.pid] = written
+        used = samples[-1].dev_shm if samples else None
+        if used is None:
+            return
+        self._least = used if self._least is None else min(used, self._least)
+        if used - self._least >= _NOTEWORTHY:
             self.new_files_bytes = max(self.new_files_bytes, _new_files(self._since))
 
     @property
