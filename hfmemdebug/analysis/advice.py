@@ -39,7 +39,7 @@ def advice(
         return (
             "Report it to the library with this result attached (-o report.md): it needs none of your code.",
         )
-    lines = _from_trace(sites, holders) or _OF_LEAK.get(cause or "", ())
+    lines = from_trace(sites, holders) or OF_LEAK.get(cause or "", ())
     if no_frames == NO_MEMRAY and cause in ("native-heap", "arrow-pool", "anonymous-other"):
         lines = (
             *lines,
@@ -59,7 +59,7 @@ def _is_a_program(assessments: Sequence[Assessment]) -> bool:
     return all(a.recording.header["arm"]["mode"] == "program" for a in assessments)
 
 
-def _from_trace(sites: Sequence[dict[str, Any]], holders: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+def from_trace(sites: Sequence[dict[str, Any]], holders: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """The line to look at and the container to bound, where the tracing pass has found them."""
     lines = []
     if sites:
@@ -112,7 +112,7 @@ _OF_HOLDER = (
     (": deque `", "Give it a bound, deque(maxlen=…) or Queue(maxsize=…)"),
 )
 
-_OF_LEAK = {
+OF_LEAK = {
     "python-objects": (
         "Look in the consumer for what it appends to, caches in or assigns to anything that outlives the call.",
     ),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from math import sqrt
-from statistics import median, stdev
+from statistics import fmean, median, stdev
 
 from hfmemdebug.analysis.series import spread
 from hfmemdebug.analysis.trend import Trend
@@ -31,7 +31,7 @@ _NOISE = "its noise hides what is looked for"
 
 
 def find_growth(
-    points: Sequence[tuple[float, float]], floor: float, *, tolerance: float = 0.0
+    points: Sequence[tuple[float, float]], floor: float, *, tolerance: float = 0.0, seldom: bool = False
 ) -> Trend | None:
     """Decides what a counter does.
 
@@ -39,6 +39,7 @@ def find_growth(
         points: Work done (rows or seconds, never falling) and the counter's value there.
         floor: Growth over the whole run below which nothing is called growth.
         tolerance: Growth over the whole run that may go unseen in noise and still be called none.
+        seldom: The counter is read more seldom than it is told, so that a window may have no news.
 
     Returns:
         Rates are for one unit of work. None where there are too few readings to say anything.
@@ -56,11 +57,7 @@ def find_growth(
             "inconclusive", 0.0, 0.0, 0.0, judged[-1][1] - judged[0][1], 0.0, "its work came in bursts"
         )
     rises = [b - a for a, b in itertools.pairwise(lows)]
-    per_window = median((b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(lows), 2))
-    middle = median(low - per_window * i for i, low in enumerate(lows))
-    residuals = [low - middle - per_window * i for i, low in enumerate(lows)]
-    centre = (WINDOWS - 1) / 2
-    error = 2 * stdev(residuals) / sqrt(sum((i - centre) ** 2 for i in range(WINDOWS)))
+    per_window, error = _slope(lows)
     unit = WINDOWS / (judged[-1][0] - judged[0][0])
     windows = span * unit
     total = lows[-1] - lows[0]
@@ -79,18 +76,41 @@ def find_growth(
     if lows[-1] - lows[-4] <= max(STOPPED * (max(lows) - lows[0]), floor / 4):
         noise = 2 * spread(rises)
         if total <= small + noise:
+            if noise > small and _is_level(judged, small):
+                return growth("stable")
             return growth("stable" if noise <= small else "inconclusive", _NOISE)
         return growth("step" if max(rises) > MOST_IN_ONE * total else "plateau")
     if not clear:
-        return growth("inconclusive", _NOISE)
+        return growth("stable" if _is_level(judged, small) else "inconclusive", _NOISE)
     early, late = lows[WINDOWS // 2 - 1] - lows[0], lows[-1] - lows[WINDOWS // 2]
-    if min(rises) < -per_window / 2 or min(rises[-2:]) <= 0:
+    at_the_end = rises[-1] + rises[-2] - per_window / 2 if seldom else min(rises[-2:])
+    if min(rises) < -per_window / 2 or at_the_end <= 0:
         return growth("inconclusive", "it grew in fits and starts")
     if max(rises) > MOST_IN_ONE * total:
         return growth("inconclusive", "much of it came in one step")
     if late < NOT_FADING * early:
         return growth("inconclusive", "it grew ever more slowly")
     return growth("growing")
+
+
+def _is_level(judged: Sequence[tuple[float, float]], small: float) -> bool:
+    """Whether the windows' means rule out growth of more than this: of what comes and goes they vary less."""
+    first, last = judged[0][0], judged[-1][0]
+    windows: list[list[float]] = [[] for _ in range(WINDOWS)]
+    for x, y in judged:
+        windows[min(WINDOWS - 1, int((x - first) / (last - first) * WINDOWS))].append(y)
+    means = [fmean(window) for window in windows]
+    slope, error = _slope(means)
+    return (abs(slope) + error) * WINDOWS <= small
+
+
+def _slope(values: Sequence[float]) -> tuple[float, float]:
+    """Growth from window to window, and twice its standard error."""
+    slope = median((b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2))
+    middle = median(value - slope * i for i, value in enumerate(values))
+    residuals = [value - middle - slope * i for i, value in enumerate(values)]
+    centre = (WINDOWS - 1) / 2
+    return slope, 2 * stdev(residuals) / sqrt(sum((i - centre) ** 2 for i in range(WINDOWS)))
 
 
 def _lows(judged: Sequence[tuple[float, float]]) -> list[float] | None:

@@ -7,9 +7,9 @@ then make a sawtooth, and their parent's memory is counted once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
 from hfmemdebug.analysis.growth import find_growth
 from hfmemdebug.analysis.series import value
@@ -108,6 +108,14 @@ class Program:
         """Rows that were read, over all processes."""
         return max((tick.tree.rows or 0 for tick in self.ticks), default=0)
 
+    def iterations_between(self, start: float, end: float) -> float:
+        """How many iterations were done between two times, in seconds of the recording."""
+        if self.iteration == SECONDS:
+            return end - start
+        read = [(tick.tree.seconds, tick.tree.rows or 0) for tick in self.ticks]
+        within = [rows for seconds, rows in read if start <= seconds <= end]
+        return (max(within) - min(within)) / 1000 if within else 0.0
+
     @property
     def seconds(self) -> float:
         """How long it was watched."""
@@ -122,7 +130,8 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
     """
     seen = _without_ending(_ticks(recording.samples))
-    iteration, work, during = _work(seen)
+    traces = (recording.end or {}).get("traces") or ()
+    iteration, work, during = _work(seen, max((trace["began"] for trace in traces), default=0.0))
     # What came before are imports and preparations, and what comes after them is tidying up.
     ticks, work = seen[during], work[during]
     floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
@@ -134,7 +143,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
 
     def judge(name: str, values: Sequence[float | None], floor: float, tolerance: float) -> None:
         points = [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
-        growth = find_growth(points, floor, tolerance=tolerance)
+        growth = find_growth(points, floor, tolerance=tolerance, seldom=name in THINGS)
         if growth is not None:
             owners[name] = Owner(name, growth, _gained(ticks, name))
 
@@ -159,7 +168,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
 
     pages_floor = max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
     series = {name: _gains(ticks, bases, name) for name in (*EXACT, "anon_swap")}
-    weight = _block_bytes(ticks)
+    weight = _traced_block_bytes(recording) or _block_bytes(ticks)
     series["python"] = [None if value is None else weight * value for value in _gains(ticks, bases, "blocks")]
     if exact:
         for name in EXACT:
@@ -201,16 +210,25 @@ def _without_ending(ticks: tuple[Tick, ...]) -> tuple[Tick, ...]:
     """Leaves out what comes after the program has begun to end: there memory is freed that it had all along."""
     root = ticks[0].processes[0].pid if ticks and ticks[0].processes else None
     kept = [t for t in ticks if not any(p.ending and p.pid == root for p in t.processes)]
-    # Workers that come late are as many as there are while rows are read.
-    busy = [t.tree.children or 0 for t in kept if t.tree.rows] or [t.tree.children or 0 for t in kept]
-    least, usual = len(kept) - MOST_ENDING * len(busy), median(busy) if busy else 0
-    while len(kept) > max(least, 2) and (kept[-1].tree.children or 0) < usual:
-        kept.pop()
+    # Workers and children are let go one after the other: from the last look at which all were there.
+    children = [t.tree.children or 0 for t in kept]
+    last = len(children) - 1
+    while last > 0 and children[last - 1] >= children[last]:
+        last -= 1
+    if children:
+        last += max(i for i, n in enumerate(children[last:]) if n == children[last])
+    if len(kept) - 1 - last <= MOST_ENDING * len(kept):
+        kept = kept[: last + 1]
     return tuple(kept)
 
 
-def _work(ticks: Sequence[Tick]) -> tuple[str, list[float], slice]:
-    """What is counted as work, how much of it was done at each look, and during which looks it went on."""
+def _work(ticks: Sequence[Tick], traced: float) -> tuple[str, list[float], slice]:
+    """What is counted as work, how much of it was done at each look, and during which looks it went on.
+
+    Args:
+        ticks: The looks.
+        traced: When allocations began to be traced, in seconds: from then on a second sees less work.
+    """
     rows = [float(tick.tree.rows or 0) for tick in ticks]
     if rows and rows[-1] - rows[0] >= LEAST_ROWS:
         # Cumulated over processes that come and go, it may not fall.
@@ -222,16 +240,22 @@ def _work(ticks: Sequence[Tick]) -> tuple[str, list[float], slice]:
         if long_enough and len(reading) >= LEAST_SHARE_WITH_ROWS * (last - first + 1):
             # By the look at which the last rows are seen, the program may have begun to tidy up.
             return ROWS, [value / 1000 for value in rows], slice(first - 1, last)
-    return SECONDS, [tick.tree.seconds for tick in ticks], slice(_started(ticks), None)
+    seconds = [tick.tree.seconds for tick in ticks]
+    slower = next((i for i, second in enumerate(seconds) if second >= traced), 0)
+    if len(ticks) - slower < LEAST_LOOKS:
+        slower = 0
+    return SECONDS, seconds, slice(max(_started(ticks), slower), None)
 
 
 def _started(ticks: Sequence[Tick]) -> int:
     """The look by which every process had imported what it needs: until then memory grows as evenly as a leak."""
     known: dict[int | None, int] = {}
     began = 0
+    # Children that come and go import things all the time.
+    seen = Counter(process.pid for tick in ticks for process in tick.processes)
     for number, tick in enumerate(ticks):
         for process in tick.processes:
-            if process.modules is not None:
+            if process.modules is not None and seen[process.pid] >= LEAST_LIFE * len(ticks):
                 if process.modules - known.get(process.pid, 0) >= MANY_MODULES:
                     began = number
                 known[process.pid] = process.modules
@@ -279,12 +303,16 @@ def _gains(ticks: Sequence[Tick], bases: dict[int, dict[str, float]], name: str)
 
 def _shmem_share(ticks: Sequence[Tick]) -> float:
     """How much of the processes' shared memory is their own: what several of them have mapped counts once."""
-    for tick in reversed(ticks):
-        rss = sum(p.shmem or 0 for p in tick.processes if p.pss_shmem is not None)
-        pss = sum(p.pss_shmem or 0 for p in tick.processes)
-        if rss > MB:
-            return min(1.0, pss / rss)
-    return 1.0
+    # PSS is read more seldom: it goes with what was mapped when it was read.
+    read: dict[int | None, tuple[int, int]] = {}
+    last: dict[int | None, int] = {}
+    for tick in ticks:
+        for p in tick.processes:
+            if p.pss_shmem is not None and last.get(p.pid) != p.pss_shmem:
+                last[p.pid] = p.pss_shmem
+                read[p.pid] = p.shmem or 0, p.pss_shmem
+    rss, pss = (sum(pair) for pair in zip(*read.values(), strict=True)) if read else (0, 0)
+    return min(1.0, pss / rss) if rss > MB else 1.0
 
 
 def _change(values: Sequence[float | None]) -> int | None:
@@ -314,6 +342,12 @@ def _gained(ticks: Sequence[Tick], name: str) -> tuple[tuple[Sample, float], ...
 
 def _owned(tree: Sample) -> float:
     return float((tree.anon or 0) + (tree.shmem or 0) + (tree.swap or 0))
+
+
+def _traced_block_bytes(recording: Recording) -> float | None:
+    """The same where allocations were traced, which keeps CPython's allocator from telling it."""
+    traces = [t for t in (recording.end or {}).get("traces") or () if t["block_bytes"] is not None]
+    return float(max(traces, key=lambda trace: trace["blocks"])["block_bytes"]) if traces else None
 
 
 def _block_bytes(ticks: Sequence[Tick]) -> float:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hfmemdebug.analysis import advice
 from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, read_program
 from hfmemdebug.analysis.program_findings import NOTEWORTHY, WORDS, benign_of, is_garbage, leak_of
+from hfmemdebug.analysis.program_origin import find_origin
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Finding, Result
 from hfmemdebug.sizes import format_bytes, format_seconds
+
+# What an open file, a thread or a child's handle takes in the process that has it.
+_OF_A_THING = 64 << 10
+# Objects, and the buffers of arrays, tables and tensors that objects own.
+_TRACEABLE = ("python-objects", "native-heap", "arrow-pool", "shared-memory", "file-mapping")
 
 
 def judge_program(recording: Recording, *, min_leak: float | None = None) -> Result:
@@ -43,6 +50,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     rate = sum(leak.rate_bytes_per_iteration or 0.0 for leak in leaks)
     decided = verdict != "inconclusive"
     totals = _totals(program, recording)
+    sites, holders = find_origin(program, guilty)
     return Result(
         command=header["command"],
         summary=_summary(program, verdict, leaks, benign, still_open, died, attached=attached),
@@ -57,8 +65,15 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         rate_bytes_per_second=_per_second(program, rate) if decided or leaks else None,
         smallest_detectable_bytes_per_iteration=_smallest(program, guilty),
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
+        sites=sites,
+        holders=holders,
         arms=(_arm(program, recording),),
-        advice=_advice(verdict, leaks, benign, attached=attached, question=still_open, died=died is not None),
+        advice=(
+            *advice.from_trace(sites, holders),
+            *_advice(
+                program, verdict, leaks, benign, attached=attached, question=still_open, died=died is not None
+            ),
+        ),
         environment={**(header.get("environment") or {}), **((recording.end or {}).get("versions") or {})},
         warnings=_warnings(program, recording),
         command_line=header.get("command_line"),
@@ -116,6 +131,10 @@ def _guilty(program: Program) -> list[Owner]:
     shared = [grows[name] for name in ("shmem", "dev_shm") if name in grows][:1]
     if shared and shared[0].name == "dev_shm" and not _fills_shm(program, shared[0]):
         shared = []
+    count = sum(owner.growth.growth for owner in things)
+    if things and sum(owner.growth.growth for owner in exact) <= _OF_A_THING * count:
+        # The objects, buffers and stacks that come with each of them.
+        return [*shared, *things, *exact]
     if exact or shared or things:
         return [*exact, *shared, *things]
     return [grows[name] for name in ("other", "pages") if name in grows]
@@ -124,10 +143,26 @@ def _guilty(program: Program) -> list[Owner]:
 def _fills_shm(program: Program, owner: Owner) -> bool:
     """Whether it is this program that fills /dev/shm, where everybody's files are counted.
 
-    As much as came must be in segments that its own processes have made.
+    As much as came must be in segments that its own processes have made, or in files of its user's that came
+    meanwhile, where it has written that much and nobody else of that user has.
     """
-    made = (program.recording.end or {}).get("shm_of_ours") or 0
-    return bool(made >= owner.growth.growth / 2)
+    end, half = program.recording.end or {}, owner.growth.growth / 2
+    if (end.get("shm_of_ours") or 0) >= half:
+        return True
+    written, others = end.get("written_bytes"), end.get("written_by_others_bytes")
+    return bool(
+        written is not None
+        and others is not None
+        and (end.get("shm_new_files_bytes") or 0) >= half
+        and written >= half > others
+    )
+
+
+def _cannot_fill_shm(program: Program, owner: Owner) -> bool:
+    """Whether the program has neither written nor mapped as much as came to /dev/shm."""
+    written = (program.recording.end or {}).get("written_bytes")
+    mapped = max((p.shmem or 0 for tick in program.ticks for p in tick.processes), default=0)
+    return written is not None and bool(written + mapped < owner.growth.growth / 2)
 
 
 def _open_question(program: Program) -> str | None:
@@ -141,11 +176,16 @@ def _open_question(program: Program) -> str | None:
     for name, owner in program.owners.items():
         growth = owner.growth
         if name == "dev_shm" and growth.grows:
+            if _cannot_fill_shm(program, owner):
+                continue
             return "files in /dev/shm grew evenly, and whose they are cannot be told; look who else uses it"
         if growth.shape != "inconclusive":
             continue
         rise = growth.high * program.iterations
         if name in ("other", "pages") and growth.growth < NOTEWORTHY:
+            continue
+        if name in THINGS and growth.low <= 0:
+            # Workers that come and go bring some and take them away.
             continue
         if name == "dev_shm":
             # What others put there is seldom even: it says nothing about this program.
@@ -192,15 +232,21 @@ def _summary(
             else f"Inconclusive: {question}."
         )
     pages = next((f for f in benign if f.cause == "mmap-file-pages"), None)
-    if pages is not None:
+    if pages is not None and pages.growth_bytes == max(f.growth_bytes for f in benign):
         return (
             f"No leak: {format_bytes(pages.growth_bytes)} are pages of mapped files, which the kernel takes back when "
             f"memory is short; what it cannot take back did not go on growing over {watched}."
+        )
+    copies = next((f for f in benign if f.cause == "copy-on-write"), None)
+    if copies is not None:
+        return (
+            f"No leak: {copies.detail}. What else cannot be taken back did not go on growing over {watched}."
         )
     return f"No leak: what cannot be taken back did not go on growing over {watched}."
 
 
 def _advice(
+    program: Program,
     verdict: str,
     leaks: Sequence[Finding],
     benign: Sequence[Finding],
@@ -211,10 +257,7 @@ def _advice(
 ) -> tuple[str, ...]:
     lines = []
     if leaks and not attached:
-        lines.append(
-            "To find the line: put the loop's body into a function and run hfmemdebug diagnose DATASET --consumer "
-            "FILE.py:FUNC."
-        )
+        lines += _where_to_look(program, leaks)
     elif died:
         lines.append("Mend what ended it, and run it again: what it did until then is in the recording.")
     elif verdict == "inconclusive" and not leaks:
@@ -225,6 +268,21 @@ def _advice(
             "dataset instead of lists of objects, or start workers by forkserver."
         )
     return tuple(lines)
+
+
+def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
+    """How to get to the line: tracing names those that go through Python's allocators."""
+    cause = leaks[0].cause
+    if not program.exact or cause not in _TRACEABLE:
+        return list(advice.OF_LEAK.get(cause, ()))
+    traces = (program.recording.end or {}).get("traces")
+    if traces is None:
+        return [
+            "To find the line and what holds it: hfmemdebug run --trace, with the same program behind it."
+        ]
+    if not any(trace["sites"] or trace["holders"] for trace in traces):
+        return ["Tracing has seen no line that keeps it: a longer run shows more, or a C library has it."]
+    return []
 
 
 def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:

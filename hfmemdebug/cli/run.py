@@ -63,6 +63,14 @@ def run(
             "--limit", metavar="SIZE", help="Under a memory limit, as `limit` sets it.", rich_help_panel=o.RUN
         ),
     ] = None,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace",
+            help="Trace Python's allocations as well, for the lines and what holds them. Slower.",
+            rich_help_panel=o.RUN,
+        ),
+    ] = False,
     pass_status: Annotated[
         bool,
         typer.Option("--pass-status", help="Exit with the program's own status.", rich_help_panel=o.RUN),
@@ -80,6 +88,7 @@ def run(
     \b
     Examples:
       hfmemdebug run train.py --epochs 3
+      hfmemdebug run --trace train.py --epochs 3
       hfmemdebug run -o report.md -m package.train
       hfmemdebug run -- torchrun --nproc-per-node 4 train.py
       torchrun --nproc-per-node 4 -m hfmemdebug run -o ranks train.py   (then: hfmemdebug report ranks)
@@ -127,6 +136,7 @@ def run(
         # Standard output is then the document's.
         stdout=2 if as_json or claims_stdout(output) else None,
         limit=request,
+        trace=trace,
         describe=_machine,
         scratch=folder,
     )

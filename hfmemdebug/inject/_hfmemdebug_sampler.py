@@ -69,6 +69,8 @@ class _Sampler:
         self.stats_api = self._find_stats()
         self.malloc_due = self.python_due = 0.0
         self.pools: list[Any] | None = None
+        # Of `run --trace`.
+        self.tracer: Any = None
 
     def open(self) -> None:
         """Gives this process a page of its own."""
@@ -135,6 +137,8 @@ class _Sampler:
         if self.mallinfo2 is not None and began >= self.malloc_due:
             info = self.mallinfo2()
             slots[S_MALLOC] = info.sizes[7] + info.sizes[4]
+            if self.tracer is not None:
+                slots[S_MALLOC] -= self.tracer.overhead()
             # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
             cost = time.thread_time() - spent
             self.malloc_due = began + cost / MALLOC_SHARE if cost > 0.0002 else 0.0
@@ -146,6 +150,8 @@ class _Sampler:
             self._name()
         slots[S_TICKS] += 1
         slots[S_COST] += int((time.thread_time() - spent) * 1e9)
+        if self.tracer is not None:
+            self.tracer.look(rows[0])
 
     def _find_mallinfo2(self) -> Any:
         try:
@@ -244,6 +250,10 @@ def start() -> None:
     if not folder or sys.implementation.name != "cpython" or not sys.platform.startswith("linux"):
         return
     sampler = _Sampler(folder)
+    if os.environ.get("HFMEMDEBUG_RUN_TRACE"):
+        import _hfmemdebug_tracer  # type: ignore[import-not-found]
+
+        sampler.tracer = _hfmemdebug_tracer.Tracer(folder)
     sampler.open()
     sampler.read()
     sampler.begin()
@@ -254,6 +264,8 @@ def start() -> None:
         rows[0] = 0
         sampler.began = time.perf_counter()
         sampler.malloc_due = sampler.python_due = 0.0
+        if sampler.tracer is not None:
+            sampler.tracer.begin()
         try:
             sampler.open()
             sampler.read()
@@ -273,6 +285,8 @@ def start() -> None:
         try:
             sampler.read()
             sampler.slots[S_ENDING] = 1
+            if sampler.tracer is not None:
+                sampler.tracer.end(rows[0])
             if gc.isenabled() and time.perf_counter() - sampler.began > 2.0:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
                 before = sys.getallocatedblocks()

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfmemdebug.origin import nameless
+from hfmemdebug.origin.containers import size_of, unit_of, untracked
 from hfmemdebug.origin.named import NamedValue, grown_names, named_values
 from hfmemdebug.origin.paths import RootPath, path_to
 from hfmemdebug.origin.pins import pinned_by, weight_of
@@ -27,13 +28,6 @@ from hfmemdebug.origin.sites import is_library
 MOST_HOLDERS = 3
 # A path takes a few looks at all objects, and each of them a tenth of a second.
 _MOST_CANDIDATES = 3 * MOST_HOLDERS
-# By the base type's own length: a subclass may have a __len__ that does anything.
-_LENGTHS: tuple[tuple[type, Callable[[Any], int]], ...] = (
-    (dict, dict.__len__),
-    (list, list.__len__),
-    (set, set.__len__),
-    (deque, deque.__len__),
-)
 # What multiplies together with something that says more.
 _BESIDE = (types.FrameType, types.CellType, types.TracebackType, weakref.ref)
 _PLAIN = (list, dict, tuple, set)
@@ -67,7 +61,7 @@ def take_census() -> Census:
     gc.collect()
     objects = gc.get_objects()
     sizes = {
-        id(thing): size for thing in (*objects, *_untracked(objects)) if (size := _size_of(thing)) is not None
+        id(thing): size for thing in (*objects, *untracked(objects)) if (size := size_of(thing)) is not None
     }
     return Census(
         sizes,
@@ -77,19 +71,6 @@ def take_census() -> Census:
         nameless.running_threads(),
         nameless.callbacks(),
     )
-
-
-def _untracked(objects: list[Any]) -> list[dict[Any, Any]]:
-    """Dictionaries that hold numbers and strings alone, which the collector does not track (up to 3.13)."""
-    return [thing for thing in gc.get_referents(*objects) if type(thing) is dict and not gc.is_tracked(thing)]
-
-
-def _size_of(thing: Any) -> int | None:
-    kind = type(thing)
-    for base, length in _LENGTHS:
-        if issubclass(kind, base):
-            return length(thing)
-    return int(thing.cache_info().currsize) if kind is functools._lru_cache_wrapper else None
 
 
 def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[Holder]:
@@ -144,13 +125,13 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
     mine = {id(before.sizes), id(before.types), id(before.named), id(before.__dict__)}
     objects = gc.get_objects()
     # A dictionary comes once for each that refers to it.
-    every = {id(thing): thing for thing in (*objects, *_untracked(objects))}
+    every = {id(thing): thing for thing in (*objects, *untracked(objects))}
     grown: list[tuple[float, int, Any]] = []
     for key, thing in every.items():
         old = before.sizes.get(key)
         if old is None or key in mine:
             continue
-        size = _size_of(thing)
+        size = size_of(thing)
         if size is not None and size - old >= least:
             cache = type(thing) is functools._lru_cache_wrapper
             # A cache, and then the dictionary in it, which weighs the same.
@@ -167,11 +148,7 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
             continue
         if path.module in ("threading", None) and not with_threads:
             continue
-        kind = type(thing)
-        unit = (
-            "entry" if kind is functools._lru_cache_wrapper else "key" if issubclass(kind, dict) else "item"
-        )
-        holder = _holder(path.words, growth / slices, unit, path)
+        holder = _holder(path.words, growth / slices, unit_of(thing), path)
         pins = pinned_by(thing, growth)
         if pins is not None:
             holder["pins"] = pins

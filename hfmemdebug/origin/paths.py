@@ -1,21 +1,24 @@
 """The shortest path from a root to an object, in words: ``module train: list `trainer.history```.
 
 Roots are modules, and the local variables of threads that run.
+
+`run --trace` takes this module into somebody else's program: CPython 3.8 and the standard library are all it has.
 """
 
 from __future__ import annotations
 
 import functools
 import gc
+import inspect
 import sys
 import threading
 import types
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from hfmemdebug.origin.constants import string_constants
+from .constants import string_constants
 
 _DEEPEST = 9
 # With so many objects at the same distance, the way through them is nobody's name.
@@ -66,7 +69,7 @@ def path_to(thing: Any, *, skip: Sequence[Any] = ()) -> RootPath | None:
         for hop in level.values():
             root = variables.get(id(hop.thing))
             if root is not None:
-                return _describe(root, hop, None)
+                return _describe(root.words, hop, file=root.file, name=root.name)
         things = [hop.thing for hop in level.values()]
         seen |= {id(level), id(things)}
         above: dict[int, _Hop] = {}
@@ -79,7 +82,9 @@ def path_to(thing: Any, *, skip: Sequence[Any] = ()) -> RootPath | None:
                 continue
             module = modules.get(id(referrer))
             if module is not None:
-                return _describe(f"module {module.__name__}", _Hop(referrer, towards), module)
+                root_hop = _Hop(referrer, towards)
+                file = getattr(module, "__file__", None)
+                return _describe(f"module {module.__name__}", root_hop, file=file, module=module.__name__)
             if len(above) < _MOST_ABREAST:
                 above[id(referrer)] = _Hop(referrer, towards)
         seen |= {id(above)}
@@ -99,36 +104,53 @@ def _own_frames() -> set[int]:
     return found
 
 
-def _variables_of_threads() -> dict[int, str]:
-    """Local variables of the threads that run, this one left out: identity and what they are called."""
+class _Variable(NamedTuple):
+    words: str
+    file: str
+    name: str
+
+
+# A function that calls one of these may use the dictionary of its variables, which reading them fills.
+_USES_OF_LOCALS = frozenset({"locals", "vars", "eval", "exec", "dir"})
+
+
+def _variables_of_threads() -> dict[int, _Variable]:
+    """Local variables of the threads that run, this one left out, by identity."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    found: dict[int, str] = {}
+    found: dict[int, _Variable] = {}
     for ident, top in sys._current_frames().items():
         frame: types.FrameType | None = None if ident == threading.get_ident() else top
         while frame is not None:
             code = frame.f_code
-            for name, value in list(frame.f_locals.items()):
-                where = f"thread `{names.get(ident, ident)}`, local variable `{name}` of `{code.co_name}`"
-                found.setdefault(id(value), where)
+            is_function = bool(code.co_flags & inspect.CO_OPTIMIZED)
+            if is_function and frame.f_trace is None and not _USES_OF_LOCALS.intersection(code.co_names):
+                variables = frame.f_locals
+                for name, value in list(variables.items()):
+                    where = f"thread `{names.get(ident, ident)}`, local variable `{name}` of `{code.co_name}`"
+                    found.setdefault(id(value), _Variable(where, code.co_filename, name))
+                if type(variables) is dict:
+                    # Up to Python 3.12 a copy, which stays with the frame and would keep a batch alive.
+                    variables.clear()
             frame = frame.f_back
     return found
 
 
-def _describe(root: str, first: _Hop, module: types.ModuleType | None) -> RootPath:
+def _describe(
+    root: str, first: _Hop, *, file: str | None, name: str | None = None, module: str | None = None
+) -> RootPath:
     """The path in words, from the root down to the held object."""
-    text, nearest = "", None
-    file = getattr(module, "__file__", None)
+    text, nearest = "", name
     # A key may be somebody's data; one that stands in the code is not.
     known = string_constants(file or "")
     hop = first
     while hop.towards is not None:
-        label, name, hop = _step(hop, first=module is not None and hop is first, known=known)
+        label, called, hop = _step(hop, first=module is not None and hop is first, known=known)
         text += label
-        nearest = name or nearest
-    text = text.removeprefix(", ").removeprefix(".")
+        nearest = called or nearest
+    text = text.lstrip(", .")
     where = f" `{text}`" if text else ""
     words = f"{root}: {_kind(hop.thing)}{where}{_size(hop.thing)}"
-    return RootPath(words, f"{root}{where}", nearest, file, module.__name__ if module else None)
+    return RootPath(words, f"{root}{where}", nearest, file, module)
 
 
 def _step(hop: _Hop, *, first: bool, known: frozenset[str]) -> tuple[str, str | None, _Hop]:

@@ -2,6 +2,8 @@
 
 Tracing makes Python several times slower, so that it runs in a pass of its own, after a leak was found.
 It sees what goes through Python's allocators (objects, numpy's arrays), not what C libraries ask malloc for.
+
+`run --trace` takes this module into somebody else's program: CPython 3.8 and the standard library are all it has.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sysconfig
 import time
 import tracemalloc
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,9 +36,11 @@ _OURS = str(Path(__file__).resolve().parents[1])
 
 
 @dataclass
-class _Site:
-    size: int = 0
-    count: int = 0
+class Site:
+    """What stays of what a line has asked for: bytes and blocks, over a part of a pass or for one iteration."""
+
+    size: float = 0
+    count: float = 0
     in_library: bool = False
 
 
@@ -56,40 +60,68 @@ def find_sites(
         grew only once is no leak's site: it counts by the part in which it grew least.
     """
     parts = [_growth(before, after) for before, after in itertools.pairwise(snapshots)]
-    found: dict[tuple[str, int], _Site] = {}
-    for place in set(parts[0]).intersection(*parts[1:]):
-        grown = [part[place] for part in parts]
-        least = _Site(min(s.size for s in grown), min(s.count for s in grown), grown[0].in_library)
-        if least.size > 0 and least.count > 0:
-            found[place] = least
-    ranked = sorted(found.items(), key=lambda item: -item[1].size)
+    ranked = rank(parts, [iterations] * len(parts))
     total = sum(site.size for _, site in ranked)
     sites = [
-        {
-            "file": file,
-            "line": line,
-            "function": function_at(file, line),
-            "kind": "python",
-            "bytes_per_iteration": round(site.size / iterations, 1),
-            "count_per_iteration": round(site.count / iterations, 2),
-            "share": round(site.size / total, 3),
-            "in_library": site.in_library,
-        }
-        for (file, line), site in ranked[:MOST_SITES]
+        site_document(place, site, total)
+        for place, site in ranked[:MOST_SITES]
         if site.size >= LEAST_SHARE * total
     ]
-    return sites, total / iterations
+    return sites, total
 
 
-def _growth(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> dict[tuple[str, int], _Site]:
+def rank(
+    parts: Sequence[Mapping[tuple[str, int], Site]], lengths: Sequence[float]
+) -> list[tuple[tuple[str, int], Site]]:
+    """The places that grew in each part of a pass, by the part in which they grew least, the largest first.
+
+    Args:
+        parts: Growth by place: file and line.
+        lengths: How long each part was: in iterations, rows or seconds. What is returned is for one of them.
+    """
+    found: list[tuple[tuple[str, int], Site]] = []
+    for place in set(parts[0]).intersection(*parts[1:]):
+        grown = [(part[place], lengths[number]) for number, part in enumerate(parts)]
+        least = Site(
+            min(site.size / length for site, length in grown),
+            min(site.count / length for site, length in grown),
+            grown[0][0].in_library,
+        )
+        if least.size > 0 and least.count > 0:
+            found.append((place, least))
+    return sorted(found, key=lambda item: -item[1].size)
+
+
+def site_document(place: tuple[str, int], site: Site, total: float) -> dict[str, Any]:
+    """A site as the result document has it.
+
+    Args:
+        place: Its file and line.
+        site: What stays of it for one iteration.
+        total: Bytes of all sites for one iteration.
+    """
+    file, line = place
+    return {
+        "file": file,
+        "line": line,
+        "function": function_at(file, line),
+        "kind": "python",
+        "bytes_per_iteration": round(site.size, 1),
+        "count_per_iteration": round(site.count, 2),
+        "share": round(site.size / total, 3),
+        "in_library": site.in_library,
+    }
+
+
+def _growth(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> dict[tuple[str, int], Site]:
     keep = [tracemalloc.Filter(False, tracemalloc.__file__, all_frames=True)]
-    found: dict[tuple[str, int], _Site] = {}
+    found: dict[tuple[str, int], Site] = {}
     for change in after.filter_traces(keep).compare_to(before.filter_traces(keep), "traceback"):
         # What shrank counts too: what a slice makes and drops differs by the line of ours that read it.
         place, in_library = place_of(reversed([(f.filename, f.lineno) for f in change.traceback]))
         if place is None or change.size_diff == 0:
             continue
-        site = found.setdefault(place, _Site(in_library=in_library))
+        site = found.setdefault(place, Site(in_library=in_library))
         site.size += change.size_diff
         site.count += change.count_diff
     return found

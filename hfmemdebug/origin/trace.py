@@ -58,21 +58,7 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
     sites, traced = find_sites(snapshots, slices)
     del snapshots
     holders = find_holders(walk, slices)
-    line = _line_of(holders)
-    shown: list[dict[str, Any]] = []
-    for site in sites:
-        if site["in_library"] and line is not None:
-            if site["share"] < LEAST_KEPT_SHARE:
-                # What tracing and the libraries lose beside the leak is not that line's.
-                continue
-            # The library made it because it was asked to; the line that keeps it is the one to look at.
-            site.update(file=line[0], line=line[1], function=function_at(*line), in_library=False)
-        same = next((s for s in shown if (s["file"], s["line"]) == (site["file"], site["line"])), None)
-        if same is None:
-            shown.append(site)
-            continue
-        for name in ("bytes_per_iteration", "count_per_iteration", "share"):
-            same[name] = round(same[name] + site[name], 3)
+    shown = users_lines(sites, holders)
     why_not: str | None = None
     if native is not None and not any(s["bytes_per_iteration"] >= LEAST_TRACED * native.rate for s in shown):
         found, why_not = _native_sites(walk, native, slices)
@@ -88,6 +74,26 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
         "traced_bytes_per_iteration": round(traced, 1),
         "native_frames": why_not,
     }
+
+
+def users_lines(sites: list[dict[str, Any]], holders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sites, with those in libraries told as the user's line that keeps what was made there, each line once."""
+    line = _line_of(holders)
+    shown: list[dict[str, Any]] = []
+    for site in sites:
+        if site["in_library"] and line is not None:
+            if site["share"] < LEAST_KEPT_SHARE:
+                # What tracing and the libraries lose beside the leak is not that line's.
+                continue
+            # The library made it because it was asked to; the line that keeps it is the one to look at.
+            site.update(file=line[0], line=line[1], function=function_at(*line), in_library=False)
+        same = next((s for s in shown if (s["file"], s["line"]) == (site["file"], site["line"])), None)
+        if same is None:
+            shown.append(site)
+            continue
+        for name in ("bytes_per_iteration", "count_per_iteration", "share"):
+            same[name] = round(same[name] + site[name], 3)
+    return shown
 
 
 def _site_of_buffer(holders: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -22,7 +22,9 @@ from hfmemdebug.errors import InputError
 from hfmemdebug.probes.inside import FOLDER, InsideReader
 from hfmemdebug.processes.answer import of_processes
 from hfmemdebug.processes.record import Thinned
+from hfmemdebug.processes.traced import read_traces
 from hfmemdebug.processes.watch import TreeWatch
+from hfmemdebug.processes.writers import Writers
 from hfmemdebug.recording.file import RecordingWriter
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.sizes import format_bytes
@@ -49,6 +51,7 @@ class Supervisor:
         header: What the header says.
         stdout: Descriptor for the program's standard output, or None for ours.
         limit: The memory limit that it runs under, or None.
+        trace: Whether samplers trace allocations too, for the lines and holders of a leak.
         scratch: Where samplers' pages lie while the program runs, on this machine; None: beside the recording.
         describe: Called once the program runs: the lines of the header's environment.
     """
@@ -58,6 +61,7 @@ class Supervisor:
     header: dict[str, Any]
     stdout: int | None = None
     limit: Request | None = None
+    trace: bool = False
     describe: Callable[[], dict[str, str]] = dict
     scratch: Path | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -80,6 +84,7 @@ class Supervisor:
         with contextlib.suppress(OSError, AttributeError):
             # What a program's processes leave behind comes to us instead of to init, and stays in the tree.
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        writers = Writers(time.time())
         process = self._start(pages)
         began = time.perf_counter()
         watch = TreeWatch(process.pid, inside=inside.read, forget=inside.forget)
@@ -93,6 +98,7 @@ class Supervisor:
                 if number % SHM_EVERY == 0:
                     # Programs tidy up as they end.
                     shm = max(shm, _segments(pages))
+                    writers.look(look)
                 look = watch.look() or look
                 looks.keep(look)
                 self._keep_peak(watch, look)
@@ -114,7 +120,11 @@ class Supervisor:
                     "versions": inside.versions(process.pid),
                     "garbage_blocks": inside.garbage_blocks.get(process.pid),
                     "samplers": inside.seen,
+                    "traces": read_traces(pages, began) if self.trace else None,
                     "shm_of_ours": max(shm, _segments(pages)),
+                    "shm_new_files_bytes": writers.new_files_bytes,
+                    "written_bytes": writers.written,
+                    "written_by_others_bytes": writers.written_by_others(),
                     "notes": self._notes(left),
                     "observer_seconds": {
                         "outside": round(watch.cost, 4),
@@ -131,6 +141,8 @@ class Supervisor:
         path = environ.get("PYTHONPATH")
         environ["PYTHONPATH"] = f"{FOLDER}{os.pathsep}{path}" if path else str(FOLDER)
         environ["HFMEMDEBUG_RUN"] = str(pages)
+        if self.trace:
+            environ["HFMEMDEBUG_RUN_TRACE"] = "1"
         if self.limit is not None:
             from hfmemdebug.limits.start import start
 

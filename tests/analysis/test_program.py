@@ -144,6 +144,7 @@ def test_copied_pages_are_explained_and_no_leak() -> None:
     assert finding.role == "benign"
     assert "DataLoader worker 0 (PID 2)" in (finding.detail or "")
     assert any("numpy" in line and "forkserver" in line for line in result.advice)
+    assert "DataLoader worker 0 (PID 2) has copied" in result.summary
 
 
 def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
@@ -193,6 +194,15 @@ def test_shared_memory_that_several_have_mapped_counts_once() -> None:
     assert result.rate_bytes_per_second == pytest.approx(8 * MB, rel=0.1)
 
 
+def test_shared_memory_whose_pss_was_read_long_ago() -> None:
+    def story(t: float) -> dict[str, Any]:
+        return {**inside()(t), "shmem": round(80 * MB * t), "pss_shmem": round(80 * MB * (t // 0.3 * 0.3))}
+
+    result = judge({1: story})
+    assert result.verdict == "leak"
+    assert result.rate_bytes_per_second == pytest.approx(8 * MB, rel=0.1)
+
+
 def test_files_in_dev_shm_are_ours_or_anybodys() -> None:
     def tree(t: float) -> dict[str, Any]:
         return {"dev_shm": round(80 * MB * t)}
@@ -211,6 +221,109 @@ def test_imports_grow_as_evenly_as_a_leak_and_are_none() -> None:
         return {**importing(min(t, 0.9)), "modules": round(100 + 3000 * min(t, 0.9))}
 
     assert judge({1: story}).verdict == "inconclusive"
+
+
+def test_files_in_dev_shm_are_not_a_programs_that_wrote_nothing() -> None:
+    def tree(t: float) -> dict[str, Any]:
+        return {"dev_shm": round(80 * MB * t)}
+
+    nothing = {"written_bytes": 1000, "written_by_others_bytes": 0, "shm_new_files_bytes": 80 * MB}
+    assert judge({1: inside()}, tree=tree, end=nothing).verdict == "no-leak"
+    wrote = {**nothing, "written_bytes": 80 * MB}
+    assert judge({1: inside()}, tree=tree, end=wrote).verdict == "leak"
+    both = {**wrote, "written_by_others_bytes": 80 * MB}
+    assert judge({1: inside()}, tree=tree, end=both).verdict == "inconclusive"
+
+
+def test_descriptors_that_pile_up_with_their_objects() -> None:
+    story = grown(grown(inside(), "blocks", 4000), "malloc", 5 * MB)
+    result = judge({1: story}, tree=lambda t: {"fds": round(600 * t)})
+    assert (result.verdict, result.cause) == ("leak", "file-mapping"), result.summary
+    batches = judge({1: grown(story, "malloc", 500 * MB)}, tree=lambda t: {"fds": round(600 * t)})
+    assert (batches.verdict, batches.cause) == ("leak", "python-objects")
+
+
+def test_children_that_pile_up_and_are_let_go_at_the_end() -> None:
+    def tree(t: float) -> dict[str, Any]:
+        return {"children": round(100 * t) if t < 0.85 else round(85 - 500 * (t - 0.85))}
+
+    assert judge({1: inside()}, tree=tree, looks=200).verdict == "leak"
+
+
+def test_children_that_are_counted_now_and_then() -> None:
+    # Every two seconds of twenty.
+    result = judge({1: inside()}, tree=lambda t: {"children": 12 * int(10 * t)}, looks=200)
+    assert result.verdict == "leak", result.summary
+
+
+def test_children_that_come_and_go_are_not_its_start() -> None:
+    def child(number: int) -> Callable[[float], dict[str, Any] | None]:
+        def story(t: float) -> dict[str, Any] | None:
+            done = t * 40 - number
+            return {**inside()(t), "role": "python", "modules": round(500 * done)} if 0 <= done < 1 else None
+
+        return story
+
+    main = inside(modules=300)
+    result = judge({1: main, **{2 + n: child(n) for n in range(40)}}, looks=400)
+    assert result.verdict == "no-leak", result.summary
+
+
+def test_threads_of_workers_made_anew_are_no_question() -> None:
+    def tree(t: float) -> dict[str, Any]:
+        return {"threads": 4 + round(t * 1e6) * 7919 % 40}
+
+    assert judge({1: inside()}, tree=tree, looks=300).verdict == "no-leak"
+
+
+def test_large_batches_that_come_and_go_are_no_question() -> None:
+    def story(t: float) -> dict[str, Any]:
+        # Of 1.5 MB each, up to four at a time; at the lowest there is none or one.
+        return {**inside()(t), "arrow": (round(t * 1e6) * 7919 % 5 + round(t * 13) % 3) * 3 * MB // 2}
+
+    assert judge({1: story}, rows=lambda t: 1e6 * t, looks=600).verdict == "no-leak"
+
+
+def traced(**fields: Any) -> dict[str, Any]:
+    site = {
+        "file": "train.py", "line": 7, "function": "main", "kind": "python", "bytes_per_iteration": 8_000_000.0,
+        "count_per_iteration": 100_000.0, "share": 1.0, "in_library": False,
+    }  # fmt: skip
+    holder = {"path": "module train: list `seen`", "growth_per_iteration": 100_000, "unit": "item"}
+    return {
+        "pid": 1, "began": 1.0, "from": 2.0, "to": 7.0, "blocks": 100_000, "block_bytes": 80.0, "sites": [site],
+        "holders": [holder], **fields,
+    }  # fmt: skip
+
+
+def test_sites_and_holders_are_those_of_the_process_that_leaks() -> None:
+    story = grown(inside(python=None), "blocks", 200_000)
+    traces = [traced(), traced(pid=2, holders=[])]
+    result = judge({1: story, 2: inside()}, rows=lambda t: 1e6 * t, end={"traces": traces})
+    assert result.verdict == "leak"
+    # Half of the million rows lie between the two looks: 8 MB by 500 thousands.
+    (site,) = result.sites
+    assert site["bytes_per_iteration"] == pytest.approx(16_000, rel=0.05)
+    assert (site["line"], site["share"]) == (7, 1.0)
+    assert "in_library" not in site
+    assert result.holders[0]["growth_per_iteration"] == pytest.approx(200, rel=0.05)
+    assert result.advice[0] == "Look at train.py:7 in main: what stays comes from there."
+    # The allocator cannot tell its bytes while it is traced: the trace does.
+    assert result.rate_bytes_per_iteration == pytest.approx(200 * 80, rel=0.05)
+
+
+def test_seconds_before_and_under_tracing_are_not_compared() -> None:
+    def story(t: float) -> dict[str, Any]:
+        # Three times as fast until the third second of ten.
+        return {**inside()(t), "blocks": 500_000 + round(200_000 * (3 * min(t, 0.3) + max(0, t - 0.3)))}
+
+    assert judge({1: story}).verdict == "inconclusive"
+    assert judge({1: story}, end={"traces": [traced(began=3.0, **{"from": 4.0})]}).verdict == "leak"
+
+
+def test_a_trace_of_a_clean_program_names_nobody() -> None:
+    result = judge({1: inside()}, rows=lambda t: 1e6 * t, end={"traces": [traced()]})
+    assert (result.verdict, result.sites, result.holders) == ("no-leak", (), ())
 
 
 def test_child_processes_that_pile_up() -> None:

@@ -74,6 +74,44 @@ def test_a_leak_in_one_worker_alone(tmp_path: Path, dataset: Path) -> None:
     assert "in worker 1 (PID" in document["summary"]
 
 
+def test_the_line_and_what_holds_it(tmp_path: Path, dataset: Path) -> None:
+    program = script(tmp_path, programs.IN_A_FUNCTION)
+    done = hfmemdebug("--json", "--trace", program, str(dataset), folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"]) == (1, "leak"), document["summary"]
+    line = next(i for i, text in enumerate(programs.IN_A_FUNCTION.splitlines(), 1) if "# the leak" in text)
+    site = document["sites"][0]
+    assert (site["file"], site["line"], site["function"]) == (program, line, "main.note")
+    assert site["share"] > 0.8
+    # A hundred strings of 70 to 80 characters and their list for each hundred rows.
+    assert 60_000 < site["bytes_per_iteration"] < 300_000
+    assert document["holders"][0]["path"] == "thread `MainThread`, local variable `history` of `main`: list"
+    assert document["holders"][0]["growth_per_iteration"] == pytest.approx(10, rel=0.2)
+    assert f"Look at {program}:{line}" in document["advice"][0]
+
+
+def test_without_a_trace_it_is_said_how_to_get_one(tmp_path: Path, dataset: Path) -> None:
+    done = hfmemdebug(script(tmp_path, programs.LEAKING), str(dataset), folder=tmp_path)
+    assert "hfmemdebug run --trace" in done.stderr
+
+
+def test_termination_is_passed_on_and_what_was_measured_is_kept(tmp_path: Path) -> None:
+    program = script(tmp_path, "import time\nprint('here', flush=True)\ntime.sleep(60)")
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "hfmemdebug", "run", "--json", program]
+    with subprocess.Popen(
+        command, env=environ, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "here\n"
+        process.terminate()
+        out, _ = process.communicate(timeout=60)
+    document = json.loads(out)
+    assert process.returncode == 4
+    assert document["arms"][0]["exit_status"] == -signal.SIGTERM
+    assert "SIGTERM" in document["summary"]
+
+
 def test_a_program_that_is_killed_leaves_what_it_did(tmp_path: Path) -> None:
     program = script(tmp_path, "import os, time\ntime.sleep(1)\nos.kill(os.getpid(), 9)")
     done = hfmemdebug("--json", program, folder=tmp_path)

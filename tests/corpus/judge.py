@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ class Outcome:
         seconds: Wall time of the command.
         kind: ``right``, ``wrong`` (decided against the truth, or an error) or ``open`` (inconclusive where
             a decision is wanted).
-        mismatches: What else is not as the label says, by field: cause, origin, site, holder, rate, finding.
+        mismatches: What else is not as the label says, by field: cause, origin, process, site, holder, rate,
+            finding.
         result: The result document, or None.
         trouble: Why there is none.
     """
@@ -61,17 +62,16 @@ def build_datasets(folder: Path) -> None:
         subprocess.run([*command, *options, "--quiet"], check=True, stdout=subprocess.DEVNULL)
 
 
-def run_program(label: Label, datasets: Path, state: Path) -> Outcome:
-    """Runs ``hfmemdebug diagnose`` with a program as its consumer.
+def run_program(label: Label, datasets: Path, state: Path, *, trace: bool = False) -> Outcome:
+    """Runs ``hfmemdebug diagnose`` with a program as its consumer, or ``hfmemdebug run`` with a whole one.
 
     Args:
         label: The program.
         datasets: Where `build_datasets` put its folders.
         state: A folder for recordings, so that a person's own are left alone.
+        trace: Whether `run` is asked for the lines.
     """
-    dataset = f"{label.path}:rows" if label.data == "own" else str(datasets / label.data)
-    command = [sys.executable, "-m", "hfmemdebug", "diagnose", dataset, *label.options, "--json"]
-    command += ["--consumer", label.target] if label.target is not None else []
+    command = [sys.executable, "-m", "hfmemdebug", *_arguments(label, datasets, trace=trace)]
     environment = {
         # Coverage's own data would grow in the arms, and tracing would take a minute.
         **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")},
@@ -93,22 +93,35 @@ def run_program(label: Label, datasets: Path, state: Path) -> Outcome:
         said = (done.stdout.strip() + "\n" + done.stderr.strip()).strip()[-1000:]
         trouble = f"exit status {done.returncode}: {said}"
         return Outcome(label, "error", None, seconds, "wrong", trouble=trouble)
-    if done.returncode != STATUS[verdict]:
+    if done.returncode != (STATUS[verdict] if label.status is None else label.status):
         trouble = f"the verdict is {verdict}, the exit status {done.returncode}"
         return Outcome(label, "error", result["cause"], seconds, "wrong", result=result, trouble=trouble)
     if verdict in label.verdicts:
         kind = "right"
     else:
         kind = "open" if verdict == "inconclusive" else "wrong"
-    mismatches = compare(label, result) if verdict == label.truth else {}
+    # Lines and holders of a whole program are looked for where it is asked for them.
+    wanted = label if trace or not label.watched else replace(label, sites=None, holder=None)
+    mismatches = compare(wanted, result) if verdict == label.truth else {}
     return Outcome(label, verdict, result["cause"], seconds, kind, mismatches, result)
+
+
+def _arguments(label: Label, datasets: Path, *, trace: bool) -> list[str]:
+    data = f"{label.path}:rows" if label.data == "own" else str(datasets / label.data)
+    if not label.watched:
+        consumer = ["--consumer", label.target] if label.target is not None else []
+        return ["diagnose", data, *consumer, *label.options, "--json"]
+    words = {"python": sys.executable, "program": label.path, "data": data}
+    command = [part.format(**words) for part in label.command]
+    return ["run", "--json", *(["--trace"] if trace else []), *label.options, *command]
 
 
 def compare(label: Label, result: dict[str, Any]) -> dict[str, str]:
     """What of a right verdict's result is not as the label says, by field."""
     mismatches = {}
-    if label.truth == "no-leak":
-        if result["cause"] not in (None, *BENIGN_CAUSES):
+    if label.truth != "leak":
+        # A watched program's copies are bounded by what was forked; a consumer's by what it maps.
+        if result["cause"] not in (None, *BENIGN_CAUSES, *(["copy-on-write"] if label.watched else [])):
             mismatches["cause"] = f"{result['cause']} is no cause of a no-leak"
         benign = {finding["cause"] for finding in result["findings"] if finding["role"] == "benign"}
         if label.findings and not benign & set(label.findings):
@@ -119,6 +132,8 @@ def compare(label: Label, result: dict[str, Any]) -> dict[str, str]:
         mismatches["cause"] = f"{result['cause']}, not {' or '.join(label.causes)}"
     if result["origin"] != label.origin:
         mismatches["origin"] = f"{result['origin']}, not {label.origin}"
+    if label.process is not None and label.process not in result["summary"]:
+        mismatches["process"] = f"the summary does not name {label.process}"
     rate = result["rate_bytes_per_iteration"]
     if label.rate is not None and not (
         rate is not None and RATE_RANGE[0] * label.rate <= rate <= RATE_RANGE[1] * label.rate

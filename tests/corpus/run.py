@@ -1,6 +1,6 @@
-"""Runs the corpus through `hfmemdebug diagnose` and prints how the verdicts compare with the truth.
+"""Runs the corpus through `hfmemdebug diagnose`, or `run`, and prints how the verdicts compare with the truth.
 
-    python tests/corpus/run.py [--only PATTERN] [--fast] [--jobs N] [--json FILE]
+    python tests/corpus/run.py [--watched [--trace]] [--only PATTERN] [--fast] [--jobs N] [--json FILE]
 
 Exit status 1 when a verdict is wrong: decided against the truth, or no verdict at all.
 """
@@ -21,12 +21,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from corpus.judge import Outcome, build_datasets, run_program
-from corpus.labels import Label, read_labels
+from corpus.labels import PROGRAMS, WATCHED, Label, read_labels
 
 
 def main() -> int:
     options = _parse()
-    labels = [label for label in read_labels() if fnmatch.fnmatch(label.name, options.only)]
+    folder = WATCHED if options.watched else PROGRAMS
+    labels = [label for label in read_labels(folder) if fnmatch.fnmatch(label.name, options.only)]
     if options.fast:
         labels = [label for label in labels if label.fast]
     left_out = [label for label in labels if label.missing_libraries()]
@@ -40,7 +41,7 @@ def main() -> int:
         build_datasets(datasets)
 
         def run(label: Label) -> Outcome:
-            return run_program(label, datasets, Path(scratch) / label.name)
+            return run_program(label, datasets, Path(scratch) / label.name, trace=options.trace)
 
         with ThreadPoolExecutor(options.jobs) as pool:
             try:
@@ -60,6 +61,8 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--watched", action="store_true", help="whole programs, through `run`")
+    parser.add_argument("--trace", action="store_true", help="ask `run` for the lines as well")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="names of programs, as a glob")
     parser.add_argument("--fast", action="store_true", help="the fast selection")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="programs at a time (default: 1)")
@@ -89,7 +92,7 @@ def _print_summary(outcomes: Sequence[Outcome]) -> None:
     verdicts = ("leak", "no-leak", "inconclusive", "error")
     table = collections.Counter((outcome.label.truth, outcome.verdict) for outcome in outcomes)
     print(f"\n{'truth':<12}" + "".join(f"{verdict:>14}" for verdict in verdicts))
-    for truth in ("leak", "no-leak"):
+    for truth in dict.fromkeys(outcome.label.truth for outcome in outcomes):
         print(f"{truth:<12}" + "".join(f"{table[truth, verdict]:>14}" for verdict in verdicts))
     kinds = collections.Counter(outcome.kind for outcome in outcomes)
     print(f"\n{len(outcomes)} programs: {kinds['right']} right, {kinds['wrong']} wrong, {kinds['open']} open")

@@ -18,6 +18,15 @@ def steps(count, step=lambda batch: None):
 """
 CLEAN = f"{HEAD}steps(240)"
 LEAKING = f"{HEAD}steps(240, lambda batch: kept.append([text + '.' for text in batch['text']]))"
+# As programs are written: what leaks is a variable of a function's.
+IN_A_FUNCTION = f"""{HEAD}
+def main():
+    history = []
+    def note(batch):
+        history.append([text + '.' for text in batch['text']])  # the leak
+    steps(450, note)
+main()
+"""
 ONE_WORKER = f"""{HEAD}
 import multiprocessing
 def work(number):

@@ -1,0 +1,266 @@
+"""What `run --trace` adds to the sampler: which lines have made what stays, and what holds it.
+
+Allocations are traced from the time on at which the program works on its rows, and looked at ever more seldom, each
+time half as long again after that time. What of a line's is more at the last look than at the one before, and
+there more than earlier, stays. Each look's answer is written to a file, so that a program that is killed leaves
+the last one.
+
+Nothing is collected: that would run the program's finalizers in this thread, and hide what it holds.
+"""
+
+from __future__ import annotations
+
+import array
+import bisect
+import gc
+import importlib.util
+import itertools
+import json
+import os
+import sys
+import time
+import tracemalloc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Deep enough to get from a library's inner function to the user's call of it; each costs time.
+FRAMES = 16
+# Where no rows are read, tracing begins when the process is so old and imports nothing any more.
+STARTED_SECONDS = 3.0
+NO_IMPORTS_SECONDS = 1.0
+# It imports all the time.
+LATEST_SECONDS = 10.0
+MANY_MODULES = 8
+FIRST_LOOK_SECONDS = 1.0
+INTERVAL_SECONDS = 0.5
+# Looks take at most about this share of the time.
+SHARE = 0.15
+# Smaller ones are not compared: modules and classes have hundreds of thousands of them.
+LEAST_ITEMS = 16
+LEAST_GROWTH = 8
+MOST_SITES = 10
+MOST_HOLDERS = 3
+# Below this a line's part of a look is not kept.
+LEAST_BYTES = 4096
+# CPython's own allocator serves what is not larger.
+SMALL = 512
+LEAST_BLOCKS = 1000
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def _origin() -> list[Any]:
+    """The modules of `hfmemdebug.origin` that need the standard library alone, under a name of our own."""
+    folder = os.path.join(os.path.dirname(_HERE), "origin")
+    name = "_hfmemdebug_origin"
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    )
+    assert spec is not None
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    return [importlib.import_module(name + "." + each) for each in ("sites", "containers", "paths")]
+
+
+class _Look:
+    """What one look has found: what each place has in use, and the sizes of the larger containers."""
+
+    def __init__(self, seconds: float, rows: int) -> None:
+        self.seconds = seconds
+        self.rows = rows
+        self.places: dict[Any, tuple[int, int, bool]] = {}
+        self.bytes = 0
+        # Of CPython's small objects.
+        self.blocks = self.block_bytes = 0
+        # Sorted by identity; two buffers instead of two objects for each container.
+        self.ids = array.array("Q")
+        self.sizes = array.array("Q")
+
+    def size_of(self, identity: int) -> int | None:
+        place = bisect.bisect_left(self.ids, identity)
+        return self.sizes[place] if place < len(self.ids) and self.ids[place] == identity else None
+
+
+class Tracer:
+    """Traces one process; the sampler's thread calls it."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.sites, self.containers, self.paths = _origin()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins anew, as in a fork, which goes on to trace where its parent did."""
+        self.looks: list[_Look] = []
+        self.last_holders: list[dict[str, Any]] = []
+        self.busy = False
+        self.began = time.perf_counter()
+        self.traced_from: float | None = None
+        self.modules = (0, self.began)
+        self.modules_at_first = 0
+        self.due = 0.0
+
+    def overhead(self) -> int:
+        """Bytes that tracing itself has in use."""
+        # A fork is traced before it begins to look.
+        return tracemalloc.get_tracemalloc_memory() if tracemalloc.is_tracing() else 0
+
+    def look(self, rows: int) -> None:
+        """Does what is due."""
+        now = time.perf_counter()
+        if self.traced_from is None:
+            if self._has_started(rows, now):
+                if not tracemalloc.is_tracing():
+                    tracemalloc.start(FRAMES)
+                self.traced_from = now
+                self.due = now + FIRST_LOOK_SECONDS
+        elif now >= self.due:
+            self._take(rows)
+
+    def end(self, rows: int) -> None:
+        """Takes a last look as the process ends."""
+        if self.traced_from is not None and self.looks:
+            self._take(rows, ending=True)
+            tracemalloc.stop()
+
+    def _has_started(self, rows: int, now: float) -> bool:
+        if len(sys.modules) != self.modules[0]:
+            self.modules = len(sys.modules), now
+        age = now - self.began
+        idle = now - self.modules[1] >= NO_IMPORTS_SECONDS
+        return age >= LATEST_SECONDS or (idle and (rows > 0 or age >= STARTED_SECONDS))
+
+    def _take(self, rows: int, *, ending: bool = False) -> None:
+        if self.busy:
+            # The process ends while the thread is at it.
+            return
+        self.busy = True
+        began, spent = time.perf_counter(), time.thread_time()
+        if self.looks and len(sys.modules) - self.modules_at_first >= MANY_MODULES:
+            # It was still starting: what libraries make as they are imported stays, and is no leak.
+            self.looks, self.traced_from = [], began
+        if not self.looks:
+            self.modules_at_first = len(sys.modules)
+        look = _Look(began, rows)
+        self._fill(look)
+        if ending and look.bytes < self.looks[-1].bytes:
+            # What its functions had is gone.
+            return
+        looks = [*self.looks, look]
+        base = looks[-4] if len(looks) > 3 else looks[0]
+        grown = self._count(look, base)
+        if len(looks) > 2:
+            self._write(base, looks[-2], look, grown)
+        self.looks = looks[-3:]
+        cost = time.thread_time() - spent
+        self.due = began + max((began - (self.traced_from or began)) / 2, cost / SHARE, INTERVAL_SECONDS)
+        self.busy = False
+
+    def _fill(self, look: _Look) -> None:
+        """What each place has in use, and all of the small objects together."""
+        found: dict[Any, tuple[int, int, bool]] = {}
+        for statistic in tracemalloc.take_snapshot().statistics("traceback"):
+            look.bytes += statistic.size
+            if statistic.size <= SMALL * statistic.count:
+                look.blocks += statistic.count
+                look.block_bytes += statistic.size
+            frames = [(frame.filename, frame.lineno) for frame in statistic.traceback]
+            whole = (getattr(statistic.traceback, "total_nframe", None) or 0) <= FRAMES
+            if whole and frames and frames[0][0].startswith(_HERE):
+                # Our own thread's.
+                continue
+            frames = [frame for frame in frames if not frame[0].startswith(_HERE)]
+            place, in_library = self.sites.place_of(reversed(frames))
+            if place is not None:
+                size, count, _ = found.get(place, (0, 0, False))
+                found[place] = size + statistic.size, count + statistic.count, in_library
+        look.places = {place: entry for place, entry in found.items() if entry[0] >= LEAST_BYTES}
+
+    def _count(self, look: _Look, first: _Look) -> list[tuple[int, Any]]:
+        """Fills in the sizes of containers; returns those that have grown since the last look, and before."""
+        before = (first, self.looks[-1]) if len(self.looks) > 1 else ()
+        grown: list[tuple[int, Any]] = []
+        sizes: list[tuple[int, int]] = []
+        objects = gc.get_objects()
+        mine = {id(look.places), *(id(other.places) for other in self.looks), id(sizes)}
+        for thing in itertools.chain(objects, self.containers.untracked(objects)):
+            size = self.containers.size_of(thing)
+            if size is None or size < LEAST_ITEMS or id(thing) in mine:
+                continue
+            sizes.append((id(thing), size))
+            if before:
+                base, middle = [other.size_of(id(thing)) or 0 for other in before]
+                # One that was not there at the first of the looks grows from nothing.
+                if middle - base >= LEAST_GROWTH / 2 and size - middle >= LEAST_GROWTH / 2:
+                    grown.append((size - base, thing))
+        del objects
+        sizes.sort()
+        look.ids.extend([identity for identity, _ in sizes])
+        look.sizes.extend([size for _, size in sizes])
+        grown.sort(key=lambda pair: -pair[0])
+        return grown[:8]
+
+    def _write(self, base: _Look, middle: _Look, last: _Look, grown: list[tuple[int, Any]]) -> None:
+        parts = [self._growth(base, middle), self._growth(middle, last)]
+        by_rows = middle.rows > base.rows and last.rows > middle.rows
+        lengths = [
+            float(b.rows - a.rows) if by_rows else b.seconds - a.seconds
+            for a, b in ((base, middle), (middle, last))
+        ]
+        ranked = self.sites.rank(parts, lengths)
+        whole = sum(lengths)
+        blocks = last.blocks - base.blocks
+        # As a process ends, its functions' variables are gone.
+        holders = self.last_holders = self._held_by(grown) or self.last_holders
+        document = {
+            "pid": os.getpid(),
+            "began": self.traced_from,
+            "from": base.seconds,
+            "to": last.seconds,
+            "blocks": blocks,
+            "block_bytes": (last.block_bytes - base.block_bytes) / blocks if blocks >= LEAST_BLOCKS else None,
+            "traced_bytes": whole * sum(site.size for _, site in ranked),
+            "sites": [
+                {
+                    "file": file,
+                    "line": line,
+                    "bytes": site.size * whole,
+                    "count": site.count * whole,
+                    "in_library": site.in_library,
+                }
+                for (file, line), site in ranked[:MOST_SITES]
+            ],
+            "holders": holders,
+        }
+        path = os.path.join(self.folder, "%d.trace" % os.getpid())
+        with open(path + ".new", "w") as file:
+            json.dump(document, file)
+        # All of it or what was there before: the process may be killed at any time.
+        os.replace(path + ".new", path)
+
+    def _growth(self, before: _Look, after: _Look) -> dict[Any, Any]:
+        found = {}
+        for place, (size, count, in_library) in after.places.items():
+            old_size, old_count, _ = before.places.get(place, (0, 0, False))
+            found[place] = self.sites.Site(size - old_size, count - old_count, in_library)
+        return found
+
+    def _held_by(self, grown: list[tuple[int, Any]]) -> list[dict[str, Any]]:
+        paths: list[dict[str, Any]] = []
+        for growth, thing in grown:
+            path = self.paths.path_to(thing, skip=(grown,))
+            if path is None or "_hfmemdebug" in path.words or any(path.place == p["place"] for p in paths):
+                continue
+            paths.append(
+                {
+                    "path": path.words,
+                    "growth": growth,
+                    "unit": self.containers.unit_of(thing),
+                    "name": path.name,
+                    "file": path.file,
+                    "place": path.place,
+                }
+            )
+            if len(paths) == MOST_HOLDERS:
+                break
+        return paths

@@ -1,0 +1,48 @@
+"""What can grow: containers and caches, as the cycle collector or what it tracks leads to them.
+
+`run --trace` takes this module into somebody else's program: CPython 3.8 and the standard library are all it has.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# What objects refer to is many times as much.
+_AT_A_TIME = 10_000
+# By the base type's own length: a subclass may have a __len__ that does anything.
+_LENGTHS: tuple[tuple[type, Callable[[Any], int]], ...] = (
+    (dict, dict.__len__),
+    (list, list.__len__),
+    (set, set.__len__),
+    (deque, deque.__len__),
+)
+
+
+def untracked(objects: list[Any]) -> Iterator[dict[Any, Any]]:
+    """Dictionaries that hold numbers and strings alone, which the collector does not track (up to 3.13).
+
+    One comes once for each object that refers to it.
+    """
+    for start in range(0, len(objects), _AT_A_TIME):
+        for thing in gc.get_referents(*objects[start : start + _AT_A_TIME]):
+            if type(thing) is dict and not gc.is_tracked(thing):
+                yield thing
+
+
+def size_of(thing: Any) -> int | None:
+    """How much is in a container or a cache; None for what is neither."""
+    kind = type(thing)
+    for base, length in _LENGTHS:
+        if issubclass(kind, base):
+            return length(thing)
+    return int(thing.cache_info().currsize) if kind is functools._lru_cache_wrapper else None
+
+
+def unit_of(thing: Any) -> str:
+    """What a container holds, in a word."""
+    kind = type(thing)
+    return "entry" if kind is functools._lru_cache_wrapper else "key" if issubclass(kind, dict) else "item"
