@@ -49,7 +49,7 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
     counted = _FIELDS_OF_CAUSE.get(result.cause or "", _IN_USE) if result.verdict == "leak" else _IN_USE
     fields = counted
     lines: dict[str, Sequence[tuple[float, int]]] = {
-        arm_name(r): line for r in recordings if len(line := _kept(r, fields)) > 1
+        arm_name(r): ends for r in recordings if len(ends := _kept(r, fields)) > 1
     }
     looked_at = {arm_name(r) for r in recordings if r.header["arm"]["consumer"] and len(r.slices) > 1}
     if not lines or (looked_at.isdisjoint(lines) and looked_at):
