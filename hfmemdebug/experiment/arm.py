@@ -314,7 +314,7 @@ class Arm:
         self.before_epochs = MappedSince()
         settle_once(self.probe, self.files)
         # The readings themselves leave a megabyte or two free behind, as every later one finds it given back.
-        self.probe.malloc.trim()
+        self.probe.trim()
         self.probe.kernel.reset_peak()
         self._emit(
             Sample(kind="settle", epoch=0, slice=0, step="start", **self.probe.read_settled(self.files))

@@ -21,7 +21,9 @@ class Channel:
     """
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
-        self._reader = os.fdopen(read_fd, "r", encoding="utf-8", newline="\n")
+        self._read_fd = read_fd
+        self._arrived: list[bytes] = []
+        self._rest = b""
         self._write_fd = write_fd
 
     def send(self, **document: Any) -> None:
@@ -35,12 +37,21 @@ class Channel:
             line = line[os.write(self._write_fd, line) :]
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The other side's lines until it closes its end."""
-        for line in self._reader:
-            # A side that was killed can leave half a line behind.
-            if line.endswith("\n"):
-                yield json.loads(line)
-        self._reader.close()
+        """The other side's lines until it closes its end.
+
+        Nothing of a line is kept once it is given out: a file object holds the last chunk that it has read,
+        and how many commands came in that is no matter of the measured process.
+        """
+        while True:
+            while self._arrived:
+                yield json.loads(self._arrived.pop(0))
+            chunk = os.read(self._read_fd, 65536)
+            if not chunk:
+                break
+            # A side that was killed can leave half a line behind, which stays here.
+            *self._arrived, self._rest = (self._rest + chunk).split(b"\n")
+            del chunk
+        os.close(self._read_fd)
 
     def close(self) -> None:
         """Closes our end: the other side's lines end. Its own may still be read to their end."""

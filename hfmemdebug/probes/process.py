@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hfmemdebug.probes.children import read_children
-from hfmemdebug.probes.cpython import allocated_blocks, python_bytes
+from hfmemdebug.probes.cpython import allocated_blocks, clear_type_cache, python_bytes
 from hfmemdebug.probes.devshm import NewFiles
 from hfmemdebug.probes.malloc import MallocProbe
 from hfmemdebug.probes.maps import Mapping, copies_by_path, mappings_of, parse_maps
@@ -182,6 +182,11 @@ class ProcessProbe:
         if name == "dev_shm":
             return lambda: self.kernel.details(frozenset()).get("dev_shm")
         return lambda: getattr(self.kernel.status(), "shmem" if name == "shmem" else "anon")
+
+    def trim(self) -> None:
+        """What the interpreter and malloc merely keep at hand is given up, as at the end of each epoch."""
+        clear_type_cache()
+        self.malloc.trim()
 
     def read(self) -> dict[str, Any]:
         """The cheap readings: `Sample` fields from ``seconds`` to ``peak_rss``."""

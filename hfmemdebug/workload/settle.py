@@ -41,7 +41,7 @@ def settle(
     if probe.arrow is not None:
         probe.arrow.release_unused()
         emit("release_pools", probe.read())
-    probe.malloc.trim()
+    probe.trim()
     emit("trim", probe.read_settled(files))
     if files and drop:
         for mappings in _dataset_mappings(files):

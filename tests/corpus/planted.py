@@ -1,0 +1,38 @@
+"""Consumers with a leak of a known size, for `sensitivity.py`: so many bytes at every slice, and nothing else."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+from typing import Any
+
+# Rounded up to 16, as both allocators do: a malloc chunk has 8 bytes of its own, a bytes object 33.
+SIZE = -(-int(os.environ.get("PLANTED_BYTES", "64")) // 16) * 16
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+
+# Slots enough for any run, so that the leak is the object alone.
+kept: list[object] = [None] * 1_000_000
+calls = itertools.count(1)
+
+
+def python(batch: dict[str, Any]) -> None:
+    """One bytes object."""
+    sorted(batch["text"])
+    number = next(calls)
+    kept[number] = number.to_bytes(SIZE - 33, "little")
+
+
+def native(batch: dict[str, Any]) -> None:
+    """One block of malloc's."""
+    sorted(batch["text"])
+    libc.malloc(SIZE - 8 if "PLANTED_BYTES" in os.environ else 64)
+
+
+def nothing(batch: dict[str, Any]) -> None:
+    """The same work without a leak."""
+    sorted(batch["text"])
+    next(calls)
