@@ -25,6 +25,12 @@ def find_guilty(assessments: Sequence[Assessment]) -> Assessment | None:
     return user if _bytes_kept(user) >= _bytes_kept(library) else library
 
 
+def longest_alike(guilty: Assessment, assessments: Sequence[Assessment]) -> Assessment:
+    """Of the arms that leak as this one does, the one that ran longest: its rate is the surest."""
+    alike = [a for a in assessments if a.growing and (a.control is None) == (guilty.control is None)]
+    return max(alike, key=lambda a: (len(a.recording.slices), a is guilty))
+
+
 def _bytes_kept(assessment: Assessment) -> float:
     return sum(finding.rate_bytes_per_iteration or 0.0 for finding in leak_findings(assessment))
 

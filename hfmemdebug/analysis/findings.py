@@ -16,7 +16,7 @@ from hfmemdebug.sizes import format_bytes, format_count
 # Less than this is nothing to explain: libraries' own warm-up moves page counts by as much.
 NOTEWORTHY = 4 * 1024**2
 # ... but not the exact counters' growth against the control: that is the user's code alone.
-NOTEWORTHY_OF_CODE = 512 * 1024
+NOTEWORTHY_OF_CODE = 256 * 1024
 # Things that pile up hold at least a page of the kernel's or the process's memory each.
 _BYTES_OF_A_THING = 4096
 _THINGS = {
@@ -244,7 +244,7 @@ def _bounded(assessment: Assessment) -> list[Finding]:
         trend = component.trend
         settled = [v for v in component.series.settled if v is not None]
         growth, shape = trend.growth, trend.shape
-        if shape == "stable" and len(settled) > 2 and settled[-1] >= settled[1]:
+        if shape == "stable" and len(settled) > 2:
             # It may have been filled before the first epoch was over.
             growth, shape = settled[-1] - settled[0], "plateau"
         exact = assessment.control is not None and component.name in EXACT

@@ -8,7 +8,7 @@ grows from epoch to epoch by the same amount or more; a cache, a step and a pool
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, median, stdev
@@ -35,6 +35,8 @@ WITH_SLICES = 0.4
 START_COSTS = 2.0
 # What fell in one epoch by more than this share of the most that it grew in one has not stopped: it goes up and down.
 FELL = 0.1
+# Epochs in a part of a run, where only their ends were read.
+WIDTHS = (2, 3)
 # From so many epochs on, what is left of a trend in noise may be called none: what it can have hidden is less
 # than what the noise moves by itself.
 EPOCHS_IN_NOISE = 12
@@ -185,11 +187,11 @@ def _lows(series: Series) -> list[float]:
 
 def rate_of_rising_lows(series: Series) -> float | None:
     """Growth per slice of the epochs' lowest values, where those of the end lie above all of the beginning."""
-    lows = _lows(series)
-    third = len(lows) // 3
-    if third == 0 or min(lows[-third:]) <= max(lows[:third]):
-        return None
-    return (lows[-1] - lows[0]) / (len(lows) - 1) / max(series.slices, 1)
+    for lows, slices in _kinds_of_lows(series):
+        third = len(lows) // 3
+        if third and min(lows[-third:]) > max(lows[:third]):
+            return (lows[-1] - lows[0]) / (len(lows) - 1) / slices
+    return None
 
 
 def _unless_it_comes_back(series: Series, rate: float, floor: float) -> tuple[str, str | None]:
@@ -213,13 +215,31 @@ def _rate_of_lows(series: Series, floor: float) -> float | None:
     Below what comes and goes (a buffer that is emptied when it is full, a window of blocks of random sizes) the
     lows are what stays, and they scatter less than the ends of epochs do.
     """
+    for lows, slices in _kinds_of_lows(series):
+        rates = [(b - a) / slices for a, b in itertools.pairwise(lows)]
+        blocks = _blocks(rates) if rates else []
+        if len(blocks) < MOST_BLOCKS or min(blocks) <= floor or not _is_steady(blocks, mean(rates)):
+            continue
+        slope = _slope(series.settled[1:])
+        if slope is None or slope[0] / max(series.slices, 1) >= WITH_SLICES * mean(rates):
+            return mean(rates)
+    return None
+
+
+def _kinds_of_lows(series: Series) -> Iterator[tuple[list[float], int]]:
+    """Lowest values in parts of a run, and the slices in a part: of the slices, where these were read.
+
+    Where malloc is costly to read, most slices have no reading: then of the ends of two epochs, or of three.
+    """
     slices = max(series.slices, 1)
-    rates = [(b - a) / slices for a, b in itertools.pairwise(_lows(series))]
-    blocks = _blocks(rates) if rates else []
-    if len(blocks) < MOST_BLOCKS or min(blocks) <= floor or not _is_steady(blocks, mean(rates)):
-        return None
-    slope = _slope(series.settled[1:])
-    return mean(rates) if slope is None or slope[0] / slices >= WITH_SLICES * mean(rates) else None
+    lows = _lows(series)
+    if lows:
+        yield lows, slices
+        return
+    ends = [v for v in series.settled[1:] if v is not None]
+    for width in WIDTHS if len(ends) == len(series.settled[1:]) else ():
+        first = len(ends) % width
+        yield [min(ends[i : i + width]) for i in range(first, len(ends), width)], width * slices
 
 
 def _slope(levels: Sequence[float | None]) -> tuple[float, float, float] | None:

@@ -10,6 +10,7 @@ from hfmemdebug.analysis.advice import NO_MEMRAY, advice
 from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, Assessment, Component, assess
 from hfmemdebug.analysis.confirm import (
     find_guilty,
+    longest_alike,
     refutations,
     traced,
     what_to_repeat,
@@ -106,17 +107,22 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     too_short = None if guilty is not None else doubt or _too_short(recordings, assessments)
     verdict = "leak" if guilty is not None else "inconclusive" if still_open or too_short else "no-leak"
     benign = benign_findings(assessments)
-    rate = sum(
-        f.rate_bytes_per_iteration or 0.0 for f in leaks if guilty is not None and f.arm == guilty.name
-    )
-    subject = guilty if guilty is not None else assessments[0]
+    subject = longest_alike(guilty, assessments) if guilty is not None else assessments[0]
+    rate = sum(f.rate_bytes_per_iteration or 0.0 for f in leaks if f.arm == subject.name)
     origin = _origin(guilty)
     cause = leaks[0].cause if leaks else cause_of(benign, subject.name)
     sites = _sites(guilty, cause)
     arms = tuple(_summarise(r) for r in recordings)
     limit = limit_of_run(recordings, arms)
     summary = words.summary(
-        verdict, cause, origin, rate, guilty, assessments, benign, open_question=still_open or too_short
+        verdict,
+        cause,
+        origin,
+        rate,
+        subject if guilty is not None else None,
+        assessments,
+        benign,
+        open_question=still_open or too_short,
     )
     proved = limit_sentence(limit, arms)
     return Result(

@@ -291,7 +291,7 @@ class Round:
         if self._prover is not None or (any(a.epochs_done < self.target for a in running) and not late):
             return
         assessed = self._assess()
-        if late or not self.clock.may_extend(self._epoch_seconds, self._share):
+        if late or not self.clock.may_extend(self._epoch_seconds, self._share_of_time()):
             self._finish(running)
             return
         if what_is_open(assessed) is None:
@@ -308,6 +308,11 @@ class Round:
         self.target += max(1, self.target // 2)
         for each in running:
             self._next_epoch(each)
+
+    def _share_of_time(self) -> float:
+        """How much of the time this round may use: all, where what is left would not do for another one."""
+        another = EPOCHS * (self._epoch_seconds or 0.0)
+        return self._share if self.clock.may_extend(another, 1.0) else 1.0
 
     def dose(self) -> int:
         """Epochs that confirm a leak: several times the work, as far as time and memory allow.

@@ -259,11 +259,13 @@ class Setting:
         slices: In an epoch.
         noise: Of each reading, one standard deviation in bytes.
         most: Epochs at most.
+        sparse: Of the slices, two in each epoch are read: malloc is costly where the machine is busy.
     """
 
     slices: int = 50
     noise: float = 0.0
     most: int = MOST_EPOCHS
+    sparse: bool = False
 
 
 class Reader:
@@ -279,7 +281,7 @@ class Reader:
         self._values = shape(random.Random(seed))
         self._noise = random.Random(seed + " noise")
         self._setting = setting
-        self._levels: list[tuple[float, ...]] = []
+        self._levels: list[tuple[float | None, ...]] = []
         self._settled = [self._noise.gauss(0, setting.noise)]
 
     def read(self, epochs: int) -> Trend:
@@ -287,7 +289,10 @@ class Reader:
         noise = self._setting.noise
         while len(self._levels) < epochs:
             clean = [next(self._values) for _ in range(self._setting.slices)]
-            self._levels.append(tuple(value + self._noise.gauss(0, noise) for value in clean))
+            seen = self._noise.sample(range(self._setting.slices), 2 if self._setting.sparse else len(clean))
+            self._levels.append(
+                tuple(v + self._noise.gauss(0, noise) if i in seen else None for i, v in enumerate(clean))
+            )
             self._settled.append(clean[-1] + self._noise.gauss(0, noise))
         trend = find_trend(
             Series(tuple(self._levels[:epochs]), tuple(self._settled[: epochs + 1]), 4), FLOOR, start_cost=0.0
@@ -335,10 +340,13 @@ def main() -> None:
         Setting(slices, noise, most)
         for slices, most in ((50, 28), (50, 9), (25, 13), (25, 28))
         for noise in (0.0, 300.0)
-    ]
+    ] + [Setting(50, 0.0, 28, sparse=True), Setting(50, 300.0, 14, sparse=True)]
     wrong: collections.Counter[str] = collections.Counter()
     for truth, shapes in (("leak", LEAKS), ("no-leak", HARMLESS)):
-        print(f"{truth:<28}" + "".join(f"{f'{s.slices}x{s.most}~{s.noise:g}':>14}" for s in settings))
+        print(
+            f"{truth:<28}"
+            + "".join(f"{f'{s.slices}x{s.most}~{s.noise:g}{chr(42) * s.sparse}':>14}" for s in settings)
+        )
         for name, shape in shapes.items():
             if not fnmatch.fnmatch(name, options.only):
                 continue
