@@ -9,6 +9,7 @@ from hfmemdebug.analysis import advice
 from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, read_program
 from hfmemdebug.analysis.program_findings import NOTEWORTHY, WORDS, benign_of, is_garbage, leak_of
 from hfmemdebug.analysis.program_origin import find_origin
+from hfmemdebug.analysis.proof import program_limit_sentence
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Finding, Result
@@ -51,9 +52,13 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     decided = verdict != "inconclusive"
     totals = _totals(program, recording)
     sites, holders = find_origin(program, guilty)
+    arm = _arm(program, recording)
+    limit = (recording.end or {}).get("limit")
+    summary = _summary(program, verdict, leaks, benign, still_open, died, attached=attached)
+    proved = program_limit_sentence(limit, arm)
     return Result(
         command=header["command"],
-        summary=_summary(program, verdict, leaks, benign, still_open, died, attached=attached),
+        summary=f"{summary} {proved}" if proved else summary,
         verdict=verdict,
         cause=cause if decided or leaks else None,
         origin=None,
@@ -67,7 +72,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
         sites=sites,
         holders=holders,
-        arms=(_arm(program, recording),),
+        arms=(arm,),
         advice=(
             *advice.from_trace(sites, holders),
             *_advice(
@@ -77,7 +82,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         environment={**(header.get("environment") or {}), **((recording.end or {}).get("versions") or {})},
         warnings=_warnings(program, recording),
         command_line=header.get("command_line"),
-        limit=(recording.end or {}).get("limit"),
+        limit=limit,
         processes=tuple((recording.end or {}).get("processes") or _last_processes(program)),
         shared_memory=tuple((recording.end or {}).get("shared_memory") or ()),
         total_pss_bytes=totals["total_pss_bytes"],
@@ -116,6 +121,7 @@ def _unseen(recording: Recording) -> Result:
         ),
         environment=recording.header.get("environment") or {},
         command_line=recording.header.get("command_line"),
+        limit=end.get("limit"),
         processes=(),
         shared_memory=(),
     )

@@ -9,6 +9,8 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import ArmSummary
 from hfmemdebug.sizes import format_bytes
 
+_WATCHED = "It ran to the end with a watchdog set to {}, which proves less than a limit."
+
 
 def limit_of_run(recordings: Sequence[Recording], arms: Sequence[ArmSummary]) -> dict[str, Any] | None:
     """The ``limit`` of the result document: that of the arm that proves most, or None without `--limit`.
@@ -35,11 +37,9 @@ def limit_sentence(limit: dict[str, Any] | None, arms: Sequence[ArmSummary]) -> 
     if limit is None or arm is None or arm.outcome != "completed":
         return None
     most = limit["bytes"]
-    under = f"under a limit of {format_bytes(most)} ({limit['how']})"
+    under = _under(limit)
     if not limit["is_limit"]:
-        return (
-            f"It ran to the end with a watchdog set to {format_bytes(most)}, which proves less than a limit."
-        )
+        return _WATCHED.format(format_bytes(most))
     held = arm.peak_unreclaimable_bytes or 0
     rss = arm.peak_rss_bytes or 0
     read = _bytes_read(arm)
@@ -54,6 +54,40 @@ def limit_sentence(limit: dict[str, Any] | None, arms: Sequence[ArmSummary]) -> 
             f"{format_bytes(rss - held)} of it were pages of files, charged to whoever reads them first."
         )
     return f"It ran to the end {under} and held at most {format_bytes(held)} that cannot be taken back."
+
+
+def program_limit_sentence(limit: dict[str, Any] | None, arm: ArmSummary) -> str | None:
+    """The same of a watched program, of which it is not known what it reads.
+
+    Args:
+        limit: What the limit came to, from the recording's closing line.
+        arm: The program.
+    """
+    if limit is None or arm.outcome != "completed":
+        return None
+    if not limit["is_limit"]:
+        return _WATCHED.format(format_bytes(limit["bytes"]))
+    kills = limit.get("oom_kills")
+    if kills:
+        return f"It ran to the end {_under(limit)}, although the OOM killer killed {kills} of its processes."
+    shown, held = arm.peak_rss_bytes or 0, arm.peak_unreclaimable_bytes or 0
+    if shown > limit["bytes"]:
+        return (
+            f"It ran to the end with {format_bytes(shown)} mapped (PSS) {_under(limit)}: "
+            f"{format_bytes(shown - held)} of it were pages of files, charged to whoever reads them first."
+        )
+    if limit.get("limit_hits"):
+        return (
+            f"It ran to the end {_under(limit)}, at which it was {limit['limit_hits']:,} times: the kernel took "
+            "file pages back instead of killing it."
+        )
+    return (
+        f"It ran to the end {_under(limit)} and held at most {format_bytes(held)} that cannot be taken back."
+    )
+
+
+def _under(limit: dict[str, Any]) -> str:
+    return f"under a limit of {format_bytes(limit['bytes'])} ({limit['how']})"
 
 
 def _bytes_read(arm: ArmSummary) -> int:

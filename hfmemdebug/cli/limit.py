@@ -48,7 +48,7 @@ def limit(
     from hfmemdebug.limits.outcome import limit_result
     from hfmemdebug.limits.run import run_limited
 
-    check_outputs(output, as_json=as_json, recorded=False)
+    check_outputs(output, as_json=as_json, recorded=False, drawn=False)
     console = Console(as_json=as_json, quiet=quiet)
     asked = read_request(memory, swap)
     request = within_outer_limit(asked, console)

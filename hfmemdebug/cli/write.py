@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     from hfmemdebug.result import Result
 
 ENDINGS = (".md", ".html", ".json", ".jsonl", ".png", ".svg")
-_DRAWN = (".html", ".png", ".svg")
+_PICTURES = (".png", ".svg")
+_DRAWN = (".html", *_PICTURES)
 _STDOUT = "-"
 _WIDEST = 120
 
 
-def check_outputs(paths: Sequence[Path] | None, *, as_json: bool = False, recorded: bool = True) -> None:
+def check_outputs(
+    paths: Sequence[Path] | None, *, as_json: bool = False, recorded: bool = True, drawn: bool = True
+) -> None:
     """Finds out before the measurement whether its outcome can be written.
 
     Args:
         paths: The values of `-o`.
         as_json: Whether `--json` claims standard output.
         recorded: Whether the command makes recordings, which `.jsonl` wants.
+        drawn: Whether its outcome has a chart, which a picture wants.
 
     Raises:
         UsageError: An ending that is none of ours, a folder that does not exist or is a file, or two
@@ -50,8 +54,10 @@ def check_outputs(paths: Sequence[Path] | None, *, as_json: bool = False, record
                 f"-o {path}: the ending picks the format, and '{path.suffix or path.name}' is none",
                 next=f"Use {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, or - for Markdown on standard output.",
             )
-        if not recorded and path.suffix.lower() not in (".md", ".json"):
-            raise UsageError(f"-o {path}: this command makes no recording", next="Use .md or .json.")
+        if not recorded and path.suffix.lower() == ".jsonl":
+            raise UsageError(f"-o {path}: this command makes no recording", next="Use .md, .html or .json.")
+        if not drawn and path.suffix.lower() in _PICTURES:
+            raise UsageError(f"-o {path}: there is nothing to draw", next="Use .md, .html or .json.")
         if path.suffix.lower() in _DRAWN:
             from hfmemdebug.render.picture import drawing_library
 

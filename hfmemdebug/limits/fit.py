@@ -110,7 +110,12 @@ def find_smallest(
             # Luck, a short peak that was not seen, or memory that is none of its processes'.
             search.passes(_rounded((low or guess) * next(up, _STEPS_UP[-1])))
         elif low is None:
-            search.passes(_rounded(guess * next(down, _STEPS_DOWN[-1])))
+            # With swap beside the limit a command passes far below what it held.
+            step = next(down, None)
+            lower = _rounded(guess * step if step is not None else high / 2)
+            if lower >= high:
+                break
+            search.passes(lower)
         elif not search.is_close:
             search.passes(_rounded((low + high) / 2))
         elif search.passed_twice(high):

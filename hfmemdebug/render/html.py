@@ -12,6 +12,7 @@ from typing import Any
 from hfmemdebug import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
+from hfmemdebug.render.fit_plot import fit_curve
 from hfmemdebug.render.kept import kept_chart
 from hfmemdebug.render.picture import chart_subtitle, drawing_library
 from hfmemdebug.render.plot import Spec, arm_chart, process_charts, top_of
@@ -56,10 +57,13 @@ def render_html(result: Result, recordings: Sequence[Recording], *, library: str
         charts.insert(0 if result.verdict == "leak" else len(charts), kept)
     for recording in recordings:
         charts += process_charts(recording, most=_MOST_POINTS_OF_PROCESS)
+    curve = fit_curve(result.fit) if result.fit else None
+    if curve is not None:
+        charts.insert(0, curve)
     verdict, rest = words.verdict_sentence(result)
     parts = {
         "title": _text(f"{verdict}{rest}"),
-        "verdict": _text(verdict),
+        "verdict": _text(verdict or f"hfmemdebug {result.command}"),
         "verdict_class": result.verdict if result.verdict in ("leak", "no-leak") else "inconclusive",
         "sentence": _text(words.sentence_after(rest)),
         "about": _about(result),
@@ -97,6 +101,8 @@ def _about(result: Result) -> str:
 
 
 def _note(result: Result, drawn: bool) -> str:
+    if not drawn and result.verdict is None:
+        return ""
     if not drawn:
         return "<p class=note>There is no chart: the recordings hold fewer than two slices.</p>"
     said = ["One MB is 1024 × 1024 bytes."]
@@ -113,9 +119,16 @@ def _sections(result: Result) -> list[str]:
         "The processes": _tables(process_tables(result)),
         "Memory limit": _limit(result),
         "The runs": _runs(result),
+        "The runs under each limit": _table(
+            words.FIT_HEADER, words.fit_cells(result.fit), figures=range(2, len(words.FIT_HEADER))
+        )
+        if result.fit
+        else "",
         "What can be taken back, and what could be seen": _list(
             [*words.reclaim_lines(result), words.detectable_line(result)]
-        ),
+        )
+        if result.verdict is not None
+        else "",
         "Where it is allocated": _list(words.site_lines(result)),
         "What keeps it alive": _list(words.holder_lines(result)),
         "What to do next": _list(result.advice),

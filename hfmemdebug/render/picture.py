@@ -9,6 +9,7 @@ from typing import Any
 from hfmemdebug.errors import UsageError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
+from hfmemdebug.render.fit_plot import fit_curve
 from hfmemdebug.render.kept import kept_chart
 from hfmemdebug.render.plot import Spec, arm_chart, parts_of, top_of
 from hfmemdebug.result import ArmSummary, Result
@@ -92,7 +93,10 @@ def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
         is not None
     ]
     kept = kept_chart(result, shown)
+    curve = fit_curve(result.fit) if result.fit else None
     rows: list[Spec] = []
+    if curve is not None:
+        rows.append({**curve, "width": 2 * _WIDTH, "height": 2 * _HEIGHT})
     if arms:
         rows.append({"concat": arms, "columns": 2, "spacing": 40, "resolve": {"scale": {"color": "shared"}}})
     if kept is not None:
@@ -120,7 +124,7 @@ def _title(result: Result) -> Spec:
     if any(arm.epochs > 1 and arm.mode == "mmap" for arm in result.arms):
         lines.append("Blue falls at the ends of epochs: hfmemdebug has the pages dropped there.")
     return {
-        "text": verdict,
+        "text": verdict or f"hfmemdebug {result.command}",
         "subtitle": lines,
         "anchor": "start",
         "fontSize": 24,

@@ -154,6 +154,26 @@ def test_a_program_that_is_killed_at_its_limit(tmp_path: Path) -> None:
     assert "killed at its limit of 150 MB" in document["summary"]
 
 
+def test_a_program_that_gets_by_under_a_limit(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with data.open("wb") as file:
+        for _ in range(120):
+            file.write(os.urandom(1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    code = (
+        f"import mmap, time\nfile = open({str(data)!r}, 'rb')\n"
+        "m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
+        "for start in range(0, len(m), 4096):\n    m[start]\n    if start % (1 << 20) == 0: time.sleep(0.02)\n"
+    )
+    done = hfmemdebug("--limit", "70M", "--json", script(tmp_path, code), folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert document["limit"]["outcome"] == "completed", document["summary"]
+    assert "It ran to the end" in document["summary"]
+    assert "70.0 MB" in document["summary"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [

@@ -6,7 +6,7 @@ import pytest
 from experiment.box import Box
 from limits.test_run import why_not
 
-from hfmemdebug.analysis.proof import limit_sentence
+from hfmemdebug.analysis.proof import limit_sentence, program_limit_sentence
 from hfmemdebug.data.synthesize import synthesize
 from hfmemdebug.limits.choose import OPENERS
 from hfmemdebug.result import ArmSummary
@@ -62,6 +62,28 @@ def arm(**fields: object) -> ArmSummary:
 def test_what_a_limit_has_proved(fields: dict[str, object], is_limit: bool, said: str) -> None:
     limit = {"arm": "memory-mapped", "bytes": 600 * MB, "how": "cgroup v1", "is_limit": is_limit}
     assert said in (limit_sentence(limit, [arm(**fields)]) or "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "found", "said"),
+    [
+        (
+            {"peak_rss_bytes": 1788 * MB},
+            {},
+            "with 1.7 GB mapped (PSS) under a limit of 600 MB (cgroup v1): 1.7 GB",
+        ),
+        ({}, {"limit_hits": 1234}, "at which it was 1,234 times: the kernel took file pages back"),
+        ({"peak_unreclaimable_bytes": 288 * MB}, {"limit_hits": 0}, "held at most 288 MB"),
+        ({}, {"oom_kills": 2}, "although the OOM killer killed 2 of its processes"),
+        ({}, {"is_limit": False}, "a watchdog set to 600 MB, which proves less than a limit"),
+    ],
+)
+def test_what_a_limit_has_proved_of_a_program(
+    fields: dict[str, object], found: dict[str, object], said: str
+) -> None:
+    limit = {"bytes": 600 * MB, "how": "cgroup v1", "is_limit": True, **found}
+    assert said in (program_limit_sentence(limit, arm(**fields)) or "")
+    assert program_limit_sentence(limit, arm(outcome="killed")) is None
 
 
 def test_an_arm_that_did_not_end_proves_nothing() -> None:

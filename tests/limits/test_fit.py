@@ -39,7 +39,8 @@ def scripted(needs: int, *, held: int, peak: int | None = None, slow_below: int 
 
 
 @pytest.mark.parametrize(
-    ("needs", "held"), [(400, 400), (300, 400), (500, 400), (40, 400), (1, 1), (900, 5), (9, 9)]
+    ("needs", "held"),
+    [(400, 400), (300, 400), (500, 400), (40, 400), (20, 400), (4, 400), (1, 1), (900, 5), (9, 9)],
 )
 def test_the_figure_passes_and_a_tenth_below_fails(needs: int, held: int) -> None:
     fit = scripted(needs, held=held)

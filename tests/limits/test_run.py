@@ -138,6 +138,7 @@ def test_the_status_is_the_commands(command: list[str], status: int) -> None:
         (["--", "true"], 2, "--memory"),
         (["--memory", "1G", "--backend", "magic", "--", "true"], 2, "no such backend"),
         (["--memory", "1G", "-o", "x.jsonl", "--", "true"], 2, "no recording"),
+        (["--memory", "1G", "-o", "x.png", "--", "true"], 2, "nothing to draw"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(arguments: list[str], status: int, said: str) -> None:

@@ -19,10 +19,49 @@ from hfmemdebug.render.kept import kept_chart, mermaid_ramp
 from hfmemdebug.render.markdown import render_markdown
 from hfmemdebug.render.picture import picture, render_png, render_svg
 from hfmemdebug.render.plot import arm_chart, top_of
-from hfmemdebug.result import Result
+from hfmemdebug.result import Result, without_verdict
 
 MB = samples.MB
 BLUE, ORANGE = (0x3B, 0x82, 0xF6), (0xE6, 0x61, 0x00)
+
+
+FIT = {
+    "smallest_bytes": 236 * MB,
+    "knee_bytes": 708 * MB,
+    "free": {"bytes": None, "outcome": "completed", "seconds": 0.5, "major_faults": 1, "stalled_seconds": None},
+    "tried": [
+        {"bytes": limit * MB, "outcome": outcome, "seconds": seconds, "major_faults": 9, "stalled_seconds": None}
+        for limit, outcome, seconds in (
+            (225, "killed", 0.3), (236, "completed", 5.0), (236, "completed", 4.0), (708, "completed", 0.6),
+        )
+    ],
+}  # fmt: skip
+
+
+def test_the_runs_of_fit_are_drawn_and_listed() -> None:
+    result = without_verdict("fit", "Needs 236 MB; below 708 MB it runs slower.", fit=FIT)
+    svg = render_svg(result, ())
+    for said in (
+        "needs 236 MB",
+        "slower below 708 MB",
+        "limit, MB",
+        "killed",
+        "hfmemdebug fit",
+        "Needs 236 MB",
+    ):
+        assert said in svg
+    page = render_html(result, (), library="")
+    assert "The runs under each limit" in page
+    assert "225 MB" in page
+    assert "How small a leak" not in page
+
+
+def test_a_limit_is_a_table_of_the_page() -> None:
+    limit = {"bytes": 100 * MB, "how": "cgroup v1", "is_limit": True, "outcome": "killed", "oom_kills": 1}
+    page = render_html(without_verdict("limit", "limit 100 MB: killed", limit=limit), (), library="")
+    assert "Memory limit" in page
+    assert "cgroup v1" in page
+    assert "fewer than two slices" not in page
 
 
 def settled(name: str, *, per_epoch: int = 0, epochs: int = 4, slices: int = 20) -> Recording:
