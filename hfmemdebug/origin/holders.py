@@ -28,6 +28,8 @@ from hfmemdebug.origin.sites import is_library
 MOST_HOLDERS = 3
 # A path takes a few looks at all objects, and each of them a tenth of a second.
 _MOST_CANDIDATES = 3 * MOST_HOLDERS
+# Of items of which so many bytes come per slice, one is enough to be shown.
+_LARGE = 1024
 # What multiplies together with something that says more.
 _BESIDE = (types.FrameType, types.CellType, types.TracebackType, weakref.ref)
 _PLAIN = (list, dict, tuple, set)
@@ -132,11 +134,16 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
         if old is None or key in mine:
             continue
         size = size_of(thing)
-        if size is not None and size - old >= least:
-            cache = type(thing) is functools._lru_cache_wrapper
-            # A cache, and then the dictionary in it, which weighs the same.
+        if size is None or size <= old:
+            continue
+        # A cache, and then the dictionary in it, which weighs the same.
+        inside = thing
+        if type(thing) is functools._lru_cache_wrapper:
             inside = next((each for each in gc.get_referents(thing) if type(each) is dict), thing)
-            grown.append(((size - old) * weight_of(inside if cache else thing), size - old, thing))
+        growth = size - old
+        weight = growth * weight_of(inside)
+        if growth >= least or weight >= _LARGE * slices:
+            grown.append((weight, growth, thing))
     del objects, every
     grown.sort(key=lambda each: (-each[0], type(each[2]) is dict))
     holders: list[Holder] = []
