@@ -243,6 +243,23 @@ def native_frames(record: Any) -> list[str]:
 def short_name(name: str) -> str:
     """A C or C++ function's name without its arguments: ``arrow::PoolBuffer::Reserve``."""
     name = name.removeprefix("__GI_").partition(" [clone")[0]
+    cython = re.match(r"__pyx_(?:pw|pf|f)_", name)
+    if cython:
+        return _cython_name(name[cython.end() :].partition("(")[0])
     while (shorter := re.sub(r"<[^<>]*>|\((?!anonymous namespace)[^()]*\)", "", name)) != name:
         name = shorter
     return name.removeprefix("__").strip()[:80]
+
+
+def _cython_name(mangled: str) -> str:
+    """``pyarrow.lib.array`` of ``7pyarrow_3lib_199array``: parts with their lengths, then a number and the name."""
+    parts = []
+    while length := re.match(r"\d+", mangled):
+        after = mangled[length.end() :]
+        size = int(length.group())
+        if after[size : size + 1] != "_":
+            mangled = after
+            break
+        parts.append(after[:size])
+        mangled = after[size + 1 :]
+    return ".".join([*parts, mangled])
