@@ -14,6 +14,9 @@ from hfmemdebug.sizes import format_bytes
 # What the tracing pass says of C functions where the extra is missing.
 NO_MEMRAY = "not installed"
 
+# A second line that makes so much of the leak is named too.
+LARGE_SHARE = 0.3
+
 
 def advice(
     verdict: str,
@@ -64,7 +67,11 @@ def from_trace(sites: Sequence[dict[str, Any]], holders: Sequence[dict[str, Any]
     lines = []
     if sites:
         where = f" in {sites[0]['function']}" if sites[0].get("function") else ""
-        lines.append(f"Look at {sites[0]['file']}:{sites[0]['line']}{where}: what stays comes from there.")
+        others = [s for s in sites[1:] if (s.get("share") or 0.0) >= LARGE_SHARE]
+        also = "".join(f", and {site['file']}:{site['line']}" for site in others)
+        lines.append(
+            f"Look at {sites[0]['file']}:{sites[0]['line']}{where}{also}: what stays comes from there."
+        )
     if holders:
         lines.append(of_holder(holders[0]))
     return tuple(lines)

@@ -28,6 +28,8 @@ from hfmemdebug.origin.sites import is_library
 MOST_HOLDERS = 3
 # A path takes a few looks at all objects, and each of them a tenth of a second.
 _MOST_CANDIDATES = 3 * MOST_HOLDERS
+# Of items of which so many bytes come per slice, one is enough to be shown.
+_LARGE = 1024
 # What multiplies together with something that says more.
 _BESIDE = (types.FrameType, types.CellType, types.TracebackType, weakref.ref)
 _PLAIN = (list, dict, tuple, set)
@@ -89,6 +91,9 @@ def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[Holder
     half = max(1, slices // 2)
     deque(itertools.islice(walk(), half), maxlen=0)
     middle = named_values()
+    if gc.isenabled():
+        gc.collect()
+    types_then = Counter(map(type, gc.get_objects()))
     deque(itertools.islice(walk(), slices - half), maxlen=0)
     # One more is what anything may have; every tenth slice is the rarest leak that is looked for.
     least = max(2, slices // 10)
@@ -107,7 +112,8 @@ def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[Holder
     growth = nameless.callbacks() - before.callbacks
     if growth >= least:
         found.append(_holder("functions registered with `atexit`", growth / slices, "function"))
-    return (found or _grown_names(before, middle, slices) or _chains(before, slices))[:MOST_HOLDERS]
+    found = found or _grown_names(before, middle, slices) or _chains(before, types_then, slices, half)
+    return found[:MOST_HOLDERS]
 
 
 def _holder(words: str, growth: float, unit: str, path: RootPath | None = None) -> Holder:
@@ -132,11 +138,16 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
         if old is None or key in mine:
             continue
         size = size_of(thing)
-        if size is not None and size - old >= least:
-            cache = type(thing) is functools._lru_cache_wrapper
-            # A cache, and then the dictionary in it, which weighs the same.
+        if size is None or size <= old:
+            continue
+        # A cache, and then the dictionary in it, which weighs the same.
+        inside = thing
+        if type(thing) is functools._lru_cache_wrapper:
             inside = next((each for each in gc.get_referents(thing) if type(each) is dict), thing)
-            grown.append(((size - old) * weight_of(inside if cache else thing), size - old, thing))
+        growth = size - old
+        weight = growth * weight_of(inside)
+        if growth >= least or weight >= _LARGE * slices:
+            grown.append((weight, growth, thing))
     del objects, every
     grown.sort(key=lambda each: (-each[0], type(each[2]) is dict))
     holders: list[Holder] = []
@@ -179,14 +190,16 @@ def _grown_names(before: Census, middle: dict[str, NamedValue], slices: int) -> 
     return holders
 
 
-def _chains(before: Census, slices: int) -> list[Holder]:
-    """Where no container grows: objects that hold each other, by the type that multiplies."""
+def _chains(before: Census, middle: Counter[type], slices: int, half: int) -> list[Holder]:
+    """Where no container grows: objects that hold each other, by the type that multiplies in both halves."""
     objects = gc.get_objects()
     now = Counter(map(type, objects))
     more = [
         (count - before.types[kind], kind)
         for kind, count in now.items()
-        if count - before.types[kind] >= slices and kind not in _BESIDE
+        if middle[kind] - before.types[kind] >= half
+        and count - middle[kind] >= slices - half
+        and kind not in _BESIDE
     ]
     # A class of somebody's own says more than what is in it, and than what a library makes by the way.
     owners = {

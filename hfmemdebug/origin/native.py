@@ -17,17 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.origin.sites import LEAST_SHARE, MOST_SITES, PARTS, function_at, place_of
+from hfmemdebug.origin.sites import LEAST_SHARE, MOST_SITES, PARTS, function_at, place_of, warm_up
 
 # So many frames next to the allocation, and so many next to the call in Python.
 INNERMOST, OUTERMOST = 4, 3
 # The looking up of names in large libraries takes seconds; what was found until then is shown.
-READ_SECONDS = 30.0
+READ_SECONDS = 60.0
+# Tracing takes no longer, or it is given up.
+MOST_SECONDS = 20.0
 # memray notes the time at least so often, and nothing is allocated around a mark.
 _NOTE_MS = 10
 _QUIET_SECONDS = 0.1
@@ -59,12 +60,12 @@ def arrow_by_malloc() -> Iterator[None]:
         pa.set_memory_pool(before)
 
 
-def find_native_sites(walk: Callable[[], Iterator[None]], slices: int) -> list[Row]:
+def find_native_sites(walk: Callable[[], Iterator[None]], most: int) -> list[Row]:
     """Reads slices under memray.
 
     Args:
         walk: Reads slices from the first one on and hands each to the consumer, as it is iterated over.
-        slices: How many to read in each part: one to warm up, and those that are compared.
+        most: How many to read in each part at most: one to warm up, and those that are compared.
 
     Returns:
         Sites as the result document has them, largest first, with ``native_frames``: the C functions below the
@@ -73,7 +74,7 @@ def find_native_sites(walk: Callable[[], Iterator[None]], slices: int) -> list[R
     Raises:
         RuntimeError: memray could not be used here.
     """
-    file, marks = _record(walk, slices)
+    file, marks, slices = _record(walk, most)
     try:
         said = _read_apart(file, marks)
     finally:
@@ -100,13 +101,18 @@ def find_native_sites(walk: Callable[[], Iterator[None]], slices: int) -> list[R
     ]
 
 
-def _record(walk: Callable[[], Iterator[None]], slices: int) -> tuple[int, list[float]]:
-    """Reads slices under memray; returns its file, open, and the times between the parts, in ms since 1970."""
+def _record(walk: Callable[[], Iterator[None]], most: int) -> tuple[int, list[float], int]:
+    """Reads slices under memray.
+
+    Returns:
+        Its file, open, the times between the parts, in ms since 1970, and how many slices each part has.
+    """
     import memray
 
     if sys.getprofile() is not None:
         # memray takes the place of a profile function.
         raise RuntimeError("a profiler is running already")
+    until = time.monotonic() + MOST_SECONDS
     file, path = tempfile.mkstemp(prefix="hfmemdebug-native-")
     try:
         marks = []
@@ -116,8 +122,12 @@ def _record(walk: Callable[[], Iterator[None]], slices: int) -> tuple[int, list[
             file = os.open(path, os.O_RDONLY)
             # Without a name it goes away with the last process that has it open, whatever that dies of.
             Path(path).unlink()
-            for _ in range(PARTS + 1):
-                deque(itertools.islice(walk(), slices), maxlen=0)
+            # A library that asks for a million small blocks is slow to trace.
+            slices = warm_up(walk, most)
+            for part in range(PARTS + 1):
+                for _ in itertools.islice(walk(), slices if part else 0):
+                    if time.monotonic() > until:
+                        raise RuntimeError(f"more than {MOST_SECONDS:.0f} s for {part * slices} slices")
                 if gc.isenabled():
                     gc.collect()
                 time.sleep(_QUIET_SECONDS / 2)
@@ -127,7 +137,7 @@ def _record(walk: Callable[[], Iterator[None]], slices: int) -> tuple[int, list[
         os.close(file)
         Path(path).unlink(missing_ok=True)
         raise
-    return file, marks
+    return file, marks, slices
 
 
 def _read_apart(file: int, marks: Sequence[float]) -> str:
@@ -233,6 +243,23 @@ def native_frames(record: Any) -> list[str]:
 def short_name(name: str) -> str:
     """A C or C++ function's name without its arguments: ``arrow::PoolBuffer::Reserve``."""
     name = name.removeprefix("__GI_").partition(" [clone")[0]
+    cython = re.match(r"__pyx_(?:pw|pf|f)_", name)
+    if cython:
+        return _cython_name(name[cython.end() :].partition("(")[0])
     while (shorter := re.sub(r"<[^<>]*>|\((?!anonymous namespace)[^()]*\)", "", name)) != name:
         name = shorter
     return name.removeprefix("__").strip()[:80]
+
+
+def _cython_name(mangled: str) -> str:
+    """``pyarrow.lib.array`` of ``7pyarrow_3lib_199array``: parts with their lengths, then a number and the name."""
+    parts = []
+    while length := re.match(r"\d+", mangled):
+        after = mangled[length.end() :]
+        size = int(length.group())
+        if after[size : size + 1] != "_":
+            mangled = after
+            break
+        parts.append(after[:size])
+        mangled = after[size + 1 :]
+    return ".".join([*parts, mangled])

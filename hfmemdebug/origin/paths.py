@@ -16,6 +16,7 @@ import types
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from .constants import string_constants
@@ -73,6 +74,7 @@ def path_to(thing: Any, *, skip: Sequence[Any] = ()) -> RootPath | None:
         things = [hop.thing for hop in level.values()]
         seen |= {id(level), id(things)}
         above: dict[int, _Hop] = {}
+        roots: list[tuple[bool, int, str, _Hop, str | None]] = []
         for referrer in gc.get_referrers(*things):
             if id(referrer) in seen or type(referrer) is _Hop:
                 continue
@@ -82,16 +84,25 @@ def path_to(thing: Any, *, skip: Sequence[Any] = ()) -> RootPath | None:
                 continue
             module = modules.get(id(referrer))
             if module is not None:
-                root_hop = _Hop(referrer, towards)
-                file = getattr(module, "__file__", None)
-                return _describe(f"module {module.__name__}", root_hop, file=file, module=module.__name__)
-            if len(above) < _MOST_ABREAST:
+                name, file = module.__name__, getattr(module, "__file__", None)
+                roots.append((_is_installed(file), len(name), name, _Hop(referrer, towards), file))
+            elif len(above) < _MOST_ABREAST:
                 above[id(referrer)] = _Hop(referrer, towards)
+        if roots:
+            # Many modules may import the same thing: the user's, else the one with the shortest name.
+            _, _, name, first, file = min(roots, key=lambda root: root[:3])
+            return _describe(f"module {name}", first, file=file, module=name)
         seen |= {id(above)}
         level = above
         if not level:
             return None
     return None
+
+
+def _is_installed(file: str | None) -> bool:
+    """Whether a module is Python's own or an installed one, as far as its file tells."""
+    mark = ("site-packages", "dist-packages", str(Path(types.__file__).parent))
+    return file is None or any(each in file for each in mark)
 
 
 def _own_frames() -> set[int]:

@@ -237,6 +237,19 @@ def lines_that_fill(file: str, name: str) -> list[int]:
     return sorted(lines)
 
 
+def warm_up(walk: Callable[[], Iterator[None]], most: int) -> int:
+    """Reads slices as long as a part of the pass may take: code may be fifty times slower now, and only trying tells.
+
+    Returns:
+        How many slices a part can have.
+    """
+    began, slices = time.monotonic(), 0
+    for slices, _ in enumerate(itertools.islice(walk(), most), start=1):
+        if slices >= FEWEST_SLICES and time.monotonic() - began > PART_SECONDS:
+            break
+    return slices
+
+
 def take_snapshots(walk: Callable[[], Iterator[None]]) -> tuple[list[tracemalloc.Snapshot], int]:
     """Traces Python's allocations over a few slices.
 
@@ -249,11 +262,7 @@ def take_snapshots(walk: Callable[[], Iterator[None]]) -> tuple[list[tracemalloc
     """
     tracemalloc.start(FRAMES)
     try:
-        # Code that makes many small objects is fifty times slower now: only trying tells.
-        began, slices = time.monotonic(), 0
-        for slices, _ in enumerate(itertools.islice(walk(), MOST_SLICES), start=1):
-            if slices >= FEWEST_SLICES and time.monotonic() - began > PART_SECONDS:
-                break
+        slices = warm_up(walk, MOST_SLICES)
         snapshots = [_snapshot()]
         for _ in range(PARTS):
             deque(itertools.islice(walk(), slices), maxlen=0)

@@ -258,3 +258,14 @@ def test_every_sample_is_in_the_file_before_the_next_slice(box: Box) -> None:
     assert len(recording.slices) == 4
     assert recording.end is not None
     assert recording.end["outcome"] == "killed"
+
+
+def test_tracing_that_fails_does_not_cost_the_verdict(box: Box) -> None:
+    code = (
+        "import sys\nsys.modules['hfmemdebug.origin.trace'] = None\nkept = []\n"
+        "def f(rows):\n    kept.append(bytes(5000))\n"
+    )
+    status, document, _ = profile(box, box.code(code), "--epochs", "4")
+    assert (status, document["verdict"]) == (1, "leak")
+    assert document["sites"] == []
+    assert any("tracing failed (ModuleNotFoundError" in line for line in document["warnings"])

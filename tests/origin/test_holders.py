@@ -411,3 +411,21 @@ def test_what_is_replaced_holds_nothing(tmp_path: Path) -> None:
         "    last = 'x' * (1000 if next(numbers) % 2 else 2000)\n"
     )
     assert run_traced(tmp_path, source, "find_holders(walk, 20)", unseen=10) == []
+
+
+def test_what_came_once_is_no_chain(tmp_path: Path) -> None:
+    source = (
+        "class Node:\n    def __init__(self, after):\n        self.after = after\n\nhead = None\ncalls = 0\n\n"
+        "def consume():\n    global head, calls\n    calls += 1\n    if calls == 15:\n"
+        "        for _ in range(40):\n            head = Node(head)\n"
+    )
+    assert run_traced(tmp_path, source, "find_holders(walk, 20)", unseen=10) == []
+
+
+def test_one_large_item_in_many_slices_is_shown(tmp_path: Path) -> None:
+    source = (
+        "checkpoints = []\ncalls = 0\n\ndef consume():\n    global calls\n    calls += 1\n"
+        "    if calls % 20 == 0:\n        checkpoints.append(bytearray(1_000_000))\n"
+    )
+    holder = run_traced(tmp_path, source, "find_holders(walk, 20)", unseen=10)[0]
+    assert holder["path"] == "module program: list `checkpoints`"

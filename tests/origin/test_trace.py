@@ -199,6 +199,8 @@ def test_what_memray_cannot_do_is_said_and_the_line_is_named(tmp_path: Path) -> 
         ("__GI___strdup", "strdup"),
         ("operator new(unsigned long)", "operator new"),
         ("arrow::NumericBuilder<arrow::Int64Type>::Resize(long)", "arrow::NumericBuilder::Resize"),
+        ("__pyx_pw_7pyarrow_3lib_199array(_object*, long) [clone .lto_priv.0]", "pyarrow.lib.array"),
+        ("__pyx_f_7pyarrow_3lib__sequence_to_array(_object*)", "pyarrow.lib._sequence_to_array"),
         ("arrow::(anonymous namespace)::PyConverter::Extend(_object*, long) [clone .lto_priv.0]",
          "arrow::(anonymous namespace)::PyConverter::Extend"),
     ],
