@@ -280,7 +280,7 @@ def _in_c(frames: Sequence[str] | None) -> str:
 
 def _allocations(count: float | None) -> str:
     """Nothing where they were not counted, as those of a native library."""
-    return "" if count is None else f" and {format_count(count)} allocations"
+    return "" if count is None else f" and {format_count(count)} allocation{'s' if count != 1 else ''}"
 
 
 def holder_lines(result: Result) -> list[str]:
