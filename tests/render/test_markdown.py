@@ -250,6 +250,19 @@ def test_a_program_of_many_processes_keeps_what_matters() -> None:
         assert kept in text
 
 
+def test_the_versions_of_a_program_stand_in_the_templates_order() -> None:
+    environment = {"hfmemdebug version": "0.1.0", "Kernel": "Linux 6.18", "Python version": "3.11.7",
+                   "pyarrow version": "26.0.1", "datasets version": "5.2.0"}  # fmt: skip
+    text = render_markdown(replace(samples.LEAK, environment=environment), ())
+    block = text.partition("#### Environment info\n\n")[2].partition("\n\n")[0]
+    assert block.splitlines() == [
+        "- `datasets` version: 5.2.0",
+        "- Platform: Linux 6.18",
+        "- Python version: 3.11.7",
+        "- PyArrow version: 26.0.1",
+    ]
+
+
 def test_foreign_text_breaks_nothing_and_calls_nobody() -> None:
     result = replace(
         samples.LEAK,

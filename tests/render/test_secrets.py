@@ -261,7 +261,7 @@ def test_names_are_shown_where_one_asks_for_it_or_where_they_are_public(
         assert "rows-of-it" not in text, kind
     assert "private-dataset" in (tmp_path / "report.md").read_text()
     for kind, text in outputs(run, tmp_path, Redactor(show_names=True), capsys).items():
-        assert "owner-of-it/rows-of-it" in text or kind in ("picture", "-q"), kind
+        assert "owner-of-it/rows-of-it" in text or kind in ("picture", "-q", "error"), kind
     public = {**(run.result.arms[0].loaded or {}), "private": False}
     result = replace(run.result, arms=(replace(run.result.arms[0], loaded=public),))
     assert "owner-of-it/rows-of-it" in Redactor().result(result).summary
