@@ -187,5 +187,16 @@ def test_no_word_is_torn_in_eighty_columns() -> None:
     lines = render_terminal(result, width=80).splitlines()
     assert max(map(len, lines)) <= 80
     words = " ".join(lines).split()
-    for word in ("memory-", "mapped", "in-memory", "consumer", "anonymous", "shared", "dirty"):
+    assert "".join(lines).count("97.0 MB") == 16
+    for word in (
+        "memory-",
+        "mapped",
+        "in-memory",
+        "consumer",
+        "anonymous",
+        "shared",
+        "dirty",
+        "taken",
+        "back",
+    ):
         assert word in words, lines
