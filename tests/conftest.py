@@ -17,7 +17,7 @@ ALLOWED = ("only on ", "only with ")
 
 
 # What takes long and does not depend on the versions of Python and the libraries: CI runs it once.
-ONCE = ("corpus", "limits", "recipes", "test_browser.py")
+ONCE = ("corpus", "limits", "recipes", "test_browser.py", "test_gate.py", "test_mermaid.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -172,14 +172,17 @@ def _fail(error: HfmemdebugError, as_json: bool) -> int:
 def _crash(error: Exception, as_json: bool, status: int) -> int:
     import traceback
 
-    traceback.print_exception(error)
+    from hfmemdebug.render.redact import Redactor
+
+    redact = Redactor.of_this_machine()
+    print(redact("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     print(
         f"hfmemdebug: this is our own error, not yours. Please report it with the lines above: {ISSUES}",
         file=sys.stderr,
     )
     if as_json:
         document: dict[str, Any] = HfmemdebugError(
-            f"{type(error).__name__}: {error}", next=f"Report it: {ISSUES}"
+            redact(f"{type(error).__name__}: {error}"), next=f"Report it: {ISSUES}"
         ).to_dict()
         Console(as_json=True).document(document)
     return status

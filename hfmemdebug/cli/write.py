@@ -229,6 +229,13 @@ def _named(error: OSError, path: Path) -> HfmemdebugError:
 
 
 def _prints_unicode() -> bool:
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        said = os.environ.get(name, "")
+        # CPython sets this one itself where LANG is C (PEP 538), so that it encodes what nobody there can show.
+        if said and not (name == "LC_CTYPE" and said.upper() in ("C.UTF-8", "C.UTF8", "UTF-8")):
+            if said in ("C", "POSIX"):
+                return False
+            break
     try:
         "–─→×…".encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.analysis.assess import EPOCH_NOISE
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.experiment.recorder import Recorder
 from hfmemdebug.recording.file import load_recording
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 # The first epoch warms up; a leak is convicted by three that grow alike.
 EPOCHS = 5
@@ -88,10 +92,27 @@ def calls_needed(min_leak: float) -> int:
 
 
 def drain(result: Any) -> None:
-    """Runs a pipeline to its end, without keeping anything of it."""
+    """Runs a pipeline or a coroutine to its end, without keeping anything of it."""
     if isinstance(result, Iterator):
         for _ in result:
             pass
+    elif isinstance(result, Coroutine):
+        _loop().run_until_complete(result)
+    elif isinstance(result, AsyncIterator):
+        _loop().run_until_complete(_drained(result))
+
+
+async def _drained(items: AsyncIterator[Any]) -> None:
+    async for _ in items:
+        pass
+
+
+@functools.cache
+def _loop() -> AbstractEventLoop:
+    """One event loop for all calls: to make one for each is work, and a leak of one is not the test's."""
+    import asyncio
+
+    return asyncio.new_event_loop()
 
 
 def _trace(call: Callable[[], Any]) -> dict[str, Any]:

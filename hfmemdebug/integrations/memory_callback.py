@@ -20,6 +20,7 @@ from hfmemdebug.analysis.assess import LIBRARY_FLOOR
 from hfmemdebug.errors import UsageError
 from hfmemdebug.experiment.recorder import Recorder, closed_at_exit
 from hfmemdebug.integrations.pace import Pace
+from hfmemdebug.recording.ranks import is_folder
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import parse_size
@@ -47,11 +48,12 @@ class MemoryCallback(TrainerCallback):
     anonymous, swapped and shared memory grows, over the later half of the steps so far).
 
     The recording is that of `hfmemdebug.Recorder`: an item is an optimizer step, an epoch one of the training's.
-    In a distributed training the first process alone logs and records. What goes wrong here never ends the
-    training: it is warned of once, and no more is recorded.
+    In a distributed training the first process alone logs and records; all record where the output is a folder.
+    What goes wrong here never ends the training: it is warned of once, and no more is recorded.
 
     Args:
-        output: The recording's file; without one it is kept as a run, for `hfmemdebug report --last`.
+        output: The recording's file, or a folder that ends in a slash, for a recording a rank; without one it is kept
+            as a run, for `hfmemdebug report --last`.
         min_leak: What keeps fewer bytes per step is not called a leak: a size such as ``"1K"``. By default 256 bytes,
             and 2 KB each time that the Trainer logs, since it keeps its logs.
 
@@ -77,7 +79,7 @@ class MemoryCallback(TrainerCallback):
         # A training that failed has told nobody of its end.
         self._guarded(lambda recorder: recorder.close("interrupted"))
         self._recorder, self._recording, self._last = None, False, None
-        if not state.is_world_process_zero:
+        if not state.is_world_process_zero and not (self._output and is_folder(self._output)):
             return
         _go_first(self)
         self._pace = Pace()

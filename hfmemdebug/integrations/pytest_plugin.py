@@ -15,7 +15,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import unittest
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -59,12 +61,28 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     marker = pyfuncitem.get_closest_marker("no_leak")
     if marker is None:
         return None
+    arguments = {
+        name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames if _CHILD in os.environ
+    }
+    _run_marked(pyfuncitem, marker, lambda: pyfuncitem.obj(**arguments))
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """A method of a `unittest.TestCase` is not called by pytest: its test case is run instead."""
+    marker = item.get_closest_marker("no_leak")
+    case = getattr(item, "cls", None)
+    if marker is not None and case is not None and issubclass(case, unittest.TestCase):
+        item.runtest = lambda: _run_marked(item, marker, lambda: case(item.name).debug())  # type: ignore[method-assign]
+
+
+def _run_marked(item: pytest.Item, marker: pytest.Mark, call: Callable[[], Any]) -> None:
     iterations, min_leak = _limits(marker)
     if _CHILD in os.environ:
-        _measure(pyfuncitem, iterations, min_leak)
+        _measure(item, call, iterations, min_leak)
     else:
-        _in_a_fresh_process(pyfuncitem, iterations, min_leak)
-    return True
+        _in_a_fresh_process(item, iterations, min_leak)
 
 
 def _limits(marker: pytest.Mark) -> tuple[int, int]:
@@ -88,12 +106,11 @@ def _limits(marker: pytest.Mark) -> tuple[int, int]:
     return iterations, min_leak
 
 
-def _measure(item: pytest.Function, iterations: int, min_leak: int) -> None:
+def _measure(item: pytest.Item, call: Callable[[], Any], iterations: int, min_leak: int) -> None:
     """In the test's own process."""
     from hfmemdebug.experiment.calls import END, measure_calls
 
     folder, ask_fd, answer_fd = os.environ[_CHILD].rsplit(":", 2)
-    arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
 
     def ask() -> bytes:
         os.write(int(ask_fd), b"?")
@@ -102,19 +119,19 @@ def _measure(item: pytest.Function, iterations: int, min_leak: int) -> None:
 
     try:
         measure_calls(
-            lambda: item.obj(**arguments),
+            call,
             Path(folder, _RECORDING),
             ask,
             name=item.name,
             iterations=iterations,
             min_leak=min_leak,
         )
-    except pytest.skip.Exception as skipped:
-        Path(folder, _OUTCOME).write_text(json.dumps({"skipped": str(skipped.msg)}))
+    except (pytest.skip.Exception, unittest.SkipTest) as skipped:
+        Path(folder, _OUTCOME).write_text(json.dumps({"skipped": str(skipped)}))
         raise
 
 
-def _in_a_fresh_process(item: pytest.Function, iterations: int, min_leak: int) -> None:
+def _in_a_fresh_process(item: pytest.Item, iterations: int, min_leak: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hfmemdebug-") as name:
         recording, outcome = Path(name, _RECORDING), Path(name, _OUTCOME)
         with Path(name, "output").open("w+b") as output:
@@ -124,11 +141,14 @@ def _in_a_fresh_process(item: pytest.Function, iterations: int, min_leak: int) -
         if outcome.exists():
             pytest.skip(json.loads(outcome.read_text())["skipped"])
         if status != 0 or not recording.exists():
-            pytest.fail(f"in its own process the test failed:\n{said}", pytrace=False)
+            from hfmemdebug.render.redact import Redactor
+
+            told = Redactor.of_this_machine()(said)
+            pytest.fail(f"in its own process the test failed:\n{told}", pytrace=False)
         _judge(recording, iterations, min_leak)
 
 
-def _run(item: pytest.Function, recording: Path, min_leak: int, output: IO[bytes]) -> int:
+def _run(item: pytest.Item, recording: Path, min_leak: int, output: IO[bytes]) -> int:
     """Starts the test's process and answers it: to judge in there would be measured with it."""
     ask_read, ask_write = os.pipe()
     answer_read, answer_write = os.pipe()

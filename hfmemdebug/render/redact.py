@@ -29,22 +29,30 @@ _TOKENS = re.compile(
     | \bgh[pousr]_[A-Za-z0-9]{20,} | \bgithub_pat_\w{20,} | \bglpat-[\w-]{16,}
     | \bsk-[\w-]{20,} | \bxox[abeprs]-[\w-]{10,}                 # OpenAI and the like, Slack
     | \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*                          # JSON web tokens
+    | \bnpm_[A-Za-z0-9]{30,} | \bpypi-[\w-]{16,} | \bdapi[0-9a-f]{32} | \bGOCSPX-[\w-]{20,} | \bdop_v1_[0-9a-f]{40,}
+    | \b[rs]k_(?:live|test)_[A-Za-z0-9]{16,} | \bSG\.[\w-]{16,}\.[\w-]{16,} | \br8_[A-Za-z0-9]{30,}
+    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?(?:-----END\ [A-Z ]*PRIVATE\ KEY-----|$)
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 _SECRET_NAME = (
-    r"[\w.-]*(?:token|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|account[_-]?key|credentials?|signature)"
+    r"[\w.-]*(?:token|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key(?:[_-]?id)?"
+    r"|credentials?|signature|cookie)"
 )
 _HEADER = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token)\s+)?[^\s\"',;&]+")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{12,}")
 _ASSIGNED = re.compile(
-    rf"(?i)(?<![\w.-])(-{{0,2}}{_SECRET_NAME}[\"']?(?:=|\s*:\s*(?=[\"']))[\"']?)[^\s\"'&,;]+"
+    rf"(?i)(?<![\w.-])(-{{0,2}}{_SECRET_NAME}[\"']?(?:=|\s+=\s+|\s*:\s*(?=[\"']))[\"']?)[^\s\"'&,;]+"
 )
 _QUERY = re.compile(r"(?i)([?&](?:key|sig|auth)=)[^\s\"'&]+")
+_COOKIE = re.compile(r"(?i)\b((?:set-)?cookie\s*:\s*)[^\r\n\"']+")
 # After a space a word may as well be prose ("give --token or log in"): it must look like a secret.
 _OPTION = re.compile(r"(?i)(--[\w-]*(?:token|secret|password|key)\s+)((?=\S*\d)\S{8,}|\S{20,})")
+_UNQUOTED = re.compile(
+    rf"(?i)(?<![\w.-])({_SECRET_NAME}\s*:\s+|\bpassw(?:or)?d\s+)((?=\S*\d)(?=\S*[a-z])[^\s\"',;]{{8,}}|[^\s\"',;]{{20,}})"
+)
 _URL_USER = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@\"']+@", re.IGNORECASE)
-_SOMEBODYS_HOME = re.compile(r"(/home/|/Users/)[^/\s\"':]+")
+_SOMEBODYS_HOME = re.compile(r"(/homes?/|/Users/|\\Users\\{1,2}|%2[Ff](?:home|Users)%2[Ff])[^/\\\s\"':%]+")
 _SECRET_VARIABLE = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)S?(?:_|$)")
 _NO_SECRET_VARIABLE = re.compile(r"(?:PATH|FILE|DIR)$")
 _SECRET_OPTION = re.compile(rf"(?i)--?{_SECRET_NAME}|--?[\w-]*key")
@@ -136,7 +144,7 @@ class Redactor:
             text = self._secrets.sub(HIDDEN, text)
         text = _TOKENS.sub(HIDDEN, text)
         text = _URL_USER.sub(rf"\1{HIDDEN}@", text)
-        for pattern in (_HEADER, _BEARER, _ASSIGNED, _QUERY, _OPTION):
+        for pattern in (_HEADER, _BEARER, _COOKIE, _ASSIGNED, _UNQUOTED, _QUERY, _OPTION):
             text = pattern.sub(rf"\1{HIDDEN}", text)
         for place, sign in self._places:
             text = place.sub(sign, text)
@@ -173,10 +181,18 @@ class Redactor:
         return Result.from_dict(redactor.document(result.to_dict()))
 
     def recording(self, recording: Recording) -> Recording:
-        """The recording as it may be shown. Samples hold numbers only and stay as they are."""
+        """The recording as it may be shown. Of a sample the role alone is text."""
         redactor = self._without([recording.header.get("loaded")])
+        roles = {s.role: redactor(s.role) for s in recording.samples if s.role is not None}
         return replace(
-            recording, header=redactor.document(recording.header), end=redactor.document(recording.end)
+            recording,
+            header=redactor.document(recording.header),
+            samples=tuple(
+                s if s.role is None or roles[s.role] == s.role else replace(s, role=roles[s.role])
+                for s in recording.samples
+            ),
+            end=redactor.document(recording.end),
+            limit=redactor.document(recording.limit),
         )
 
     def comparison(self, compared: Comparison, runs: Iterable[Iterable[Recording]]) -> Comparison:
@@ -226,7 +242,9 @@ def _name_patterns(name: str | None, substitute: str) -> list[tuple[re.Pattern[s
         return []
     word = re.escape(name)
     if name.lower() not in _PLAIN_WORDS and len(name) >= 4:
-        return [(re.compile(rf"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])", re.IGNORECASE), substitute)]
+        # In an address that stands in another one, a slash is %2F.
+        begins = r"(?:(?<![A-Za-z0-9])|(?<=%2F))"
+        return [(re.compile(rf"{begins}{word}(?![A-Za-z0-9])", re.IGNORECASE), substitute)]
     if substitute == "host":
         patterns = [rf"(?<=@){word}(?![\w.-])", rf"(?<=://){word}(?=[:/]|$)"]
     else:

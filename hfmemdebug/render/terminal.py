@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _COLOUR_OF = {"no-leak": "bold green", "leak": "bold red", "inconclusive": "bold yellow"}
 _MOST_ARMS = 6
+# The first column of a table at least, and what lies between two of them.
+_LEAST, _GAP = 8, 2
 # The column of the arms' figures' names.
 _LABELS = 32
 _MOST_FINDINGS = 5
@@ -155,12 +157,22 @@ def _tables(console: Console, tables: Iterable[Cells]) -> None:
     """Tables one below the other; counts of what is left out."""
     for header, rows, left in tables:
         table = _table()
+        # What a column of figures needs so that neither a figure nor a word of its title is torn.
+        needs = [
+            max(*map(len, title.split()), *(len(row[place]) for row in rows)) if place else _LEAST
+            for place, title in enumerate(header)
+        ]
+        wants = [max(len(title), *(len(row[place]) for row in rows)) for place, title in enumerate(header)]
+        room = console.width - _GAP * (len(header) - 1)
+        tight = sum(wants) > room >= sum(needs)
         for place, title in enumerate(header):
             # Text to the left, figures to the right.
             text = place == 0 or title in ("What it is", "Verdict", "Ended")
-            longest = max(map(len, title.split()), default=0)
             table.add_column(
-                _plain(title), justify="left" if text else "right", overflow="fold", min_width=longest
+                _plain(title),
+                justify="left" if text else "right",
+                overflow="fold",
+                width=needs[place] if tight and place else None,
             )
         for row in rows:
             table.add_row(*map(_plain, row))

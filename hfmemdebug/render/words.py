@@ -280,11 +280,10 @@ def _in_c(frames: Sequence[str] | None) -> str:
 
 def _allocations(count: float | None) -> str:
     """Nothing where they were not counted, as those of a native library."""
-    return (
-        ""
-        if count is None
-        else f" and {format_count(count)} allocation{'' if format_count(count) == '1' else 's'}"
-    )
+    if count is None:
+        return ""
+    shown = format_count(count)
+    return f" and {shown} allocation{'' if shown == '1' else 's'}"
 
 
 def holder_lines(result: Result) -> list[str]:

@@ -115,6 +115,49 @@ def test_two_runs_side_by_side(state: Path, capsys: pytest.CaptureFixture[str]) 
     assert json.loads((state / "c.json").read_text())["arms"]["memory-mapped"][0]["told"] is False
 
 
+def test_what_leaks_in_pages_alone_is_compared_too(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def shared(per_slice: int) -> Recording:
+        recording = leaking(0)
+        read = 0
+        grown = []
+        for sample in recording.samples:
+            read += sample.kind == "slice"
+            grown.append(replace(sample, shmem=read * per_slice))
+        return replace(recording, samples=tuple(grown))
+
+    before = saved(state / "before.jsonl", shared(64 << 10))
+    after = saved(state / "after.jsonl", shared(0))
+    assert run(["report", str(before), str(after), "--json"]) == 0
+    figure = json.loads(capsys.readouterr().out)["arms"]["memory-mapped"][0]
+    assert figure["figure"] == "stays_per_iteration"
+    assert (figure["before"], figure["after"]) == (64 << 10, 0)
+    assert figure["told"] is True
+
+
+def program(per_look: int) -> Recording:
+    """A program that was watched for a minute, and reads no rows."""
+    looks = [
+        Sample(kind, 1, look, look / 2, pid=pid, role="main" if pid else None, rss=(100 << 20) + look * per_look,
+               anon=(90 << 20) + look * per_look, file=10 << 20, shmem=0, swap=0, pss=(100 << 20) + look * per_look,
+               pss_anon=(90 << 20) + look * per_look, pss_file=10 << 20, rows=0)
+        for look in range(120)
+        for kind, pid in (("process", 7), ("tree", None))
+    ]  # fmt: skip
+    recording = measured("program", mode="program")
+    recording.header["command"] = "run"
+    recording.header["arm"]["consumer"] = True
+    return replace(recording, samples=tuple(looks))
+
+
+def test_two_programs_that_were_watched(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = saved(state / "before.jsonl", program(1 << 20)), saved(state / "after.jsonl", program(0))
+    assert run(["report", str(before), str(after), "--json"]) == 0
+    figure = json.loads(capsys.readouterr().out)["arms"]["program"][0]
+    assert figure["before"] == pytest.approx(2 << 20, rel=0.05)
+    assert figure["after"] == 0
+    assert figure["told"] is True
+
+
 def test_quiet_is_one_line(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["report", "--last", "-q"]) == 0
     captured = capsys.readouterr()

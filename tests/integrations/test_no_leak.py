@@ -151,3 +151,75 @@ def test_too_few_calls_for_the_limit_are_warned_of(pytester: pytest.Pytester) ->
     result = pytester.runpytest_subprocess(*OPTIONS)
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(["*NoLeakWarning*give iterations=*"])
+
+
+def test_classes_test_cases_and_coroutines_are_called_too(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_kinds="""
+        import asyncio, unittest
+        import pytest
+
+        kept = []
+        mark = pytest.mark.no_leak(iterations=100, min_leak="1K")
+
+
+        def keep():
+            kept.append("x" * 5000 + str(len(kept)))
+
+
+        @mark
+        class TestClass:
+            @pytest.mark.parametrize("how", ["a/b[1]", "c d"])
+            def test_param(self, how):
+                keep() if how == "c d" else None
+
+
+        class TestCase(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls):
+                cls.shared = 3
+
+            def setUp(self):
+                self.own = 4
+
+            @mark
+            def test_clean(self):
+                self.assertEqual((self.shared, self.own), (3, 4))
+
+            @mark
+            def test_leak(self):
+                keep()
+
+            @mark
+            def test_skip(self):
+                self.skipTest("not today")
+
+            @mark
+            def test_wrong(self):
+                self.assertEqual(self.shared, self.own)
+
+
+        @mark
+        async def test_coroutine():
+            await asyncio.sleep(0)
+            keep()
+
+
+        @mark
+        async def test_clean_coroutine():
+            await asyncio.sleep(0)
+        """
+    )
+    result = pytester.runpytest_subprocess(*OPTIONS, "-n", "2", "-rs")
+    result.assert_outcomes(passed=3, failed=4, skipped=1)
+    text = result.stdout.str()
+    for name in (
+        "TestClass.test_param[[]c d[]]",
+        "TestCase.test_leak",
+        "TestCase.test_wrong",
+        "test_coroutine",
+    ):
+        result.stdout.fnmatch_lines([f"_* {name} _*"])
+    assert text.count("list `kept`: +1 per call") + text.count("list `kept` (+1 item per call)") == 3
+    assert "3 != 4" in text
+    assert "not today" in text

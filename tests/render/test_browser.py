@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from render import samples
-from render.test_plot import leaking, settled
+from render.test_plot import leaking, settled, watched
 
 from hfmemdebug.render import words
 from hfmemdebug.render.html import render_html
@@ -130,4 +130,24 @@ def test_a_leak_shows_its_rate_first_and_foreign_text_does_nothing(browser: Any,
     assert "+1.0 KB per slice" in seen.page.locator("#chart-0").inner_text()
     assert seen.page.locator("img").count() == 0
     assert seen.page.locator("h1").inner_text() == "LEAK"
+    quiet(seen, path)
+
+
+def test_each_process_of_a_program_has_its_own_chart(browser: Any, tmp_path: Path) -> None:
+    recording = watched()
+    path = tmp_path / "run.html"
+    path.write_text(render_html(samples.LEAK, [recording]), encoding="utf-8")
+    seen = look(browser, path)
+    figures = seen.page.locator("figure").all()
+    titles = [figure.locator("strong").inner_text() for figure in figures]
+    assert titles[-3:] == ["main (PID 100)", "worker 1 (PID 101)", "worker 2 (PID 102)"]
+    figures[-1].scroll_into_view_if_needed()
+    box = figures[-1].locator("svg").bounding_box()
+    seen.page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2)
+    seen.page.wait_for_selector("#vg-tooltip-element.visible", timeout=30_000)
+    told = re.sub(r"\s+", " ", seen.page.locator("#vg-tooltip-element").inner_text())
+    found = re.search(r"seconds:? ([\d.]+) RSS:? ([\d,.]+) MB", told)
+    assert found is not None, told
+    sample = next(s for s in recording.samples if s.pid == 102 and s.seconds == float(found[1]))
+    assert found[2] == f"{(sample.rss or 0) / samples.MB:,.1f}"
     quiet(seen, path)

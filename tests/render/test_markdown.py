@@ -222,6 +222,47 @@ def test_fits_whatever_there_is_to_tell(filler: str) -> None:
     well_formed(text)
 
 
+def test_a_program_of_many_processes_keeps_what_matters() -> None:
+    long = "/scratch/" + "a-folder-with-a-long-name/" * 150 + "data-00000-of-00512.arrow"
+    files = [
+        {"path": f"{long}{n}", "resident_bytes": 5 << 20, "size_bytes": 9 << 20, "kind": "dataset"}
+        for n in range(99)
+    ]
+    figures = ("rss", "pss", "anonymous", "file", "shmem", "swap", "private_dirty", "reclaimable")
+    process = {f"{name}_bytes": 7 << 20 for name in figures}
+    result = replace(
+        samples.LEAK,
+        processes=tuple({"pid": n, "role": f"worker {n}", **process, "files": files} for n in range(64)),
+        shared_memory=tuple({"path": long, "size_bytes": 5, "holders": list(range(64))} for _ in range(64)),
+        warnings=tuple(f"{n}: {long} could not be read" for n in range(200)),
+        command_line=f"hfmemdebug run train.py {long} {long}",
+    )
+    text = render_markdown(result, [samples.recording(f"arm {n}", slices=3000) for n in range(8)])
+    assert len(text) < LIMIT
+    well_formed(text)
+    for kept in (
+        "### LEAK",
+        "```mermaid",
+        "- `datasets` version: 5.2.0",
+        "worker 0 (0)",
+        "#### Steps to reproduce",
+    ):
+        assert kept in text
+
+
+def test_the_versions_of_a_program_stand_in_the_templates_order() -> None:
+    environment = {"hfmemdebug version": "0.1.0", "Kernel": "Linux 6.18", "Python version": "3.11.7",
+                   "pyarrow version": "26.0.1", "datasets version": "5.2.0"}  # fmt: skip
+    text = render_markdown(replace(samples.LEAK, environment=environment), ())
+    block = text.partition("#### Environment info\n\n")[2].partition("\n\n")[0]
+    assert block.splitlines() == [
+        "- `datasets` version: 5.2.0",
+        "- Platform: Linux 6.18",
+        "- Python version: 3.11.7",
+        "- PyArrow version: 26.0.1",
+    ]
+
+
 def test_foreign_text_breaks_nothing_and_calls_nobody() -> None:
     result = replace(
         samples.LEAK,

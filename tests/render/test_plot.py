@@ -18,7 +18,7 @@ from hfmemdebug.render.html import render_html
 from hfmemdebug.render.kept import kept_chart, mermaid_ramp
 from hfmemdebug.render.markdown import render_markdown
 from hfmemdebug.render.picture import picture, render_png, render_svg
-from hfmemdebug.render.plot import arm_chart, top_of
+from hfmemdebug.render.plot import arm_chart, process_charts, top_of
 from hfmemdebug.result import Result, without_verdict
 
 MB = samples.MB
@@ -234,3 +234,83 @@ def test_without_the_library_one_line_names_the_extra(monkeypatch: pytest.Monkey
         with pytest.raises(UsageError, match="needs vl-convert-python") as error:
             render(samples.LEAK, [])
         assert "hfmemdebug[plot]" in error.value.line()
+
+
+def watched(processes: int = 3, looks: int = 12) -> Recording:
+    """A program whose workers begin later, as a supervisor outside saw it."""
+    taken: list[Sample] = []
+    for look in range(looks):
+        for pid in range(processes):
+            if look >= 2 * pid:
+                figures = {"anon": (20 + pid) * MB + look * pid * MB, "file": 9 * MB, "shmem": 0}
+                rss = figures["anon"] + figures["file"]
+                role = f"worker {pid}" if pid else "main"
+                taken.append(
+                    Sample("process", 1, look, look / 2, role=role, pid=100 + pid, rss=rss, **figures)
+                )
+        taken.append(Sample("tree", 1, look, look / 2, rss=90 * MB, anon=70 * MB, file=20 * MB, shmem=0))
+    recording = samples.recording("program", slices=2)
+    recording.header["arm"] = {"name": "program", "mode": "program", "consumer": True}
+    return replace(recording, samples=tuple(taken))
+
+
+def test_each_process_of_a_program_is_drawn_over_the_seconds() -> None:
+    recording = watched()
+    charts = process_charts(recording, most=400)
+    assert [chart["title"]["text"] for chart in charts] == [
+        "main (PID 100)", "worker 1 (PID 101)", "worker 2 (PID 102)",
+    ]  # fmt: skip
+    assert charts[2]["title"]["subtitle"] == "over its life: mapped pages 0 B, anonymous +14.0 MB"
+    for pid, chart in enumerate(charts, start=100):
+        mine = [s for s in recording.samples if s.pid == pid]
+        points = chart["data"]["values"]
+        assert [(p["i"], p["rss"], p["anon"]) for p in points] == [(s.seconds, s.rss, s.anon) for s in mine]
+        # One scale and one time for all, so that they can be compared.
+        assert chart["encoding"]["x"]["scale"]["domain"] == [0, 5.5]
+    assert len({json.dumps(chart["layer"][0]["encoding"]["y"]["scale"]) for chart in charts}) == 1
+    assert process_charts(watched(processes=1), most=400) == []
+    assert len(process_charts(watched(processes=40, looks=90), most=400)) == 12
+    whole = arm_chart(recording, top=100, most=400)
+    assert whole is not None
+    assert whole["encoding"]["x"]["title"] == "seconds"
+
+
+def test_shared_memory_has_the_same_colour_in_all_arms_of_a_picture() -> None:
+    recordings = [settled("memory-mapped"), settled("memory-mapped + consumer")]
+    grown = tuple(replace(s, shmem=40 * MB) if s.kind == "slice" else s for s in recordings[1].samples)
+    drawn = picture(samples.NO_LEAK, [recordings[0], replace(recordings[1], samples=grown)])
+    colours = re.findall(r'"range": (\["#[^]]*\])', json.dumps(drawn["vconcat"][0]))
+    assert len(colours) == 2
+    assert set(colours) == {'["#e66100", "#a855f7", "#3b82f6"]'}
+
+
+def test_a_ramp_has_one_label_which_is_that_of_its_cause() -> None:
+    result, recordings = leaking()
+    others = [
+        replace(result.findings[0], cause="native-heap", rate_bytes_per_iteration=7.0, growth_bytes=1 << 30)
+    ]
+    chart = kept_chart(replace(result, findings=(*others, *result.findings)), recordings)
+    assert chart is not None
+    labels = re.findall(r'"text": "(\+[^"]* per slice)"', json.dumps(chart))
+    assert labels == ["+1.0 KB per slice"]
+
+
+def test_where_the_code_has_no_settled_end_its_slices_are_drawn() -> None:
+    _, recordings = leaking()
+    cut = replace(recordings[1], samples=recordings[1].samples[:15], end={"type": "end", "outcome": "killed"})
+    chart = kept_chart(samples.INCONCLUSIVE, [recordings[0], cut])
+    assert chart is not None
+    assert {point["arm"] for point in chart["data"]["values"]} == {
+        "memory-mapped",
+        "memory-mapped + consumer",
+    }
+    assert "anonymous memory" in chart["title"]["text"]
+
+
+def test_the_verdict_stands_alone_and_the_sentence_begins_anew() -> None:
+    result = replace(
+        samples.LEAK, summary="Leak, in your code or in what it calls: 448 B per item stay behind."
+    )
+    title = picture(result, [settled("program")])["title"]
+    assert title["text"] == "LEAK"
+    assert title["subtitle"][0].startswith("In your code or in what it calls: 448 B")

@@ -205,7 +205,7 @@ def test_nothing_private_in_any_rendering() -> None:
         assert HIDDEN in rendering.replace("\\", "")
         for secret in private:
             assert secret not in rendering
-    assert safe_recording.samples is recording.samples
+    assert safe_recording.samples == recording.samples
 
 
 def test_keys_of_a_document_say_what_is_secret() -> None:

@@ -15,10 +15,14 @@ from render import samples
 
 from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.write import show_result, write_outputs
+from hfmemdebug.comparison import Comparison
+from hfmemdebug.errors import InputError
 from hfmemdebug.experiment.arm import describe
 from hfmemdebug.origin import holders
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.render.picture import picture
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.render.comparison import comparison_markdown, comparison_terminal
+from hfmemdebug.render.picture import picture, render_png, render_svg
 from hfmemdebug.render.redact import Redactor
 from hfmemdebug.result import Finding, Result
 
@@ -63,6 +67,28 @@ KINDS: dict[str, Callable[[], tuple[str, str]]] = {
     "option with =": lambda: (f"train.py --password={(s := letters(12))}", s),
     "assignment": lambda: (f"WANDB_API_KEY={(s := letters(40, _HEX))} python train.py", s),
     "JSON": lambda: (f'{{"client_secret": "{(s := letters(22))}"}}', s),
+    "AWS secret": lambda: (f"aws_secret_access_key = {(s := letters(40))}", s),
+    "AWS session": lambda: (f"https://b.s3.amazonaws.com/x?X-Amz-Security-Token={(s := letters(60))}&a=1", s),
+    "Google signed": lambda: (f"https://storage.googleapis.com/b/x?X-Goog-Credential={(s := letters(30))}%40p", s),
+    "service account": lambda: (
+        f'{{"private_key_id": "{letters(40, _HEX)}", "private_key": "-----BEGIN PRIVATE KEY-----;{(s := letters(64))}'
+        f'-----END PRIVATE KEY-----"}}', s),
+    "SSH key": lambda: (
+        f"-----BEGIN OPENSSH PRIVATE KEY----- {(s := letters(70))} {letters(70)} -----END OPENSSH PRIVATE KEY-----", s),
+    "Azure account": lambda: (f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={(s := letters(86))}==;", s),
+    "Azure SAS": lambda: (f"SharedAccessSignature=sv=2024&sig={(s := letters(43))}%3D&se=2026", s),
+    "PyPI token": lambda: ((s := f"pypi-{letters(80)}"), s),
+    "npm token": lambda: ((s := f"npm_{letters(36)}"), s),
+    "Databricks token": lambda: ((s := f"dapi{letters(32, _HEX)}"), s),
+    "GitHub app in a remote": lambda: (f"https://x-access-token:{(s := f'ghs_{letters(36)}')}@github.com/a/b.git", s),
+    "YAML": lambda: (f"hub_token: {(s := 'x9' + letters(18))}", s),
+    "netrc": lambda: (f"machine huggingface.co login me password {(s := 'x7' + letters(12))}", s),
+    "cookie": lambda: (f"Cookie: session={(s := letters(26))}", s),
+    "home in an address": lambda: (f"file%3A%2F%2F%2Fhome%2F{(s := word())}%2Fds", s),
+    "user in an address": lambda: (f"open?path=%2Fscratch%2F{USER}%2F{word()}", USER),
+    "a Windows home": lambda: (f"C:/Users/{(s := word())}/ds", s),
+    "another's home": lambda: (f"/homes/{(s := word())}/ds", s),
+    "home behind a link": lambda: (f"/mnt/nvme0/zeph/{word()}/rows.arrow", "/mnt/nvme0/zeph"),
     "environment": lambda: (f"got {(s := ENVIRON.pop(next(iter(ENVIRON))))} back", s),
     "home": lambda: (f"{HOME}/{word()}/rows.arrow", HOME),
     "working directory": lambda: (f"File {CWD}/train.py, line {RANDOM.randrange(900)}", "zephyrine/thesis"),
@@ -72,11 +98,14 @@ KINDS: dict[str, Callable[[], tuple[str, str]]] = {
 }  # fmt: skip
 
 
+_TRIAL = {"bytes": 5, "outcome": "completed", "seconds": 1.0, "major_faults": 1, "stalled_seconds": 0.1}
+
+
 class Planted:
     """A run whose every text holds all of some secrets."""
 
     def __init__(self, texts: list[str], dataset: str) -> None:
-        text = " ; ".join(texts)
+        self.text = text = " ; ".join(texts)
         loaded = {
             "source": "Hub", "name": dataset, "private": True, "storage": f"memory-mapped {texts[0]}", "split": text,
             "rows": 5, "columns": [text], "record_batches": 1, "data_bytes": 5, "from_cache": True,
@@ -95,6 +124,12 @@ class Planted:
             holders=({"path": f"module train: list `seen` {text}", "growth_per_iteration": 1},),
             arms=(arm,), environment={"malloc settings": text, **{f"label {n}": t for n, t in enumerate(texts)}},
             command_line=f"hfmemdebug diagnose {dataset} {text}",
+            limit={"bytes": 5, "how": text, "outcome": text},
+            fit={"smallest_bytes": 5, "free": {**_TRIAL, "bytes": None, "why": text},
+                 "tried": [{**_TRIAL, "outcome": text, "detail": text}, _TRIAL]},
+            processes=({"pid": 7, "role": text, "rss_bytes": 5, "pss_bytes": 5,
+                        "files": [{"path": f"{HOME}/{text}/x.arrow", "resident_bytes": 5, "kind": text}]},),
+            shared_memory=({"path": f"/dev/shm/{text}", "size_bytes": 5, "holders": [7]},),
             reproduce=f"hfmemdebug synth {text}\nhfmemdebug diagnose {dataset}",
         )  # fmt: skip
         recording = samples.recording(slices=6)
@@ -111,7 +146,21 @@ class Planted:
             "reclaim": {"how": text},
             "trace": {"sites": texts},
         }
-        self.recordings: list[Recording] = [replace(recording, header=header, end=end)]
+        # And a program with two processes whose roles are what their command lines say.
+        watched = [
+            Sample(kind, 1, look, look / 10, role=text if pid else None, pid=pid, rss=9 << 20, anon=5, file=4, shmem=0)
+            for look in range(3) for kind, pid in (("process", 7), ("process", 8), ("tree", None))
+        ]  # fmt: skip
+        self.recordings: list[Recording] = [
+            replace(recording, header=header, end=end),
+            replace(
+                recording,
+                header=header,
+                end=end,
+                samples=tuple(watched),
+                limit={"type": "limit", "how": text},
+            ),
+        ]
 
 
 def runs() -> Iterator[tuple[Planted, list[str]]]:
@@ -135,6 +184,13 @@ def outputs(
     found = {path.suffix: path.read_text(encoding="utf-8") for path in paths}
     shown = redactor.result(run.result), [redactor.recording(r) for r in run.recordings]
     found["picture"] = json.dumps(picture(*shown), ensure_ascii=False)
+    compared = redactor.comparison(
+        Comparison(run.result.summary, run.result.summary, "slice", {"memory-mapped": ()}),
+        [run.recordings, run.recordings],
+    )
+    found["comparison"] = comparison_markdown(compared) + comparison_terminal(compared)
+    found["comparison --json"] = json.dumps(compared.to_dict(), ensure_ascii=False)
+    found["error"] = json.dumps(redactor.document(InputError(run.text, next=run.text).to_dict()))
     capsys.readouterr()
     for kind, console in (
         ("screen", Console()),
@@ -150,7 +206,9 @@ def test_five_hundred_planted_secrets_and_none_comes_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hfmemdebug.render.html.drawing_library", Library)
-    redactor = Redactor(home=HOME, cwd=CWD, user=USER, host=HOST, environ=dict(ENVIRON))
+    redactor = Redactor(
+        home=HOME, cwd=CWD, user=USER, host=HOST, environ=dict(ENVIRON), also_home=["/mnt/nvme0/zeph"]
+    )
     count, leaks = 0, []
     for run, secrets in runs():
         texts = outputs(run, tmp_path, redactor, capsys)
@@ -163,6 +221,25 @@ def test_five_hundred_planted_secrets_and_none_comes_out(
                 leaks += [(kind, part) for kind, text in texts.items() if part.lower() in text.lower()]
     assert count == 500
     assert leaks == []
+
+
+def test_nothing_is_left_in_the_drawn_pictures() -> None:
+    secret = f"hf_{letters(34)}"
+    run = Planted([f"train.py --hub-token {secret}", f"{HOME}/{USER}.arrow"], "owner-of-it/rows-of-it")
+    redactor = Redactor(home=HOME, cwd=CWD, user=USER, host=HOST)
+    shown = redactor.result(run.result), [redactor.recording(r) for r in run.recordings]
+    svg, png = render_svg(*shown), render_png(*shown)
+    # Texts of a PNG stand in chunks of their own.
+    assert not {b"tEXt", b"iTXt", b"zTXt", b"eXIf"} & set(chunks(png))
+    for private in (secret, USER, HOME, "rows-of-it"):
+        assert private not in svg
+
+
+def chunks(png: bytes) -> Iterator[bytes]:
+    place = 8
+    while place < len(png):
+        yield png[place + 4 : place + 8]
+        place += 12 + int.from_bytes(png[place : place + 4], "big")
 
 
 class Library:
@@ -184,7 +261,7 @@ def test_names_are_shown_where_one_asks_for_it_or_where_they_are_public(
         assert "rows-of-it" not in text, kind
     assert "private-dataset" in (tmp_path / "report.md").read_text()
     for kind, text in outputs(run, tmp_path, Redactor(show_names=True), capsys).items():
-        assert "owner-of-it/rows-of-it" in text or kind in ("picture", "-q"), kind
+        assert "owner-of-it/rows-of-it" in text or kind in ("picture", "-q", "error"), kind
     public = {**(run.result.arms[0].loaded or {}), "private": False}
     result = replace(run.result, arms=(replace(run.result.arms[0], loaded=public),))
     assert "owner-of-it/rows-of-it" in Redactor().result(result).summary

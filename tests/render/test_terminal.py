@@ -173,3 +173,30 @@ def test_many_arms() -> None:
 def test_a_component_that_is_not_known_is_shown() -> None:
     arm = ArmSummary("x", "program", False, 1, 1, "completed", growth={"gpu": 5 << 20})
     assert row(render_terminal(replace(samples.EMPTY, arms=(arm,))), "gpu") == "+5.0 MB"
+
+
+def test_no_word_is_torn_in_eighty_columns() -> None:
+    arms = [
+        replace(samples.MAPPED, name=name)
+        for name in ("memory-mapped", "memory-mapped + consumer", "in-memory", "in-memory + consumer")
+    ]
+    process = {"pid": 13978, "role": "worker 2", **dict.fromkeys(
+        ("rss_bytes", "pss_bytes", "anonymous_bytes", "file_bytes", "shmem_bytes", "swap_bytes", "private_dirty_bytes",
+         "reclaimable_bytes"), 97 << 20)}  # fmt: skip
+    result = replace(samples.LEAK, arms=tuple(arms), processes=(process, process), total_pss_bytes=5 << 20)
+    lines = render_terminal(result, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    words = " ".join(lines).split()
+    assert "".join(lines).count("97.0 MB") == 16
+    for word in (
+        "memory-",
+        "mapped",
+        "in-memory",
+        "consumer",
+        "anonymous",
+        "shared",
+        "dirty",
+        "taken",
+        "back",
+    ):
+        assert word in words, lines
