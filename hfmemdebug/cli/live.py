@@ -44,10 +44,10 @@ class PlainView:
         from hfmemdebug.processes.answer import summary
 
         last = attachment.samples[-1]
-        if last.seconds >= self._next:
+        if last.seconds >= self._next and attachment.tree is not None:
             first = self._next == 0.0
             self._next = last.seconds + 10.0
-            if first and attachment.tree is not None:
+            if first:
                 self._console.hint(summary(attachment.tree))
             else:
                 of = f" of {format_seconds(self._duration)}" if self._duration else ""
