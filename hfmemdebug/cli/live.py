@@ -154,6 +154,7 @@ def draw(attachment: Attachment) -> Group:
 def judgement(attachment: Attachment) -> str:
     """The running judgement in a few words."""
     from hfmemdebug.analysis.program import read_program
+    from hfmemdebug.analysis.program_verdict import is_steady_below_floor
     from hfmemdebug.recording.file import Recording
 
     program = read_program(
@@ -162,6 +163,8 @@ def judgement(attachment: Attachment) -> str:
     owner = program.owners.get("pages")
     if owner is None:
         return "watching"
+    if is_steady_below_floor(program, owner):
+        return "growing, too little so far to judge"
     words = {
         "growing": "sustained growth",
         "stable": "not growing",
