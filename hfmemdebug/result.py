@@ -187,6 +187,13 @@ class Result:
 
         return render_markdown(Redactor.of_this_machine().result(self), ())
 
+    def _repr_html_(self) -> str:
+        """The result as notebooks show the last value of a cell."""
+        from hfmemdebug.render.notebook import notebook_html
+        from hfmemdebug.render.redact import Redactor
+
+        return notebook_html(Redactor.of_this_machine().result(self))
+
 
 def without_verdict(command: str, summary: str, **fields: Any) -> Result:
     """The result of a command that answers another question than whether something leaks."""

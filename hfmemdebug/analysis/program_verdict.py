@@ -185,6 +185,12 @@ def _open_question(program: Program) -> str | None:
             if _cannot_fill_shm(program, owner):
                 continue
             return "files in /dev/shm grew evenly, and whose they are cannot be told; look who else uses it"
+        if name == "pages" and is_steady_below_floor(program, owner):
+            # No counter says whose they are: what rose all along is not called none.
+            return (
+                f"{WORDS[name]} grew by {format_bytes(growth.rate)} per {program.iteration} all along, which is too "
+                f"little in {format_seconds(program.seconds)} to be told from what allocators do; watch it for longer"
+            )
         if growth.shape != "inconclusive":
             continue
         rise = growth.high * program.iterations
@@ -300,7 +306,7 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
         )
     for name in EXACT:
         owner = program.owners.get(name)
-        if owner is not None and not owner.growth.grows and _is_steady_below_floor(program, owner):
+        if owner is not None and not owner.growth.grows and is_steady_below_floor(program, owner):
             lines.append(
                 f"{WORDS[name]} grew by {format_bytes(owner.growth.rate)} per {program.iteration} all along: too "
                 "little in this run to be called a leak; a longer one, or --min-leak, would tell"
@@ -317,7 +323,8 @@ def _smallest(program: Program, guilty: Sequence[Owner]) -> float | None:
     return round(max(resolved), 1) if resolved else None
 
 
-def _is_steady_below_floor(program: Program, owner: Owner) -> bool:
+def is_steady_below_floor(program: Program, owner: Owner) -> bool:
+    """Whether a counter rose all along, by too little to be called growth."""
     growth = owner.growth
     return (
         growth.shape == "stable"

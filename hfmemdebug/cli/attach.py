@@ -77,12 +77,19 @@ def attach(
 
 
 def _once(target: Stat, reclaim: bool, output: list[Path] | None, console: Console) -> int:
-    from hfmemdebug.cli.write import show_result, write_outputs
-    from hfmemdebug.errors import EXIT_OK, InputError
-    from hfmemdebug.processes.answer import answer
+    from concurrent.futures import ThreadPoolExecutor
+
     from hfmemdebug.processes.tree import read_tree
 
-    tree = read_tree(target.pid, without=(os.getpid(),))
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_tree, target.pid, without=(os.getpid(),))
+        # The kernel takes a tenth of a second for ten GB; what shows them is imported meanwhile.
+        from hfmemdebug.cli.write import show_result, write_outputs
+        from hfmemdebug.errors import EXIT_OK, InputError
+        from hfmemdebug.processes.answer import answer
+        from hfmemdebug.render import terminal  # noqa: F401
+
+        tree = reading.result()
     if not tree.processes or tree.processes[0].started != target.started:
         raise InputError(f"process {target.pid} ended while it was read")
     proof = None

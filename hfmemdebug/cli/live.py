@@ -44,10 +44,10 @@ class PlainView:
         from hfmemdebug.processes.answer import summary
 
         last = attachment.samples[-1]
-        if last.seconds >= self._next:
+        if last.seconds >= self._next and attachment.tree is not None:
             first = self._next == 0.0
             self._next = last.seconds + 10.0
-            if first and attachment.tree is not None:
+            if first:
                 self._console.hint(summary(attachment.tree))
             else:
                 of = f" of {format_seconds(self._duration)}" if self._duration else ""
@@ -154,6 +154,7 @@ def draw(attachment: Attachment) -> Group:
 def judgement(attachment: Attachment) -> str:
     """The running judgement in a few words."""
     from hfmemdebug.analysis.program import read_program
+    from hfmemdebug.analysis.program_verdict import is_steady_below_floor
     from hfmemdebug.recording.file import Recording
 
     program = read_program(
@@ -162,6 +163,8 @@ def judgement(attachment: Attachment) -> str:
     owner = program.owners.get("pages")
     if owner is None:
         return "watching"
+    if is_steady_below_floor(program, owner):
+        return "growing, too little so far to judge"
     words = {
         "growing": "sustained growth",
         "stable": "not growing",

@@ -194,6 +194,25 @@ class Recorder:
 
         return judge([load_recording(self.path)])
 
+    def _repr_html_(self) -> str:
+        """A table and a chart of what was recorded so far, as notebooks show the last value of a cell."""
+        from hfmemdebug.errors import InputError
+        from hfmemdebug.render.notebook import notebook_html, notebook_note
+        from hfmemdebug.render.redact import Redactor
+
+        if self._output is None or not self._output.is_file():
+            return notebook_note("Nothing is recorded yet: pass over it, or call mark().")
+        redactor = Redactor.of_this_machine()
+        recording = load_recording(self._output)
+        try:
+            result = self.result()
+        except InputError as error:
+            return notebook_note(redactor(error.line()))
+        return notebook_html(redactor.result(result), [redactor.recording(recording)])
+
+    def __repr__(self) -> str:
+        return f"<Recorder {self._name!r}: epoch {self._epoch}, {self._items} {self._iteration}s in it>"
+
     def __enter__(self) -> Recorder:
         return self.start()
 
@@ -249,6 +268,13 @@ class Watched(Generic[T]):
                 recorder.mark()
         finally:
             recorder.end_epoch()
+
+    def _repr_html_(self) -> str:
+        """As its recorder shows itself."""
+        return self.recorder._repr_html_()
+
+    def __repr__(self) -> str:
+        return f"<watched by {self.recorder!r}>"
 
     def result(self) -> Result:
         """The verdict on the passes so far; a recorder of its own ends its recording with it."""

@@ -75,6 +75,9 @@ class Attachment:
                         break
                     if looks.keep(looked):
                         self.samples.extend(looked)
+                    if self.tree is None:
+                        # Looking into ten GB takes as long as all that came before: the first figures go ahead.
+                        show(self)
                     self._look_deeper()
                     if not show(self) or (duration is not None and self.clock() - began >= duration):
                         break

@@ -184,8 +184,10 @@ class TreeWatch:
             watched.status = reader.read()
         if watched.forked:
             watched.inherited = watched.status.anon or 0
-        with contextlib.suppress(OSError):
-            watched.memory = foreign.read_rollup(pid)
+        if watched.forked:
+            # What it copies is told from what it began with; of others it is read when their turn comes.
+            with contextlib.suppress(OSError):
+                watched.memory = foreign.read_rollup(pid)
         self._watched[pid] = watched
         self._pss_order.append(pid)
         return True

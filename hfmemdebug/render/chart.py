@@ -13,7 +13,7 @@ MOST_POINTS = 60
 _MB = 1 << 20
 # Told apart by people who cannot tell red from green, on light and on dark. Mermaid's own palette
 # begins with a colour that is all but white.
-_SERIES = (("file", "blue", "#3b82f6"), ("anon", "orange", "#e66100"), ("shmem", "purple", "#a855f7"))
+SERIES = (("file", "blue", "#3b82f6"), ("anon", "orange", "#e66100"), ("shmem", "purple", "#a855f7"))
 _SERIES_WORDS = {
     "file": "mapped file pages, which the kernel can take back",
     "anon": "anonymous memory, which it cannot",
@@ -45,7 +45,7 @@ def mermaid_chart(recording: Recording, title: str) -> str | None:
     if len(samples) < 2:
         return None
     shown = thin(samples, MOST_POINTS)
-    series = [s for s in _SERIES if s[0] != "shmem" or max(_megabytes(shown, "shmem")) >= 1]
+    series = [s for s in SERIES if s[0] != "shmem" or max(_megabytes(shown, "shmem")) >= 1]
     lines = [_megabytes(shown, name) for name, _, _ in series]
     top = max(1, round(max(max(line) for line in lines) * 1.05))
     palette = ", ".join(colour for _, _, colour in series)

@@ -340,6 +340,14 @@ def test_pages_decide_where_no_sampler_is_inside() -> None:
     assert any("judged from outside" in line for line in result.warnings)
 
 
+def test_pages_that_rise_all_along_are_not_called_none() -> None:
+    # 9 MB in as many seconds: an allocator's arenas may do that, and a leak may too.
+    result = judge({1: grown(still(), "anon", 9 * MB)}, command="attach")
+    assert result.verdict == "inconclusive"
+    assert "all along, which is too little in" in result.summary
+    assert judge({1: still()}, command="attach").verdict == "no-leak"
+
+
 def test_attached_growth_is_no_proof() -> None:
     result = judge({1: grown(still(), "anon", 200 * MB)}, command="attach")
     assert result.verdict == "inconclusive"
