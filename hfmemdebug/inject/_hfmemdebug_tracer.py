@@ -143,7 +143,7 @@ class Tracer:
             self.modules_at_first = len(sys.modules)
         look = _Look(began, rows)
         self._fill(look)
-        if ending and look.bytes < self.looks[-1].bytes:
+        if ending and not (self.looks and look.bytes >= self.looks[-1].bytes):
             # What its functions had is gone.
             return
         looks = [*self.looks, look]
