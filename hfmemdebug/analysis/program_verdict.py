@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hfmemdebug.analysis import advice
+from hfmemdebug.analysis.advice import from_trace
 from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, read_program
 from hfmemdebug.analysis.program_findings import NOTEWORTHY, WORDS, benign_of, is_garbage, leak_of
 from hfmemdebug.analysis.program_origin import find_origin
+from hfmemdebug.analysis.program_words import advice, summary
 from hfmemdebug.analysis.proof import program_limit_sentence
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
-from hfmemdebug.result import ArmSummary, Finding, Result
+from hfmemdebug.result import ArmSummary, Result
 from hfmemdebug.sizes import format_bytes, format_seconds
 
 # What an open file, a thread or a child's handle takes in the process that has it.
 _OF_A_THING = 64 << 10
-# Objects, and the buffers of arrays, tables and tensors that objects own.
-_TRACEABLE = ("python-objects", "native-heap", "arrow-pool", "shared-memory", "file-mapping")
 
 
 def judge_program(recording: Recording, *, min_leak: float | None = None) -> Result:
@@ -54,11 +53,11 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     sites, holders = find_origin(program, guilty)
     arm = _arm(program, recording)
     limit = (recording.end or {}).get("limit")
-    summary = _summary(program, verdict, leaks, benign, still_open, died, attached=attached)
+    said = summary(program, verdict, leaks, benign, still_open, died, attached=attached)
     proved = program_limit_sentence(limit, arm)
     return Result(
         command=header["command"],
-        summary=f"{summary} {proved}" if proved else summary,
+        summary=f"{said} {proved}" if proved else said,
         verdict=verdict,
         cause=cause if decided or leaks else None,
         origin=None,
@@ -74,8 +73,8 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         holders=holders,
         arms=(arm,),
         advice=(
-            *advice.from_trace(sites, holders),
-            *_advice(
+            *from_trace(sites, holders),
+            *advice(
                 program, verdict, leaks, benign, attached=attached, question=still_open, died=died is not None
             ),
         ),
@@ -214,87 +213,6 @@ def _how_it_died(recording: Recording) -> str | None:
     if end.get("outcome") in ("failed", "killed"):
         return str(end.get("detail") or "the program failed")
     return None
-
-
-def _summary(
-    program: Program,
-    verdict: str,
-    leaks: Sequence[Finding],
-    benign: Sequence[Finding],
-    question: str | None,
-    died: str | None,
-    *,
-    attached: bool,
-) -> str:
-    watched = f"{format_seconds(program.seconds)}" + (f" and {program.rows:,} rows" if program.rows else "")
-    ending = f" It did not end well: {died}." if died else ""
-    if leaks:
-        rate = sum(leak.rate_bytes_per_iteration or 0.0 for leak in leaks)
-        where = f" ({leaks[0].detail})" if leaks[0].detail else ""
-        if attached:
-            return (
-                f"Sustained growth: {format_bytes(rate)} per {program.iteration}{where} over {watched}, which nothing "
-                "can take back. Whether it is a leak, `hfmemdebug run` tells from a program's start."
-            )
-        return f"Leak: {format_bytes(rate)} per {program.iteration} stay behind{where}, all through {watched}.{ending}"
-    if verdict == "inconclusive":
-        return (
-            f"Inconclusive: {died}, and nothing was decided until then."
-            if died
-            else f"Inconclusive: {question}."
-        )
-    pages = next((f for f in benign if f.cause == "mmap-file-pages"), None)
-    if pages is not None and pages.growth_bytes == max(f.growth_bytes for f in benign):
-        return (
-            f"No leak: {format_bytes(pages.growth_bytes)} are pages of mapped files, which the kernel takes back when "
-            f"memory is short; what it cannot take back did not go on growing over {watched}."
-        )
-    copies = next((f for f in benign if f.cause == "copy-on-write"), None)
-    if copies is not None:
-        return (
-            f"No leak: {copies.detail}. What else cannot be taken back did not go on growing over {watched}."
-        )
-    return f"No leak: what cannot be taken back did not go on growing over {watched}."
-
-
-def _advice(
-    program: Program,
-    verdict: str,
-    leaks: Sequence[Finding],
-    benign: Sequence[Finding],
-    *,
-    attached: bool,
-    question: str | None,
-    died: bool,
-) -> tuple[str, ...]:
-    lines = []
-    if leaks and not attached:
-        lines += _where_to_look(program, leaks)
-    elif died:
-        lines.append("Mend what ended it, and run it again: what it did until then is in the recording.")
-    elif verdict == "inconclusive" and not leaks:
-        lines.append(f"To decide: {question}.")
-    if any(finding.cause == "copy-on-write" for finding in benign):
-        lines.append(
-            "Workers copy what they inherit as they touch it: keep data in numpy arrays, Arrow or a memory-mapped "
-            "dataset instead of lists of objects, or start workers by forkserver."
-        )
-    return tuple(lines)
-
-
-def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
-    """How to get to the line: tracing names those that go through Python's allocators."""
-    cause = leaks[0].cause
-    if not program.exact or cause not in _TRACEABLE:
-        return list(advice.OF_LEAK.get(cause, ()))
-    traces = (program.recording.end or {}).get("traces")
-    if traces is None:
-        return [
-            "To find the line and what holds it: hfmemdebug run --trace, with the same program behind it."
-        ]
-    if not any(trace["sites"] or trace["holders"] for trace in traces):
-        return ["Tracing has seen no line that keeps it: a longer run shows more, or a C library has it."]
-    return []
 
 
 def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:

@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 
 # Deep enough to get from a library's inner function to the user's call of it; each costs time.
 FRAMES = 16
-# Where no rows are read, tracing begins when the process is so old and imports nothing any more.
+# Where no rows are read, tracing begins when the process is so old and imports nothing any more: imports that are
+# traced take many times as long.
 STARTED_SECONDS = 3.0
 NO_IMPORTS_SECONDS = 1.0
+# On a busy machine nothing may happen for a second: it must also have worked for so long, or waited for longer.
+NO_IMPORTS_CPU_SECONDS, NO_IMPORTS_WAIT_SECONDS = 0.5, 5.0
 # It imports all the time.
-LATEST_SECONDS = 10.0
+LATEST_CPU_SECONDS = 20.0
 MANY_MODULES = 8
 FIRST_LOOK_SECONDS = 1.0
 INTERVAL_SECONDS = 0.5
@@ -96,7 +99,8 @@ class Tracer:
         self.busy = False
         self.began = time.perf_counter()
         self.traced_from: float | None = None
-        self.modules = (0, self.began)
+        self.worked = time.process_time()
+        self.modules = (0, self.began, self.worked)
         self.modules_at_first = 0
         self.due = 0.0
 
@@ -124,11 +128,16 @@ class Tracer:
             tracemalloc.stop()
 
     def _has_started(self, rows: int, now: float) -> bool:
+        worked = time.process_time()
         if len(sys.modules) != self.modules[0]:
-            self.modules = len(sys.modules), now
-        age = now - self.began
-        idle = now - self.modules[1] >= NO_IMPORTS_SECONDS
-        return age >= LATEST_SECONDS or (idle and (rows > 0 or age >= STARTED_SECONDS))
+            self.modules = len(sys.modules), now, worked
+        idle, work = now - self.modules[1], worked - self.modules[2]
+        if rows > 0:
+            return idle >= NO_IMPORTS_SECONDS
+        settled = idle >= NO_IMPORTS_SECONDS and work >= NO_IMPORTS_CPU_SECONDS
+        return worked - self.worked >= LATEST_CPU_SECONDS or (
+            now - self.began >= STARTED_SECONDS and (settled or idle >= NO_IMPORTS_WAIT_SECONDS)
+        )
 
     def _take(self, rows: int, *, ending: bool = False) -> None:
         if self.busy:
@@ -143,7 +152,7 @@ class Tracer:
             self.modules_at_first = len(sys.modules)
         look = _Look(began, rows)
         self._fill(look)
-        if ending and look.bytes < self.looks[-1].bytes:
+        if ending and not (self.looks and look.bytes >= self.looks[-1].bytes):
             # What its functions had is gone.
             return
         looks = [*self.looks, look]

@@ -1,0 +1,96 @@
+"""A watched program's verdict in a sentence, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hfmemdebug.analysis.advice import OF_LEAK
+from hfmemdebug.analysis.program import Program
+from hfmemdebug.result import Finding
+from hfmemdebug.sizes import format_bytes, format_seconds
+
+# Objects, and the buffers of arrays, tables and tensors that objects own.
+_TRACEABLE = ("python-objects", "native-heap", "arrow-pool", "shared-memory", "file-mapping")
+
+
+def summary(
+    program: Program,
+    verdict: str,
+    leaks: Sequence[Finding],
+    benign: Sequence[Finding],
+    question: str | None,
+    died: str | None,
+    *,
+    attached: bool,
+) -> str:
+    """One sentence, two at most."""
+    watched = f"{format_seconds(program.seconds)}" + (f" and {program.rows:,} rows" if program.rows else "")
+    ending = f" It did not end well: {died}." if died else ""
+    if leaks:
+        rate = sum(leak.rate_bytes_per_iteration or 0.0 for leak in leaks)
+        where = f" ({leaks[0].detail})" if leaks[0].detail else ""
+        if attached:
+            return (
+                f"Sustained growth: {format_bytes(rate)} per {program.iteration}{where} over {watched}, which nothing "
+                "can take back. Whether it is a leak, `hfmemdebug run` tells from a program's start."
+            )
+        return f"Leak: {format_bytes(rate)} per {program.iteration} stay behind{where}, all through {watched}.{ending}"
+    if verdict == "inconclusive":
+        return (
+            f"Inconclusive: {died}, and nothing was decided until then."
+            if died
+            else f"Inconclusive: {question}."
+        )
+    pages = next((f for f in benign if f.cause == "mmap-file-pages"), None)
+    if pages is not None and pages.growth_bytes == max(f.growth_bytes for f in benign):
+        return (
+            f"No leak: {format_bytes(pages.growth_bytes)} are pages of mapped files, which the kernel takes back when "
+            f"memory is short; what it cannot take back did not go on growing over {watched}."
+        )
+    copies = next((f for f in benign if f.cause == "copy-on-write"), None)
+    if copies is not None:
+        return (
+            f"No leak: {copies.detail}. What else cannot be taken back did not go on growing over {watched}."
+        )
+    return f"No leak: what cannot be taken back did not go on growing over {watched}."
+
+
+def advice(
+    program: Program,
+    verdict: str,
+    leaks: Sequence[Finding],
+    benign: Sequence[Finding],
+    *,
+    attached: bool,
+    question: str | None,
+    died: bool,
+) -> tuple[str, ...]:
+    """What to do next, one line each."""
+    lines = []
+    if leaks and not attached:
+        lines += _where_to_look(program, leaks)
+    elif died:
+        lines.append("Mend what ended it, and run it again: what it did until then is in the recording.")
+    elif verdict == "inconclusive" and not leaks:
+        lines.append(f"To decide: {question}.")
+    if any(finding.cause == "copy-on-write" for finding in benign):
+        lines.append(
+            "Workers copy what they inherit as they touch it: keep data in numpy arrays, Arrow or a memory-mapped "
+            "dataset instead of lists of objects, or start workers by forkserver."
+        )
+    return tuple(lines)
+
+
+def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
+    """How to get to the line: tracing names those that go through Python's allocators."""
+    cause = leaks[0].cause
+    if not program.exact or cause not in _TRACEABLE:
+        return list(OF_LEAK.get(cause, ()))
+    traces = (program.recording.end or {}).get("traces")
+    if traces is None:
+        return [
+            "To find the line and what holds it: hfmemdebug run --trace, with the same program behind it."
+        ]
+    if not any(trace["sites"] or trace["holders"] for trace in traces):
+        return ["Tracing has seen no line that keeps it: a longer run shows more, or a C library has it."]
+    return []
