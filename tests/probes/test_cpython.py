@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from uncovered import uncovered
 
 from hfmemdebug.probes.cpython import allocated_blocks, parse_malloc_stats, python_bytes
 
@@ -105,3 +106,24 @@ def test_another_allocator_gives_no_figure() -> None:
     )
     assert done.stdout == "None\n"
     assert done.stderr == ""
+
+
+def test_names_that_were_looked_up_are_given_up() -> None:
+    """Files that are opened as text leave their names in CPython's cache of attribute lookups."""
+    program = """
+import array, gc, sys
+from hfmemdebug.probes.cpython import clear_type_cache
+counts = array.array("q", [0] * 6)
+for turn in range(6):
+    for _ in range(5):
+        with open("/proc/self/status") as file:
+            file.read()
+    gc.collect()
+    clear_type_cache()
+    counts[turn] = sys.getallocatedblocks()
+print(counts[-1] - counts[1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=uncovered()
+    )
+    assert abs(int(done.stdout)) <= 1
