@@ -243,11 +243,12 @@ def _bounded(assessment: Assessment) -> list[Finding]:
     for component in assessment.components.values():
         trend = component.trend
         settled = [v for v in component.series.settled if v is not None]
-        growth, shape = trend.growth, trend.shape
-        if shape == "stable" and len(settled) > 2:
-            # It may have been filled before the first epoch was over.
-            growth, shape = settled[-1] - settled[0], "plateau"
         exact = assessment.control is not None and component.name in EXACT
+        growth, shape = trend.growth, trend.shape
+        if len(settled) > 2 and (exact or shape == "stable"):
+            # Most of it, or all, may have come before the first epoch was over.
+            growth = settled[-1] - settled[0]
+            shape = "plateau" if shape == "stable" else shape
         if (
             component.name in (*_THINGS, "copied", "dev_shm")
             or shape not in ("step", "plateau")

@@ -17,6 +17,9 @@ from hfmemdebug.recording.sample import Sample
 RESOLUTION = 16 * 1024**2
 
 
+_ANONYMOUS = ("python", "malloc", "arrow", "copied", "kept_free")
+
+
 @dataclass(frozen=True)
 class Bill:
     """An arm's growth by owner.
@@ -25,7 +28,9 @@ class Bill:
         owners: Bytes by owner, in the order in which they are shown: ``dataset_pages`` (of its mapped files),
             ``other_file_pages`` (the libraries' code, other mappings), ``shared``, ``python`` (objects in
             use), ``malloc`` (in use), ``arrow`` (in use), ``copied`` (private copies of files' pages),
-            ``kept_free`` (cyclic garbage, and what malloc and Arrow's pools gave back when they were asked),
+            ``kept_free`` (cyclic garbage, and what malloc and Arrow's pools gave back when they were asked);
+            where there is any, ``free_between`` (what malloc holds free between blocks in use, and cannot give
+            back) and ``untouched`` (below 0: in use, and never written to, so that it has no pages yet);
             ``nobody``.
         growth: Growth of RSS and swap, which the owners add up to.
         explained: Share of it whose owner is known; None where too little grew to tell.
@@ -63,11 +68,15 @@ def make_bill(recording: Recording) -> Bill | None:
         owners["copied"] = copied
     anonymous = _private(end) - _private(start)
     owners["kept_free"] = _private(end) - _private(trimmed)
-    owners["nobody"] = anonymous - sum(
-        owners.get(name, 0) for name in ("python", "malloc", "arrow", "copied", "kept_free")
-    )
+    rest = anonymous - sum(owners.get(name, 0) for name in _ANONYMOUS)
+    between = min(rest, _grown(start, trimmed, "malloc_free") or 0)
+    if between > 0:
+        owners["free_between"] = between
+    if rest < 0:
+        owners["untouched"] = rest
+    owners["nobody"] = max(0, rest - max(0, between))
     growth = anonymous + pages + owners["shared"]
-    explained = 1 - min(abs(owners["nobody"]) / growth, 1.0) if growth >= RESOLUTION else None
+    explained = 1 - min(owners["nobody"] / growth, 1.0) if growth >= RESOLUTION else None
     return Bill(owners, growth, round(explained, 4) if explained is not None else None)
 
 

@@ -60,10 +60,12 @@ _BILL_WORDS = {
     "arrow": "  Arrow pool in use",
     "copied": "  private copies of file pages",
     "kept_free": "  free, given back when asked",
+    "free_between": "  free, between malloc's blocks",
+    "untouched": "  in use, not yet written to",
     "nobody": "  not explained",
 }
 # Without a sign of having grown, these say nothing.
-_BILLED_IF_GROWN = ("other_file_pages", "shared", "copied")
+_BILLED_IF_GROWN = ("other_file_pages", "shared", "copied", "free_between", "untouched")
 _NEGLIGIBLE = 1024**2
 
 _SETTLING_WORDS = {

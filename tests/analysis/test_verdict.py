@@ -29,6 +29,7 @@ def record(
     arrow: Callable[[int], float] = lambda n: 0.0,
     anon: Callable[[int], float] = lambda n: 0.0,
     fds: Callable[[int], float] = lambda n: 0.0,
+    dev_shm: Callable[[int], float] = lambda n: 0.0,
     file_per_epoch: float = 0.0,
     end: dict[str, Any] | None = None,
     killed: bool = False,
@@ -56,6 +57,7 @@ def record(
         return {
             "python": int(40 * MB + python(n)),
             "fds": int(10 + fds(n)),
+            "dev_shm": int(dev_shm(n)),
             "file_maps": 200,
             "threads": 4,
             "children": 0,
@@ -338,10 +340,20 @@ def test_a_leak_in_one_mode_alone_is_one() -> None:
 
 def test_what_a_longer_run_does_not_confirm_is_not_the_cause() -> None:
     """Another program put as much into /dev/shm, slice by slice, and not any more later."""
-    arms = arms_of_two_rounds(leak(5000.0), malloc=leak(5000.0), anon=leak(2 * MB))
+    arms = arms_of_two_rounds(leak(5000.0), malloc=leak(5000.0), dev_shm=leak(2 * MB))
     result = judge(arms)
     assert (result.verdict, result.cause) == ("leak", "native-heap")
     assert {finding.cause for finding in result.findings if finding.role == "leak"} == {"native-heap"}
+
+
+def test_what_others_put_into_dev_shm_leaves_nothing_open_where_one_arm_saw_none_of_it() -> None:
+    uneven = record("in-memory", consumer=True, epochs=6, dev_shm=lambda n: 1e5 * n + 3e6 * (n // 50))
+    arms = [record(), record(consumer=True), record("in-memory", epochs=6), uneven]
+    assert judge(arms).verdict == "no-leak"
+    assert judge(arms[2:]).verdict == "inconclusive"
+    # As even as a loop, and in both: it is the loop's.
+    both = [record(), record(consumer=True, dev_shm=leak(5e4)), record("in-memory")]
+    assert judge([*both, record("in-memory", consumer=True, dev_shm=leak(5e4))]).cause == "shared-memory"
 
 
 def test_a_crumb_that_stops_in_a_longer_run_is_no_leak() -> None:
