@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import os
 import random
 import select
@@ -206,14 +207,18 @@ def main() -> int:
                 continue
             runs.moments.clear()
             began = time.monotonic()
-            wrong = [why for _ in range(options.runs) if (why := outcome(runs, scenario)) is not None]
+            wrong, made = [], 0
+            # A Ctrl-C ends a scenario, and what was counted is printed.
+            with contextlib.suppress(KeyboardInterrupt):
+                while made < options.runs:
+                    why = outcome(runs, scenario)
+                    made += 1
+                    wrong += [why] if why is not None else []
             bad += len(wrong)
             seconds = time.monotonic() - began
-            right = options.runs - len(wrong)
+            right = made - len(wrong)
             when = "".join(f", {count} {moment}" for moment, count in sorted(runs.moments.items()))
-            print(
-                f"{backend:<10} {name:<24} {right} of {options.runs} right, {seconds:.0f} s{when}", flush=True
-            )
+            print(f"{backend:<10} {name:<24} {right} of {made} right, {seconds:.0f} s{when}", flush=True)
             for why in wrong[:3]:
                 print(f"    {why}", flush=True)
     return 1 if bad else 0
