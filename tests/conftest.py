@@ -29,6 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("torch") and importlib.util.find_spec("torch") is None:
         pytest.skip("PyTorch is not installed")
+    if item.get_closest_marker("memray") and importlib.util.find_spec("memray") is None:
+        pytest.skip("memray is not installed")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -239,13 +239,9 @@ def _step_of_frame(holder: Any, target: Any, rest: _Hop) -> tuple[str, str | Non
     name = next((n for n, value in list(frame.f_locals.items()) if value is target), None)
     if name is None:
         return "", None, rest
-    kind = (
-        ""
-        if frame is holder
-        else "the generator "
-        if isinstance(holder, types.GeneratorType)
-        else "the coroutine "
-    )
+    flags = frame.f_code.co_flags
+    waits = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+    kind = "the generator " if flags & inspect.CO_GENERATOR else "the coroutine " if flags & waits else ""
     return f", local variable {name} of {kind}{frame.f_code.co_name}", name, rest
 
 

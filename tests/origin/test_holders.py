@@ -353,7 +353,9 @@ def test_holder(tmp_path: Path, name: str) -> None:
     holder = run_traced(tmp_path, source, "find_holders(walk, 20)", unseen=10)[0]
     assert holder["path"].startswith(path)
     assert holder["unit"] == unit
-    assert holder["growth_per_iteration"] == pytest.approx(growth, rel=0.3)
+    # Before Python 3.11 the dictionary of an object's attributes is one more.
+    most = 2 * growth if name == "cycle_saveall" else growth
+    assert 0.7 * growth <= holder["growth_per_iteration"] <= 1.3 * most
 
 
 PINNED = {

@@ -186,10 +186,19 @@ def test_arrows_own_functions(tmp_path: Path) -> None:
 
 
 @pytest.mark.memray
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 def test_what_memray_cannot_do_is_said_and_the_line_is_named(tmp_path: Path) -> None:
     source = _LIBC + "\nimport sys\nsys.setprofile(lambda *_: None)\ndef consume():\n    libc.malloc(10000)\n"
     found = native_trace(tmp_path, source, "malloc", 10000, memray=True)
     assert "profiler" in found["native_frames"]
+    assert [site["line"] for site in found["sites"]] == [10]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+def test_without_memray_the_line_is_named_and_the_extra_is_missing(tmp_path: Path) -> None:
+    source = _LIBC + "\nimport sys\nsys.modules['memray'] = None\ndef consume():\n    libc.malloc(10000)\n"
+    found = native_trace(tmp_path, source, "malloc", 10000, memray=True)
+    assert found["native_frames"] == "not installed"
     assert [site["line"] for site in found["sites"]] == [10]
 
 
