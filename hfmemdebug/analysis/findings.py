@@ -171,6 +171,8 @@ def _mapped_pages(assessment: Assessment) -> list[Finding]:
     reclaim = (assessment.recording.end or {}).get("reclaim") or {}
     size = sum(file["size_bytes"] for file in files)
     bounded = f"; bounded by the files' {format_bytes(size)}" if size else ""
+    own_loop = assessment.recording.header["arm"]["mode"] == "program"
+    whose = "mapped files" if own_loop else "the dataset's mapped files"
     proved = reclaim.get("freed_bytes") is not None and reclaim.get("why_not") is None
     return [
         Finding(
@@ -180,7 +182,7 @@ def _mapped_pages(assessment: Assessment) -> list[Finding]:
             rate_bytes_per_iteration=0.0,
             shape="plateau",
             reclaimable=False if in_memory else True if proved else None,
-            detail=f"pages of the dataset's mapped files that were read{bounded}",
+            detail=f"pages of {whose} that were read{bounded}",
             arm=assessment.name,
         )
     ]

@@ -137,7 +137,7 @@ def _watch(
             arm = replace(result.arms[0], reclaim=take_back(attachment.tree))
             result = replace(result, arms=(arm,))
         (run / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
-        show_result(result, console, paths=output)
+        show_result(result, console, recordings=[recording], paths=output)
         write_outputs(result, [recording], output, console)
     finally:
         end_run(run)

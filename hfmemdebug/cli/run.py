@@ -156,12 +156,12 @@ def run(
         result = replace(with_ranks(judge_program(recording), recording), interrupted=interrupted)
         (folder / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
         if as_json or claims_stdout(output):
-            show_result(result, console, paths=output)
+            show_result(result, console, recordings=[recording], paths=output)
         elif launch is not None and one_of_many:
             show_rank(result, launch, shared, console)
         else:
             with redirect_stdout(sys.stderr):
-                show_result(result, console, paths=output)
+                show_result(result, console, recordings=[recording], paths=output)
         write_outputs(result, [recording], output, console)
     finally:
         end_run(folder)

@@ -71,14 +71,14 @@ class Fit:
         """How many times longer the command took below the knee, at the worst; None where there is no knee."""
         if self.knee is None or not self.free.seconds:
             return None
-        return (
-            max(t.seconds for t in self.tried if t.passed and (t.bytes or 0) < self.knee) / self.free.seconds
-        )
+        below = [t.seconds for t in self.tried if t.passed and (t.bytes or 0) < self.knee]
+        return max(below) / self.free.seconds if below else None
 
     @property
     def knee(self) -> int | None:
         """The limit in bytes below which the command becomes slower; None where it does not."""
-        passed = sorted((t for t in self.tried if t.passed), key=lambda t: t.bytes or 0, reverse=True)
+        # Of two runs under one limit the slower one counts: the limit is then where it becomes slower.
+        passed = sorted((t for t in self.tried if t.passed), key=lambda t: (-(t.bytes or 0), -t.seconds))
         knee = None
         for trial in passed:
             slower = trial.seconds > _SLOWER * self.free.seconds

@@ -21,6 +21,7 @@ from hfmemdebug.sizes import format_bytes, format_count
 LIMIT = 65_536
 _MOST_ARMS = 8
 _MOST_LINES = 25
+_MOST_CHARTS = 2
 _MOST_ENVIRONMENT_LINES = 60
 _MOST_SLICE_ROWS = 200
 # Where the lines of `datasets-cli env` end and ours begin.
@@ -190,8 +191,13 @@ def _proof(result: Result) -> str:
 
 
 def _charts(recordings: Sequence[Recording]) -> str:
-    charts = (mermaid_chart(recording, _arm_name(recording)) for recording in recordings)
-    return "\n\n".join(chart for chart in charts if chart)
+    """One after the other; those of further arms folded, which say the same of the same rows once more."""
+    drawn = {_arm_name(r): chart for r in recordings if (chart := mermaid_chart(r, _arm_name(r)))}
+    shown, further = list(drawn)[:_MOST_CHARTS], list(drawn)[_MOST_CHARTS:]
+    parts = [drawn[name] for name in shown]
+    if further:
+        parts.append(_folded(", ".join(further), "\n\n".join(drawn[name] for name in further)))
+    return "\n\n".join(parts)
 
 
 def _commands(result: Result) -> str:

@@ -75,6 +75,8 @@ def test_verdicts(trained: tuple[Path, dict[str, Any]]) -> None:
     # What checkpoints and evaluations warm up may leave it open after five epochs.
     assert clean["verdict"] != "leak"
     assert clean["arms"][0]["outcome"] == "completed"
+    # It maps no dataset's file: what pages there are are those of libraries.
+    assert "the dataset's" not in json.dumps([clean["summary"], clean["findings"]])
     assert leak["verdict"] == "leak"
     assert leak["rate_bytes_per_iteration"] == pytest.approx(8000, rel=0.2)
     # From step 20 on, which is in the second epoch.

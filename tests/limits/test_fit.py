@@ -184,3 +184,12 @@ def test_a_command_that_fails_anyway(tmp_path: Path) -> None:
     assert "why" in done.stderr
     assert "ended with exit status 7: there is nothing to fit" in done.stderr
     assert fit("--", "no-such-command-here", cwd=tmp_path).returncode == 127
+
+
+@pytest.mark.parametrize("peak", [250 * MB, 210 * MB, 190 * MB, None])
+def test_one_limit_that_was_fast_once_and_slow_once(peak: int | None) -> None:
+    free = Trial(None, "completed", 7.6, peak=peak)
+    tried = tuple(Trial(210 * MB, "completed", seconds) for seconds in (4.9, 30.0))
+    fit = Fit(210 * MB, tried, free)
+    assert fit.slowdown is None or fit.slowdown == pytest.approx(30 / 7.6)
+    assert "210 MB" in describe(fit, format_bytes)
