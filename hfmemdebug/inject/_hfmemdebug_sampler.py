@@ -12,7 +12,6 @@ import _thread
 import atexit
 import ctypes
 import gc
-import json
 import operator
 import os
 import re
@@ -302,6 +301,9 @@ def start() -> None:
 
 def _write_versions(folder: str) -> None:
     """What the program ran on: its environment may be another one than hfmemdebug's."""
+    # Not before the end: its import takes as long as a fifth of all that is done at the start.
+    import json
+
     lines = {"Python version": sys.version.split()[0]}
     for name in (
         "datasets",

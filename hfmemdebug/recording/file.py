@@ -19,6 +19,8 @@ from hfmemdebug.recording.check import wrong_in_end, wrong_in_header, wrong_in_s
 from hfmemdebug.recording.sample import Sample
 
 SCHEMA = "hfmemdebug.recording.v1"
+# json.dumps would make one anew for each line.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ANY_SCHEMA = "hfmemdebug.recording."
 
 
@@ -90,7 +92,7 @@ class RecordingWriter:
             self._fd = -1
 
     def _line(self, document: Mapping[str, Any]) -> None:
-        os.write(self._fd, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        os.write(self._fd, _ENCODER.encode(document).encode() + b"\n")
 
     def __enter__(self) -> RecordingWriter:
         return self

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+# More than any machine has, and few enough to go through.
+_MOST_RANKS = 10_000_000
+
 
 def rank_file(folder: Path, rank: int, *, world: int | None, node: int | None, restart: int) -> Path:
     """Where a rank's recording goes: by its number and its node's number, and by no name of a host.
@@ -59,6 +62,22 @@ def ranks_of(files: Iterable[Path]) -> dict[Path, dict[str, Any]]:
         except (OSError, ValueError):
             continue
         launch = header.get("launch") if isinstance(header, dict) else None
-        if isinstance(launch, dict) and isinstance(launch.get("rank"), int):
+        if isinstance(launch, dict) and _is_whole(launch):
             found[file] = launch
     return found
+
+
+def _is_whole(launch: dict[str, Any]) -> bool:
+    """Whether what a header says of its rank is what we write there."""
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "world": int,
+        "node": int,
+        "restart": int,
+        "place": str,
+        "job": str,
+        "began": (int, float),
+    }
+    numbers = [launch.get("rank"), launch.get("world") or 0]
+    return all(isinstance(n, int) and 0 <= n <= _MOST_RANKS for n in numbers) and all(
+        launch.get(name) is None or isinstance(launch[name], kind) for name, kind in kinds.items()
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -105,11 +105,11 @@ class Sample:
 
     def to_dict(self) -> dict[str, Any]:
         """The sample as a line of the recording; fields that are None are left out."""
-        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+        # Its own dictionary is in the order of the fields, and this runs for each process ten times a second.
+        return {name: value for name, value in self.__dict__.items() if value is not None}
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Sample:
         """Reads what `to_dict` wrote; fields that this version does not know are left out."""
-        return cls(
-            **{name: document[name] for name in cls.__dataclass_fields__ if document.get(name) is not None}
-        )
+        known = cls.__dataclass_fields__
+        return cls(**{name: value for name, value in document.items() if name in known and value is not None})

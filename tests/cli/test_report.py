@@ -271,3 +271,24 @@ def test_on_a_terminal_without_unicode(kept: Path) -> None:
     assert out.stdout.isascii()
     assert b"Rows read" in out.stdout
     assert max(map(len, out.stdout.splitlines())) <= 80
+
+
+def of_a_rank(path: Path, rank: int) -> Path:
+    recording = measured(mode="program", name="program")
+    return saved(path, replace(recording, header={**recording.header, "launch": {"rank": rank, "world": 2}}))
+
+
+def test_ranks_beside_what_is_none_are_refused(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("ranks", "others"):
+        Path(name).mkdir()
+        for rank in range(2):
+            of_a_rank(Path(name, f"rank-{rank}.jsonl"), rank)
+    assert run(["report", "ranks", "others"]) == 2
+    assert "two folders of ranks cannot be shown side by side" in capsys.readouterr().err
+    saved(Path("ranks", "other.jsonl"), measured())
+    assert run(["report", "ranks"]) == 2
+    assert "other.jsonl is no recording of a rank" in capsys.readouterr().err
+    assert run(["report", "others", "-q"]) == 0
+    assert "2 ranks" in capsys.readouterr().out
+    assert run(["report", "others/rank-0.jsonl", "-q"]) == 0
+    assert "ranks" not in capsys.readouterr().out
