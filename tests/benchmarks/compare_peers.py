@@ -46,8 +46,15 @@ TIMEOUT_SECONDS = 180
 P = 0.01
 
 
-def _run(command: Sequence[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True)
+def _run(command: Sequence[str], **environment: str) -> str:
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=True,
+        env={**os.environ, **environment},
+    )
     return done.stdout
 
 
@@ -75,9 +82,9 @@ def memray(label: Label, datasets: Path, scratch: Path) -> bool:
 
 
 def psleak(label: Label, datasets: Path, scratch: Path) -> bool:
-    return (
-        _last_line(_run([sys.executable, str(LOOP), label.name, str(datasets), "0", "--psleak"])) is not None
-    )
+    command = [sys.executable, str(LOOP), label.name, str(datasets), "0", "--psleak"]
+    # It refuses to run without, so that Python's objects show in malloc.
+    return _last_line(_run(command, PYTHONMALLOC="malloc")) is not None
 
 
 def scalene(label: Label, datasets: Path, scratch: Path) -> bool:
