@@ -149,13 +149,16 @@ class Crew:
         Raises:
             HfmemdebugError: An arm could not do what it was asked to: wrong input, no network, our fault.
         """
+        silent: ArmProcess | None = None
         while any(arm.alive for arm in self.arms):
             try:
                 arm, event = self._events.get(timeout=tick)
             except queue.Empty:
                 self._kill_overdue()
                 dead = next((arm for arm in self.arms if arm.alive and arm.has_ended), None)
-                if dead is None:
+                # On a busy machine its last words may still be on their way: it gets one more tick.
+                if dead is None or dead is not silent:
+                    silent = dead
                     yield self.arms[0], {"event": "tick"}
                     continue
                 # What it has forked may hold its end of the pipe, so that no end of file comes.

@@ -7,8 +7,8 @@
              kinder than memray's own `--leaks`, which counts the mapping of every dataset as leaked.
     psleak   `MemoryLeakTestCase.execute` on one slice, as it is set by default. A leak when it raises.
     scalene  `scalene run` over 150 slices. A leak when its JSON lists one in any file.
-    ols      RSS after each of 150 slices without the first 15, least squares. A leak when the slope is above 0
-             with p < 0.01.
+    ols      RSS after each of 150 slices, after an epoch of 50 that is left out, since it maps the files' pages. A leak
+             when the slope of the least squares is above 0 with p < 0.01.
     mk       The same series, Mann-Kendall's test for a rising trend, p < 0.01.
     ours     `hfmemdebug diagnose`, from a file that `tests/corpus/run.py --json FILE` has written.
 
@@ -46,8 +46,15 @@ TIMEOUT_SECONDS = 180
 P = 0.01
 
 
-def _run(command: Sequence[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True)
+def _run(command: Sequence[str], **environment: str) -> str:
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=True,
+        env={**os.environ, **environment},
+    )
     return done.stdout
 
 
@@ -75,9 +82,9 @@ def memray(label: Label, datasets: Path, scratch: Path) -> bool:
 
 
 def psleak(label: Label, datasets: Path, scratch: Path) -> bool:
-    return (
-        _last_line(_run([sys.executable, str(LOOP), label.name, str(datasets), "0", "--psleak"])) is not None
-    )
+    command = [sys.executable, str(LOOP), label.name, str(datasets), "0", "--psleak"]
+    # It refuses to run without, so that Python's objects show in malloc.
+    return _last_line(_run(command, PYTHONMALLOC="malloc")) is not None
 
 
 def scalene(label: Label, datasets: Path, scratch: Path) -> bool:
@@ -93,8 +100,8 @@ def scalene(label: Label, datasets: Path, scratch: Path) -> bool:
 
 
 def _rss(label: Label, datasets: Path) -> list[float]:
-    readings = _last_line(_run([sys.executable, str(LOOP), label.name, str(datasets), "3", "--rss"]))
-    return [float(value) for value in readings[len(readings) // 10 :]]
+    readings = _last_line(_run([sys.executable, str(LOOP), label.name, str(datasets), "4", "--rss"]))
+    return [float(value) for value in readings[SLICES:]]
 
 
 def ols(label: Label, datasets: Path, scratch: Path) -> bool:

@@ -117,7 +117,7 @@ def attempt(name: str, datasets: Path, scratch: Path) -> Attempt:
 
 def table(attempts: Sequence[Attempt]) -> str:
     """A line a case, and below them what was not found, or later than it must be."""
-    heads = ("times", "found", "in time", "open", "missed", "planted B", "found B", "slices")
+    heads = ("times", "found", "in time", "open", "missed", "error", "planted B", "found B", "slices")
     lines = [f"{'case':<26}" + "".join(f"{head:>11}" for head in heads)]
     late = []
     for name, case in CASES.items():
@@ -128,10 +128,12 @@ def table(attempts: Sequence[Attempt]) -> str:
         in_time = [a for a in found if case.within is None or a.slices <= case.within]
         late += [a for a in of_case if a not in in_time]
         cells: list[Any] = [len(of_case), len(found), len(in_time)]
-        cells += [sum(a.verdict == verdict for a in of_case) for verdict in ("inconclusive", "no-leak")]
-        cells.append(_range([a.planted for a in of_case]))
+        cells += [
+            sum(a.verdict == verdict for a in of_case) for verdict in ("inconclusive", "no-leak", "error")
+        ]
+        cells.append(_range([a.planted for a in found]))
         cells.append(_range([a.rate for a in found if a.rate is not None]))
-        cells.append(_range([a.slices for a in of_case]))
+        cells.append(_range([a.slices for a in found]))
         lines.append(f"{name:<26}" + "".join(f"{cell:>11}" for cell in cells))
     lines += [f"\n{a.case}: {a.verdict} after {a.slices} slices: {a.summary}" for a in late]
     return "\n".join(lines)
@@ -153,7 +155,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hfmemdebug-sensitivity-") as scratch:
 
         def measure(name: str, number: int) -> Attempt:
-            return attempt(name, datasets, Path(scratch) / str(number))
+            try:
+                return attempt(name, datasets, Path(scratch) / str(number))
+            except RuntimeError as error:
+                return Attempt(name, 64, "error", 0, None, 0.0, str(error))
 
         try:
             for one in as_they_end(measure, missing(names, options.times, [a.case for a in done]), 1):
@@ -167,7 +172,7 @@ def main() -> int:
             print("interrupted: what was measured is kept", file=sys.stderr)
     shown = [a for a in done if a.case in names]
     print("\n" + table(shown))
-    return 1 if any(a.verdict == "no-leak" for a in shown) else 0
+    return 1 if any(a.verdict in ("no-leak", "error") for a in shown) else 0
 
 
 def _parse() -> argparse.Namespace:
