@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 from hfmemdebug.analysis.series import Epochs, Series
-from hfmemdebug.analysis.trend import Trend, epoch_rates, find_trend
+from hfmemdebug.analysis.trend import BLOCKS_TO_CONVICT, Trend, epoch_rates, find_trend
 from hfmemdebug.recording.file import Recording
 
 PAGE = 4096
@@ -28,6 +29,7 @@ PAGES_FLOOR_PER_SLICE_BYTES = 0.1
 
 # Two epochs of one loop put as much into /dev/shm as each other; what other programs do there is not so even.
 EVEN = 0.9
+MOSTLY = 0.75
 
 EXACT = ("python", "malloc", "arrow")
 ALONE_IN_DEV_SHM = (
@@ -159,8 +161,10 @@ def assess(
         # taken away, and only what grows as evenly as a loop is called one's own.
         shm = epochs.series("dev_shm")
         trend, rates = find_trend(shm, PAGE), epoch_rates(shm)
-        if trend is not None and rates and min(rates) > 0:
-            if trend.grows and not _is_even(rates):
+        if trend is not None and rates and _mostly_grows(rates):
+            if _is_even(rates) and len(rates) >= BLOCKS_TO_CONVICT:
+                trend = replace(trend, shape="growing", rate=median(rates), needs=None)
+            else:
                 trend = replace(trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM)
             components["dev_shm"] = Component("dev_shm", trend, shm)
     return Assessment(recording, control, components, epochs, tuple(unread))
@@ -179,8 +183,15 @@ def _has_a_bound(copyable: Series, floor: float) -> bool:
     return trend is not None and trend.shape in ("stable", "step", "plateau")
 
 
+def _mostly_grows(rates: Sequence[float]) -> bool:
+    """Whether it grew in nearly every epoch: now and then somebody else may take files of theirs away."""
+    return sum(rate > 0 for rate in rates) >= MOSTLY * len(rates)
+
+
 def _is_even(rates: Sequence[float]) -> bool:
-    return min(rates) >= EVEN * max(rates)
+    """Whether nearly every epoch brought the same, whatever others put there or took away in the rest."""
+    middle = median(rates)
+    return sum(EVEN * middle <= rate <= middle / EVEN for rate in rates) >= MOSTLY * len(rates)
 
 
 def slice_bytes(recording: Recording) -> float:

@@ -37,6 +37,10 @@ START_COSTS = 2.0
 FELL = 0.1
 # Epochs in a part of a run, where only their ends were read.
 WIDTHS = (2, 3)
+# Steps that are larger by at least this are a buffer's that grows in proportion to itself; and when the next one has
+# not come by so many times the work after which it was due, none will.
+LARGER = 1.4
+OVERDUE = 1.5
 # From so many epochs on, what is left of a trend in noise may be called none: what it can have hidden is less
 # than what the noise moves by itself.
 EPOCHS_IN_NOISE = 12
@@ -334,9 +338,24 @@ def _shape(
     last_growth = max(index for index, grew in enumerate(above) if grew)
     if _goes_up_and_down(rates, floor):
         return "inconclusive", f"it goes up and down; {MORE_EPOCHS}"
+    if _may_double_again(rates, floor):
+        return "inconclusive", f"it grew in ever larger steps, and the next one may be to come; {MORE_EPOCHS}"
     if len(blocks) - 1 - last_growth >= BLOCKS_TO_ACQUIT:
         return ("step" if sum(above) == 1 else "plateau"), None
     return "inconclusive", f"it grew and stopped; {MORE_EPOCHS}"
+
+
+def _may_double_again(rates: Sequence[float], floor: float) -> bool:
+    """Whether it grew as a buffer does that doubles whenever it is full, and the next time is not long overdue.
+
+    The steps are larger each time, and as many times farther apart.
+    """
+    steps = [(epoch, rate) for epoch, rate in enumerate(rates, start=2) if rate > floor][-BLOCKS_TO_CONVICT:]
+    if len(steps) < BLOCKS_TO_CONVICT:
+        return False
+    larger = all(b >= LARGER * a for (_, a), (_, b) in itertools.pairwise(steps))
+    (before, _), (last, _) = steps[-2:]
+    return larger and len(rates) + 1 < OVERDUE * last * last / before
 
 
 def _goes_up_and_down(rates: Sequence[float], floor: float) -> bool:

@@ -85,6 +85,11 @@ def doubling(rate: float) -> Shape:
     return values
 
 
+def twice_as_large(rate: float) -> Shape:
+    """A buffer that is made twice as large whenever it is full."""
+    return leak(lambda n: 1024.0 * 2 ** math.ceil(math.log2(max(1.0, rate * n / 1024))))
+
+
 def window(width: int, largest: float, rate: float = 0.0) -> Shape:
     """The last few blocks of random sizes, and a leak beside them."""
 
@@ -202,6 +207,8 @@ LEAKS: dict[str, Shape] = {
     "power of 1.5": leak(lambda n: 200.0 * n**1.5),
     "square root": leak(lambda n: 200_000.0 * n**0.5),
     "a growing list of pointers": doubling(100),
+    "a buffer that doubles": twice_as_large(10_000),
+    "a buffer that doubles slowly": twice_as_large(300),
     "in a window of noise": window(10, 200_000, 20_000),
     "small in a window of noise": window(10, 200_000, 1000),
     "in a sawtooth of 37": sawtooth(37, 20_000, 2000),

@@ -262,3 +262,14 @@ def test_noise_is_acquitted_once_it_cannot_have_hidden_more_than_itself() -> Non
     assert "growing" not in shapes
     leaking = [shape(scripted(lambda n: 3e4 * n, noise=3e5, seed=seed, epochs=28)) for seed in range(40)]
     assert set(leaking) <= {"growing", "inconclusive"}
+
+
+@pytest.mark.parametrize("epochs", range(4, 40))
+def test_a_buffer_that_doubles_ever_more_seldom_is_not_cleared(epochs: int) -> None:
+    series = scripted(lambda n: 2.0 ** math.ceil(math.log2(10_000 * n + 1)), slices=50, epochs=epochs)
+    assert shape(series) in ("growing", "inconclusive")
+
+
+def test_a_table_that_doubled_until_it_held_everything_is_cleared() -> None:
+    series = scripted(lambda n: 2.0 ** math.ceil(math.log2(10_000 * min(n, 210) + 1)), slices=50, epochs=20)
+    assert shape(series) in ("step", "plateau")

@@ -351,6 +351,11 @@ def test_what_others_put_into_dev_shm_leaves_nothing_open_where_one_arm_saw_none
     arms = [record(), record(consumer=True), record("in-memory", epochs=6), uneven]
     assert judge(arms).verdict == "no-leak"
     assert judge(arms[2:]).verdict == "inconclusive"
+    # It grows, and others take files of theirs away meanwhile.
+    fewer = record("in-memory", consumer=True, epochs=8, dev_shm=lambda n: 5e4 * n + 9e6 * (n < 90))
+    found = judge([record("in-memory", epochs=8), fewer])
+    assert (found.verdict, found.cause) == ("leak", "shared-memory")
+    assert found.rate_bytes_per_iteration == pytest.approx(5e4, rel=0.01)
     # As even as a loop, and in both: it is the loop's.
     both = [record(), record(consumer=True, dev_shm=leak(5e4)), record("in-memory")]
     assert judge([*both, record("in-memory", consumer=True, dev_shm=leak(5e4))]).cause == "shared-memory"

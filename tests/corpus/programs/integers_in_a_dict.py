@@ -1,5 +1,5 @@
 """
-verdict: leak
+verdict: leak or inconclusive
 cause: python-objects
 origin: user-code
 holder: index

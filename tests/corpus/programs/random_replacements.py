@@ -1,5 +1,5 @@
 """
-verdict: no-leak
+verdict: no-leak or inconclusive
 data: varying
 why: of fifty buffers one is replaced by one of another size at each slice.
 """
