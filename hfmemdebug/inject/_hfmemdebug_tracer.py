@@ -52,18 +52,9 @@ LEAST_BYTES = 4096
 # CPython's own allocator serves what is not larger.
 SMALL = 512
 LEAST_BLOCKS = 1000
-_CONTAINERS = frozenset(
-    (
-        dict,
-        list,
-        set,
-        collections.deque,
-        collections.Counter,
-        collections.defaultdict,
-        collections.OrderedDict,
-    )
-    + (type(functools.lru_cache(maxsize=None)(len)),)
-)
+_CACHE = type(functools.lru_cache(maxsize=None)(len))
+_SUBCLASSES = (collections.Counter, collections.defaultdict, collections.OrderedDict)
+_CONTAINERS = frozenset((dict, list, set, collections.deque, _CACHE, *_SUBCLASSES))
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
