@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hfmemdebug.analysis.advice import from_trace
-from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, read_program
+from hfmemdebug.analysis.program import EXACT, FLOOR_OVER_RUN, MB, ROWS, THINGS, Owner, Program, read_program
 from hfmemdebug.analysis.program_findings import NOTEWORTHY, WORDS, benign_of, is_garbage, leak_of
 from hfmemdebug.analysis.program_origin import find_origin
 from hfmemdebug.analysis.program_words import advice, summary
@@ -190,6 +190,11 @@ def _open_question(program: Program) -> str | None:
                 f"{WORDS[name]} grew by {format_bytes(growth.rate)} per {program.iteration} all along, which is too "
                 f"little in {format_seconds(program.seconds)} to be told from what allocators do; watch it for longer"
             )
+        if name in EXACT and _tracing_may_hide(program, owner):
+            return (
+                f"{WORDS[name]} grew by {format_bytes(growth.growth)} while tracing disturbed the counters; "
+                "without --trace it can be told whether that goes on"
+            )
         if growth.shape != "inconclusive":
             continue
         rise = growth.high * program.iterations
@@ -204,6 +209,14 @@ def _open_question(program: Program) -> str | None:
         unit = "" if name in THINGS else f", up to {format_bytes(rise)} over the run"
         return f"{WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
     return None
+
+
+def _tracing_may_hide(program: Program, owner: Owner) -> bool:
+    """Whether what grew steadily is within what the counters cannot tell while allocations are traced."""
+    if (program.recording.end or {}).get("traces") is None:
+        return False
+    floor = program.recording.header.get("min_leak") or FLOOR_OVER_RUN
+    return owner.growth.shape == "stable" and owner.growth.low > 0 and owner.growth.growth >= floor
 
 
 def _how_it_died(recording: Recording) -> str | None:

@@ -151,6 +151,7 @@ def _library_folders() -> tuple[str, ...]:
     return tuple({paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
+@lru_cache(maxsize=4096)
 def is_library(file: str) -> bool:
     """Whether a file belongs to Python, to an installed package or to this one, and not to the user."""
     return (

@@ -321,6 +321,18 @@ def test_seconds_before_and_under_tracing_are_not_compared() -> None:
     assert judge({1: story}, end={"traces": [traced(began=3.0, **{"from": 4.0})]}).verdict == "leak"
 
 
+def test_small_growth_under_a_trace_is_not_called_none() -> None:
+    def story(t: float) -> dict[str, Any]:
+        # Within the two hundredths of its memory that noise may hide, and over the floor.
+        noise = 0.7 * MB * (int((t - 0.25) / 0.75 * 8) % 2)
+        return {**inside()(t), "malloc": round(60 * MB + 1.8 * MB * t + noise)}
+
+    assert judge({1: story}).verdict == "no-leak"
+    result = judge({1: story}, end={"traces": []})
+    assert result.verdict == "inconclusive"
+    assert "without --trace" in result.summary
+
+
 def test_a_trace_of_a_clean_program_names_nobody() -> None:
     result = judge({1: inside()}, rows=lambda t: 1e6 * t, end={"traces": [traced()]})
     assert (result.verdict, result.sites, result.holders) == ("no-leak", (), ())
