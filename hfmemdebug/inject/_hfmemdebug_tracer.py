@@ -10,6 +10,7 @@ Nothing is collected: that would run the program's finalizers in this thread, an
 
 from __future__ import annotations
 
+import _thread
 import array
 import bisect
 import collections
@@ -91,7 +92,7 @@ class _Look:
 
 
 class Tracer:
-    """Traces one process; the sampler's thread calls it."""
+    """Traces one process; the sampler's thread says when."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -125,12 +126,14 @@ class Tracer:
                     tracemalloc.start(FRAMES)
                 self.traced_from = now
                 self.due = now + FIRST_LOOK_SECONDS
-        elif now >= self.due:
-            self._take(rows)
+        elif now >= self.due and not self.busy:
+            # In a thread of its own: it may take seconds, in which the sampler goes on.
+            self.busy = True
+            _thread.start_new_thread(self._take, (rows,))
 
     def end(self, rows: int) -> None:
         """Takes a last look as the process ends."""
-        if self.traced_from is not None and self.looks:
+        if self.traced_from is not None and self.looks and not self.busy:
             self._take(rows, ending=True)
             tracemalloc.stop()
 
@@ -146,11 +149,16 @@ class Tracer:
             now - self.began >= STARTED_SECONDS and (settled or idle >= NO_IMPORTS_WAIT_SECONDS)
         )
 
-    def _take(self, rows: int, *, ending: bool = False) -> None:
-        if self.busy:
-            # The process ends while the thread is at it.
-            return
-        self.busy = True
+    def _take(self, rows: int, ending: bool = False) -> None:
+        try:
+            self._look(rows, ending)
+        except Exception:
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                raise
+        finally:
+            self.busy = False
+
+    def _look(self, rows: int, ending: bool) -> None:
         began, spent = time.perf_counter(), time.thread_time()
         if self.looks and len(sys.modules) - self.modules_at_first >= MANY_MODULES:
             # It was still starting: what libraries make as they are imported stays, and is no leak.
@@ -170,7 +178,6 @@ class Tracer:
         self.looks = looks[-3:]
         cost = time.thread_time() - spent
         self.due = began + max((began - (self.traced_from or began)) / 2, cost / SHARE, INTERVAL_SECONDS)
-        self.busy = False
 
     def _fill(self, look: _Look) -> None:
         """What each place has in use, and all of the small objects together."""

@@ -23,7 +23,7 @@ IN_A_FUNCTION = f"""{HEAD}
 def main():
     history = []
     def note(batch):
-        history.append([text + '.' for text in batch['text']])  # the leak
+        history.append([text * 10 for text in batch['text']])  # the leak
     steps(450, note)
 main()
 """
