@@ -1,7 +1,6 @@
 """
 verdict: leak
 cause: anonymous-other or file-mapping
-fast: yes
 why: each step starts a process that waits for input for ever, and nobody ends it.
 """
 
