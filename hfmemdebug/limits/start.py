@@ -174,7 +174,10 @@ def _start_in(
         if enclosure.prefix:
             # What the tool before the launcher complains of is ours to say; the launcher puts this back.
             given = options.get("stderr")
-            task["stderr"] = os.dup(given if isinstance(given, int) else 2)
+            if given == subprocess.DEVNULL:
+                task["stderr"] = os.open(os.devnull, os.O_WRONLY)
+            else:
+                task["stderr"] = os.dup(given if isinstance(given, int) else 2)
             complaint, options["stderr"] = os.pipe()
             own.add(complaint)
             theirs.add(task["stderr"], options["stderr"])

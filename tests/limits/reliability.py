@@ -56,7 +56,7 @@ class Runs:
 
     def ended(self, process: subprocess.Popen[str], statuses: set[int], said: str = "") -> str | None:
         """Why a run does not count, or None."""
-        error = process.communicate(timeout=60)[1]
+        error = process.communicate(timeout=600)[1]
         if process.returncode not in statuses:
             return f"status {process.returncode}: {error}"
         lines = error.splitlines()
@@ -92,7 +92,7 @@ class Runs:
     def signalled(self, number: int) -> str | None:
         process = self.at_a_random_moment(number, READY + DAEMONS + "time.sleep(60)")
         # Before it holds signals back, it ends by them as any program does.
-        error = process.communicate(timeout=60)[1]
+        error = process.communicate(timeout=600)[1]
         if "/hfmemdebug/" not in error and "KeyboardInterrupt" in error:
             # The interpreter had not read a line of ours yet, and ends in its own way.
             self.moments["of these before the first line of ours"] += 1
@@ -108,7 +108,7 @@ class Runs:
         process.wait()
         # What it has left may hold the pipes until it is swept away.
         again = self.ended(self.start("100M", "true"), {0})
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
         return again or self.left_by(process.pid)
 
     def killed_by_sigkill(self) -> str | None:

@@ -15,6 +15,7 @@ from hfmemdebug.limits.choose import OPENERS
 from hfmemdebug.limits.enclosure import Request, Unavailable
 from hfmemdebug.limits.owner import new_name
 from hfmemdebug.limits.start import LimitError, start
+from hfmemdebug.limits.watchdog import Watchdog
 
 FILL = "import sys; held = bytearray(int(sys.argv[1]) << 20); print(len(held) >> 20)"
 
@@ -162,6 +163,19 @@ def test_memlimit_is_what_is_in_force(backend: str) -> None:
     else:
         assert done.stdout == f"{200 << 20}\n"
         assert "a limit of 200 MB holds around this process" in done.stderr
+
+
+@pytest.mark.parametrize("given", [subprocess.DEVNULL, 2, None])
+def test_standard_error_behind_a_tool_that_starts_the_command(
+    monkeypatch: pytest.MonkeyPatch, given: int | None
+) -> None:
+    class Behind(Watchdog):
+        prefix = ("env",)
+
+    monkeypatch.setitem(OPENERS, "watchdog", Behind)
+    started = start(["sh", "-c", "exit 5"], Request(64 << 20), backend="watchdog", stderr=given)
+    assert started.process.wait() == 5
+    started.close()
 
 
 def test_an_interpreter_that_this_user_may_not_execute(monkeypatch: pytest.MonkeyPatch) -> None:
