@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from hfmemdebug.analysis.verdict import judge
 from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.experiment.budget import Budget
 from hfmemdebug.experiment.diagnose import BUDGET_SECONDS
-from hfmemdebug.experiment.run import ArmKind, Budget, Round
+from hfmemdebug.experiment.run import ArmKind, Round
 from hfmemdebug.experiment.settings import Settings
 from hfmemdebug.result import Result
 
