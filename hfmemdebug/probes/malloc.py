@@ -131,11 +131,11 @@ class MallocProbe:
             return True
         if self._malloc_trim is None:
             return False
-        self._fill_thread_cache()
+        self.fill_thread_cache()
         self._malloc_trim(0)
         return True
 
-    def _fill_thread_cache(self) -> None:
+    def fill_thread_cache(self) -> None:
         """Frees as many chunks of each small size as the thread cache takes.
 
         glibc keeps up to seven freed chunks of each size of up to 1032 bytes for the thread that freed them
@@ -144,6 +144,8 @@ class MallocProbe:
         hole of 16 bytes more than was asked for cannot be split and is given out whole: what counts is what malloc
         gave. Else a size stays short now and then, and malloc seems to move by up to a kilobyte.
         """
+        if self._mallinfo2 is None:
+            return
         chunks, libc = self._chunks, self._libc
         for size in range(24, 1033, 16):
             exact = taken = 0

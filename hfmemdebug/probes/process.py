@@ -171,6 +171,8 @@ class ProcessProbe:
         """One field of the samples alone, for whoever reads it line by line."""
 
         def malloc_in_use() -> int | None:
+            # With a full cache a block counts when it is asked for; else seven come and go at a time.
+            self.malloc.fill_thread_cache()
             reading = self.malloc.read()
             return reading.in_use if reading is not None else None
 
