@@ -53,9 +53,12 @@ def find_growth(
         return None
     lows = _lows(judged)
     if lows is None:
-        return Trend(
-            "inconclusive", 0.0, 0.0, 0.0, judged[-1][1] - judged[0][1], 0.0, "its work came in bursts"
-        )
+        grown = judged[-1][1] - judged[0][1]
+        # Between two bursts nobody knows when it grew: all of it may have been a leak's.
+        most = (max(y for _, y in judged) - min(y for _, y in judged)) / span
+        if most * span <= max(floor, tolerance):
+            return Trend("stable", grown / span, -most, most, grown, max(floor / span, most))
+        return Trend("inconclusive", grown / span, 0.0, most, grown, most, "its work came in bursts")
     rises = [b - a for a, b in itertools.pairwise(lows)]
     per_window, error = _slope(lows)
     unit = WINDOWS / (judged[-1][0] - judged[0][0])
@@ -91,6 +94,12 @@ def find_growth(
     if late < NOT_FADING * early:
         return growth("inconclusive", "it grew ever more slowly")
     return growth("growing")
+
+
+def comes_evenly(work: Sequence[float]) -> bool:
+    """Whether there are readings all through some work, so that it can be told when a counter grew in it."""
+    start = work[0] + WARMUP * (work[-1] - work[0])
+    return _lows([(x, 0.0) for x in work if x >= start]) is not None
 
 
 def _is_level(judged: Sequence[tuple[float, float]], small: float) -> bool:

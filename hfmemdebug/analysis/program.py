@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hfmemdebug.analysis.growth import find_growth
+from hfmemdebug.analysis.growth import comes_evenly, find_growth
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.trend import Trend
 from hfmemdebug.recording.file import Recording
@@ -237,7 +237,8 @@ def _work(ticks: Sequence[Tick], traced: float) -> tuple[str, list[float], slice
         reading = [i for i in range(1, len(rows)) if rows[i] > rows[i - 1]]
         first, last = reading[0], reading[-1]
         long_enough = last - first >= LEAST_LOOKS and last >= READING_UNTIL * (len(rows) - 1)
-        if long_enough and len(reading) >= LEAST_SHARE_WITH_ROWS * (last - first + 1):
+        often = len(reading) >= LEAST_SHARE_WITH_ROWS * (last - first + 1)
+        if long_enough and often and comes_evenly(rows[first - 1 : last]):
             # By the look at which the last rows are seen, the program may have begun to tidy up.
             return ROWS, [value / 1000 for value in rows], slice(first - 1, last)
     seconds = [tick.tree.seconds for tick in ticks]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hfmemdebug.analysis.growth import find_growth
+from hfmemdebug.analysis.growth import comes_evenly, find_growth
 
 MB = float(1 << 20)
 FLOOR = MB
@@ -99,6 +99,18 @@ def test_too_few_readings_say_nothing() -> None:
 
 
 def test_work_that_came_in_bursts() -> None:
-    points = [(0.0 if i < 50 else 100.0, float(i) * MB) for i in range(100)]
-    trend = find_growth(points, FLOOR)
-    assert trend is None or trend.shape == "inconclusive"
+    # A worker's queue hands out a third of all rows at once.
+    work = [float(i) if i < 50 else 50.0 + i for i in range(100)]
+    grows = find_growth([(x, i * MB / 10) for i, x in enumerate(work)], FLOOR)
+    assert grows is not None
+    assert (grows.shape, grows.needs) == ("inconclusive", "its work came in bursts")
+    assert grows.high >= grows.rate > 0
+    flat = find_growth([(x, i % 3 * 1024.0) for i, x in enumerate(work)], FLOOR)
+    assert flat is not None
+    assert flat.shape == "stable"
+
+
+def test_work_comes_evenly_where_it_was_looked_at_all_through() -> None:
+    assert comes_evenly([float(i) for i in range(40)])
+    assert comes_evenly([100.0] + [100.0 + i for i in range(40)])
+    assert not comes_evenly([float(i) if i < 50 else 50.0 + i for i in range(100)])
