@@ -75,11 +75,11 @@ class Attachment:
                         break
                     if looks.keep(looked):
                         self.samples.extend(looked)
-                    if self.tree is None:
-                        # Looking into ten GB takes as long as all that came before: the first figures go ahead.
-                        show(self)
+                    # Looking into ten GB takes as long as all that came before: the first figures go ahead.
+                    goes_on = self.tree is not None or show(self)
                     self._look_deeper()
-                    if not show(self) or (duration is not None and self.clock() - began >= duration):
+                    over = duration is not None and self.clock() - began >= duration
+                    if not (goes_on and show(self)) or over:
                         break
                     self.sleep(self._pause(self.clock() - began))
             except KeyboardInterrupt:

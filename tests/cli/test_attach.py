@@ -148,6 +148,8 @@ def test_the_live_view_ends_with_q_and_leaves_a_report() -> None:
             if not asked and b"q ends with a report" in shown:
                 asked = True
                 os.write(terminal, b"q")
+        else:
+            os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         os.close(terminal)
     text = shown.decode(errors="replace")
