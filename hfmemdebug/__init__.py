@@ -7,11 +7,14 @@ name is imported when it is first used.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+# Importing `typing` would take most of the time in which a Ctrl-C finds nobody to answer it.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from hfmemdebug.data.synthesize import synthesize as synthesize
     from hfmemdebug.experiment.diagnose import diagnose as diagnose
     from hfmemdebug.experiment.recorder import Recorder as Recorder
