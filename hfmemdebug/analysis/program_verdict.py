@@ -7,7 +7,14 @@ from dataclasses import replace
 
 from hfmemdebug.analysis.advice import from_trace
 from hfmemdebug.analysis.program import EXACT, FLOOR_OVER_RUN, MB, ROWS, THINGS, Owner, Program, read_program
-from hfmemdebug.analysis.program_findings import NOTEWORTHY, WORDS, benign_of, is_garbage, leak_of
+from hfmemdebug.analysis.program_findings import (
+    NOTEWORTHY,
+    WORDS,
+    benign_of,
+    is_garbage,
+    leak_of,
+    may_be_garbage,
+)
 from hfmemdebug.analysis.program_origin import find_origin
 from hfmemdebug.analysis.program_words import advice, summary
 from hfmemdebug.analysis.proof import program_limit_sentence
@@ -129,7 +136,7 @@ def _unseen(recording: Recording) -> Result:
 def _guilty(program: Program) -> list[Owner]:
     """The owners that leak, each byte in one of them alone."""
     grows = {name: owner for name, owner in program.owners.items() if owner.growth.grows}
-    if is_garbage(program):
+    if may_be_garbage(program):
         grows.pop("python", None)
     exact = [grows[name] for name in EXACT if name in grows]
     things = [grows[name] for name in THINGS if name in grows]
@@ -177,6 +184,11 @@ def _open_question(program: Program) -> str | None:
         return (
             f"it was watched for {format_seconds(program.seconds)}, which is too short to tell growth from "
             "starting up; let it run longer"
+        )
+    if may_be_garbage(program) and not is_garbage(program):
+        return (
+            "Python objects grew, and at the end the collector took as many that were garbage, which imports may have "
+            "left behind; a longer run would tell"
         )
     for name, owner in program.owners.items():
         growth = owner.growth

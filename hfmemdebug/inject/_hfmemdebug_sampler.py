@@ -68,6 +68,8 @@ class _Sampler:
         self.stats_api = self._find_stats()
         self.malloc_due = self.python_due = 0.0
         self.pools: list[Any] | None = None
+        # Objects that the collector looked after when the first rows had been read.
+        self.tracked: int | None = None
         # Of `run --trace`.
         self.tracer: Any = None
 
@@ -127,6 +129,9 @@ class _Sampler:
         spent = time.thread_time()
         began = time.perf_counter()
         slots[S_ROWS] = rows[0]
+        if rows[0] and self.tracked is None:
+            # Once, for it takes some milliseconds.
+            self.tracked = len(gc.get_objects())
         slots[S_MODULES] = len(sys.modules)
         slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
         slots[S_COLLECTOR_OFF] = 0 if gc.isenabled() else 1
@@ -263,6 +268,7 @@ def start() -> None:
         rows[0] = 0
         sampler.began = time.perf_counter()
         sampler.malloc_due = sampler.python_due = 0.0
+        sampler.tracked = None
         if sampler.tracer is not None:
             sampler.tracer.begin()
         try:
@@ -288,15 +294,27 @@ def start() -> None:
                 sampler.tracer.end(rows[0])
             if gc.isenabled() and time.perf_counter() - sampler.began > 2.0:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
-                before = sys.getallocatedblocks()
-                gc.collect()
-                sampler.slots[S_GARBAGE] = before - sys.getallocatedblocks()
+                sampler.slots[S_GARBAGE] = _collect(sampler.tracked)
             _write_versions(folder)
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
 
     atexit.register(at_exit)
+
+
+def _collect(tracked: int | None) -> int:
+    """Collects, and returns how many blocks were garbage that came with the work.
+
+    What imports leave behind is collected now too. Garbage of the work's are objects that have come since it began.
+    """
+    come = None if tracked is None else len(gc.get_objects()) - tracked
+    before = sys.getallocatedblocks()
+    found = gc.collect()
+    freed = before - sys.getallocatedblocks()
+    if come is None or not found:
+        return freed
+    return int(freed * min(1.0, max(come, 0) / found))
 
 
 def _write_versions(folder: str) -> None:

@@ -155,6 +155,15 @@ def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
     assert any("garbage" in (f.detail or "") for f in result.findings)
 
 
+def test_a_little_garbage_may_be_what_imports_have_left() -> None:
+    story = grown(inside(), "blocks", 30_000)
+    assert judge({1: story}).verdict == "leak"
+    result = judge({1: story}, end={"garbage_blocks": 18_000})
+    assert result.verdict == "inconclusive"
+    assert "imports" in result.summary
+    assert judge({1: story}, end={"garbage_blocks": 9_000}).verdict == "leak"
+
+
 def test_what_is_freed_as_the_program_ends_does_not_hide_a_leak() -> None:
     story = grown(inside(), "arrow", 64 * MB)
 
