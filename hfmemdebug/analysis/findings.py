@@ -169,7 +169,7 @@ def _mapped_pages(assessment: Assessment) -> list[Finding]:
     if grown is None or grown < NOTEWORTHY:
         return []
     reclaim = (assessment.recording.end or {}).get("reclaim") or {}
-    size = sum(file["size_bytes"] for file in files)
+    size = sum(file.get("size_bytes") or 0 for file in files)
     bounded = f"; bounded by the files' {format_bytes(size)}" if size else ""
     own_loop = assessment.recording.header["arm"]["mode"] == "program"
     whose = "mapped files" if own_loop else "the dataset's mapped files"

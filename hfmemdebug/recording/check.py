@@ -117,7 +117,9 @@ def _wrong(value: Any, known: Any) -> str | None:
             return None
         if not isinstance(value, list):
             return ""
-        return next((w for item in value if (w := _wrong(item, known[0])) is not None), None)
+        # An entry of a list is there, or the list is shorter.
+        found = ("" if item is None else _wrong(item, known[0]) for item in value)
+        return next((wrong for wrong in found if wrong is not None), None)
     if (
         isinstance(value, bool)
         and known is not bool

@@ -257,7 +257,7 @@ def test_other_commands_are_left_alone() -> None:
 
 
 RANK = f"""{programs.HEAD}
-steps(160, lambda batch: kept.append([text + "." for text in batch["text"]] if os.environ["RANK"] == "1" else None))
+steps(400, lambda batch: kept.append([text + "." for text in batch["text"]] if os.environ["RANK"] == "1" else None))
 """
 
 
