@@ -35,6 +35,8 @@ _CAUSE = {
     "shmem": "shared-memory",
     "dev_shm": "shared-memory",
 }
+# RSS grows by up to 1.7 times what is in use (size classes), and Arrow's mimalloc may take twice of it.
+WASTE = 2.0
 # malloc's growth is Python's where this share of it went through Python's allocators.
 TRACED_SHARE = 0.5
 # What grows in bytes, in the order in which it is shown.
@@ -45,6 +47,9 @@ def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
     """What leaks in an arm, the largest first."""
     growing = {component.name: component for component in assessment.growing}
     python, malloc = growing.get("python"), growing.get("malloc")
+    exact = [growing[name] for name in EXACT if name in growing]
+    if exact and "other" in growing and growing["other"].trend.rate <= _waste(assessment, exact):
+        del growing["other"]
     findings: list[Finding] = []
     if python is not None and malloc is not None:
         # Objects of more than 512 bytes come from malloc, and so do the buffers of lists and dicts: where
@@ -57,9 +62,6 @@ def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
         del growing["malloc"]
         findings.append(replace(_in_bytes(assessment, malloc), cause="python-objects"))
     growing.pop("python", None)
-    if findings or "malloc" in growing or "arrow" in growing:
-        # Pages beyond the exact counters' growth are their size classes' waste, as long as these grow too.
-        growing.pop("other", None)
     if "children" in growing:
         # Each that stays brings its memory along.
         growing.pop("children_anon", None)
@@ -72,6 +74,17 @@ def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
         else:
             findings.append(_in_bytes(assessment, component))
     return tuple(sorted(findings, key=lambda f: -(f.rate_bytes_per_iteration or 0.0)))
+
+
+def _waste(assessment: Assessment, exact: Sequence[Component]) -> float:
+    """Pages per slice beyond what exact counters have in use that go with their growth: size classes and holes.
+
+    A small object may stand for large memory that no counter knows, as a mapping's does: that is more than waste.
+    """
+    settled = [v for v in assessment.epochs.series("malloc_free").settled[1:] if v is not None]
+    slices = max(len(settled) - 1, 1) * max((len(epoch) for epoch in assessment.epochs.slices), default=1)
+    holes = (settled[-1] - settled[0]) / slices if settled else 0.0
+    return WASTE * (sum(component.trend.rate for component in exact) + max(holes, 0.0))
 
 
 def _tables_of(assessment: Assessment) -> tuple[Component, ...]:

@@ -217,6 +217,23 @@ def test_anonymous_memory_that_no_counter_owns() -> None:
     assert (result.verdict, result.cause) == ("leak", "anonymous-other")
 
 
+@pytest.mark.parametrize(
+    ("objects", "pages", "cause"),
+    [
+        # An object of Python's for each mapping of a megabyte, which no allocator knows.
+        (96.0, MB, "anonymous-other"),
+        # Size classes and holes: pages go with what is in use.
+        (MB, 0.7 * MB, "python-objects"),
+    ],
+)
+def test_pages_beside_objects_are_their_waste_or_a_leak_of_their_own(
+    objects: float, pages: float, cause: str
+) -> None:
+    control = record(epochs=6)
+    result = judge([control, record(consumer=True, python=leak(objects), anon=leak(pages), epochs=6)])
+    assert (result.verdict, result.cause) == ("leak", cause)
+
+
 def test_what_is_open_says_what_would_decide_it() -> None:
     young = [record(epochs=3), record(consumer=True, python=leak(5000.0), epochs=3)]
     assert judge(young).verdict == "inconclusive"
