@@ -24,7 +24,7 @@ def main():
     history = []
     def note(batch):
         history.append([text * 10 for text in batch['text']])  # the leak
-    steps(450, note)
+    steps(800, note)
 main()
 """
 ONE_WORKER = f"""{HEAD}
