@@ -67,11 +67,11 @@ def from_trace(sites: Sequence[dict[str, Any]], holders: Sequence[dict[str, Any]
     lines = []
     if sites:
         where = f" in {sites[0]['function']}" if sites[0].get("function") else ""
-        others = [s for s in sites[1:] if (s.get("share") or 0.0) >= LARGE_SHARE]
-        also = "".join(f", and {site['file']}:{site['line']}" for site in others)
-        lines.append(
-            f"Look at {sites[0]['file']}:{sites[0]['line']}{where}{also}: what stays comes from there."
-        )
+        large = [s for s in sites[1:] if (s.get("share") or 0.0) >= LARGE_SHARE]
+        # A line may be there twice, as one of Python's and a native one.
+        first, *others = dict.fromkeys(f"{site['file']}:{site['line']}" for site in (sites[0], *large))
+        also = "".join(f", and {place}" for place in others)
+        lines.append(f"Look at {first}{where}{also}: what stays comes from there.")
     if holders:
         lines.append(of_holder(holders[0]))
     return tuple(lines)

@@ -133,7 +133,11 @@ def _sections(result: Result) -> list[str]:
         "What keeps it alive": _list(words.holder_lines(result)),
         "What to do next": _list(result.advice),
         "Warnings": _list(result.warnings),
-        "Steps to reproduce": "".join(f"<pre>{_text(command)}</pre>" for command in dict.fromkeys(commands)),
+        # A line each, as they are to be pasted into a shell.
+        "Steps to reproduce": "".join(
+            f"<pre>{chr(10).join(map(_text, command.splitlines()))}</pre>"
+            for command in dict.fromkeys(commands)
+        ),
     }
     parts = [f"<section><h2>{_text(t)}</h2>{body}</section>" for t, body in sections.items() if body]
     if result.environment:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from analysis.test_verdict import leak, record
 
-from hfmemdebug.analysis.advice import of_holder
+from hfmemdebug.analysis.advice import from_trace, of_holder
 from hfmemdebug.analysis.verdict import judge
 
 SITE = {
@@ -60,6 +60,14 @@ def test_a_view_is_to_be_copied(kind: str, call: str) -> None:
     assert call in said
     assert f"each {kind} of 8 B holds 1.1 MB" in said
     assert "module train: list `kept`" in said
+
+
+def test_a_line_that_is_there_twice_is_looked_at_once() -> None:
+    native_too = {**SITE, "kind": "native", "share": 1.0}
+    (line,) = from_trace([SITE, native_too], [])
+    assert line.count("train.py:3") == 1
+    (line,) = from_trace([SITE, {**native_too, "line": 9}], [])
+    assert ", and train.py:9" in line
 
 
 def native(**traced: Any) -> Any:

@@ -38,6 +38,12 @@ FIT = {
 }  # fmt: skip
 
 
+def test_commands_to_reproduce_stand_on_lines_of_their_own() -> None:
+    result = replace(samples.NO_LEAK, reproduce="hfmemdebug synth like-ds\nhfmemdebug diagnose ./like-ds")
+    page = render_html(result, (), library="")
+    assert "<pre>hfmemdebug synth like-ds\nhfmemdebug diagnose ./like-ds</pre>" in page
+
+
 def test_the_runs_of_fit_are_drawn_and_listed() -> None:
     result = without_verdict("fit", "Needs 236 MB; below 708 MB it runs slower.", fit=FIT)
     svg = render_svg(result, ())
