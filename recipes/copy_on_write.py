@@ -11,6 +11,7 @@ worker's own memory shows it. Arrays and Arrow have no such counts.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import os
@@ -70,6 +71,9 @@ def make(kind: str, count: int, folder: str) -> tuple[float, Callable[[int, int]
 def work(kind: str, count: int, folder: str) -> None:
     """Makes the data, forks the workers, and prints what each had before and after it has read everything."""
     size, read = make(kind, count, folder)
+    # The collector writes to every object that it walks: its first walk in a worker would copy what imports have made,
+    # tens of MB, beside the data.
+    gc.freeze()
     context = multiprocessing.get_context("fork")
     answers, barrier = context.Queue(), context.Barrier(WORKERS)
 
