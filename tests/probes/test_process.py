@@ -221,14 +221,17 @@ def test_readings_leave_nothing_behind_from_the_third_on() -> None:
 import array, gc
 from hfmemdebug.probes.cpython import allocated_blocks
 from hfmemdebug.probes.process import ProcessProbe
-probe, counts = ProcessProbe(), array.array("q", [0] * 20)
-for number in range(20):
+probe, counts = ProcessProbe(), array.array("q", [0] * 60)
+for number in range(60):
     probe.read_settled(frozenset({"/nowhere"}))
     gc.collect()
     counts[number] = allocated_blocks()
-print(counts[-1] - counts[2])
+print(counts[-1] - counts[32], counts[32] - counts[2])
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=uncovered()
     )
-    assert abs(int(done.stdout)) <= 2
+    later, first = map(int, done.stdout.split())
+    assert abs(later) <= 2
+    # Python 3.10's lists of free objects fill over the first thirty, by two blocks in five readings.
+    assert abs(first) <= (2 if sys.version_info >= (3, 11) else 12)
