@@ -61,10 +61,14 @@ def test_objects_are_seen_to_within_a_hundredth() -> None:
 
 def test_nothing_is_kept_by_reading() -> None:
     python_bytes()
-    before = allocated_blocks() or 0
-    for _ in range(50):
-        python_bytes()
-    assert abs((allocated_blocks() or 0) - before) < 10
+    kept = []
+    for _ in range(3):
+        before = allocated_blocks() or 0
+        for _ in range(50):
+            python_bytes()
+        kept.append(abs((allocated_blocks() or 0) - before))
+    # What is kept is kept each time; the test runner's own threads allocate now and then.
+    assert min(kept) < 10
 
 
 def test_what_others_write_to_standard_error_meanwhile_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
