@@ -17,7 +17,7 @@ def steps(count, step=lambda batch: None):
         time.sleep(0.01)
 """
 CLEAN = f"{HEAD}steps(240)"
-LEAKING = f"{HEAD}steps(240, lambda batch: kept.append([text + '.' for text in batch['text']]))"
+LEAKING = f"{HEAD}steps(400, lambda batch: kept.append([text + '.' for text in batch['text']]))"
 # As programs are written: what leaks is a variable of a function's.
 IN_A_FUNCTION = f"""{HEAD}
 def main():

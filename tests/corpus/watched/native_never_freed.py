@@ -2,7 +2,6 @@
 verdict: leak
 cause: native-heap
 process: main
-fast: yes
 why: a C library keeps 40 KB for each batch, and no object of Python's comes with them.
 """
 
