@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hfmemdebug.analysis.program import caught_up
 from hfmemdebug.analysis.program_verdict import judge_program
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
@@ -153,6 +154,17 @@ def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
     result = judge({1: story}, end={"garbage_blocks": 190_000})
     assert result.verdict == "no-leak"
     assert any("garbage" in (f.detail or "") for f in result.findings)
+
+
+def test_a_counter_that_was_read_too_seldom_for_a_while_has_kept_its_pace() -> None:
+    even = [float(i) for i in range(40)]
+    assert caught_up([3.0 if 3 <= i < 15 else value for i, value in enumerate(even)]) == pytest.approx(even)
+    # A step is one, and what stands still does.
+    step = [0.0] * 20 + [500.0] * 20
+    assert caught_up(step) == step
+    late = [*even, *[40.0] * 10, 400.0]
+    assert caught_up(late) == late
+    assert caught_up([None, 5.0, None]) == [None, 5.0, None]
 
 
 def test_a_little_garbage_may_be_what_imports_have_left() -> None:
