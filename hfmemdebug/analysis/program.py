@@ -7,13 +7,11 @@ then make a sawtooth, and their parent's memory is counted once.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
-from hfmemdebug.analysis.growth import comes_evenly, find_growth
+from hfmemdebug.analysis.growth import caught_up, comes_evenly, find_growth
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.trend import Trend
 from hfmemdebug.recording.file import Recording
@@ -45,10 +43,6 @@ LEAST_LIFE = 0.5
 MOST_ENDING = 0.3
 
 EXACT = ("python", "malloc", "arrow")
-# A counter that has not moved for so many looks may not have been read in them; what comes then at once is as much as
-# they have missed, within these shares of the usual rise from look to look.
-LEAST_MISSED = 3
-AT_LEAST_PACE, AT_MOST_PACE = 0.5, 2.0
 # Things that pile up: this many more over a run are more than any program's housekeeping.
 THINGS = {"children": 8.0, "threads": 16.0, "fds": 32.0}
 
@@ -307,29 +301,6 @@ def _gains(ticks: Sequence[Tick], bases: dict[int, dict[str, float]], name: str)
         known = [g for p in tick.processes if (g := gain(p, bases, name)) is not None]
         series.append(sum(known) if known else None)
     return series
-
-
-def caught_up(values: Sequence[float | None]) -> list[float | None]:
-    """A counter that was told again for some looks and then rose by what these had missed, as if read at each.
-
-    Where malloc's heap is torn, it is read for its cost once in a few seconds. What stands still and then steps by
-    more or less than the pace of the other looks is left as it is.
-    """
-    known = [(place, read) for place, read in enumerate(values) if read is not None]
-    rises = [b - a for (_, a), (_, b) in itertools.pairwise(known) if b > a]
-    if not rises:
-        return list(values)
-    pace, filled = median(rises), list(values)
-    began, level = known[0]
-    for place, now in known[1:]:
-        missed = place - began - 1
-        if now == level:
-            continue
-        if missed >= LEAST_MISSED and AT_LEAST_PACE <= (now - level) / (pace * (missed + 1)) <= AT_MOST_PACE:
-            for again in range(1, missed + 1):
-                filled[began + again] = level + (now - level) * again / (missed + 1)
-        began, level = place, now
-    return filled
 
 
 def _shmem_share(ticks: Sequence[Tick]) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hfmemdebug.analysis.program import caught_up
+from hfmemdebug.analysis.growth import caught_up
 from hfmemdebug.analysis.program_verdict import judge_program
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
