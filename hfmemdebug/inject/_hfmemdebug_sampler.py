@@ -36,8 +36,8 @@ MAGIC = 0x68666D3031
 # Slots of the page, 8 bytes each; -1 where something was not read.
 (
     S_MAGIC, S_PID, S_TICKS, S_ROWS, S_BLOCKS, S_MALLOC, S_ARROW, S_PYTHON, S_COLLECTIONS, S_ENDING, S_COST, S_GARBAGE,
-    S_COLLECTOR_OFF, S_ARROW_IS_MALLOC, S_MODULES,
-) = range(15)  # fmt: skip
+    S_COLLECTOR_OFF, S_ARROW_IS_MALLOC, S_MODULES, S_MALLOC_READS,
+) = range(16)  # fmt: skip
 
 _SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
 
@@ -143,6 +143,7 @@ class _Sampler:
             slots[S_MALLOC] = info.sizes[7] + info.sizes[4]
             if self.tracer is not None:
                 slots[S_MALLOC] -= self.tracer.overhead()
+            slots[S_MALLOC_READS] = max(0, slots[S_MALLOC_READS]) + 1
             # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
             cost = time.thread_time() - spent
             self.malloc_due = began + cost / MALLOC_SHARE if cost > 0.0002 else 0.0
@@ -155,7 +156,7 @@ class _Sampler:
         slots[S_TICKS] += 1
         slots[S_COST] += int((time.thread_time() - spent) * 1e9)
         if self.tracer is not None:
-            self.tracer.look(rows[0])
+            self.tracer.look()
 
     def _find_mallinfo2(self) -> Any:
         try:
@@ -257,7 +258,7 @@ def start() -> None:
     if os.environ.get("HFMEMDEBUG_RUN_TRACE"):
         import _hfmemdebug_tracer  # type: ignore[import-not-found]
 
-        sampler.tracer = _hfmemdebug_tracer.Tracer(folder)
+        sampler.tracer = _hfmemdebug_tracer.Tracer(folder, rows)
     sampler.open()
     sampler.read()
     sampler.begin()
@@ -291,7 +292,7 @@ def start() -> None:
             sampler.read()
             sampler.slots[S_ENDING] = 1
             if sampler.tracer is not None:
-                sampler.tracer.end(rows[0])
+                sampler.tracer.end()
             if gc.isenabled() and time.perf_counter() - sampler.began > 2.0:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
                 sampler.slots[S_GARBAGE] = _collect(sampler.tracked)

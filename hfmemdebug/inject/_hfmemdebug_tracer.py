@@ -77,6 +77,8 @@ class _Look:
     def __init__(self, seconds: float, rows: int) -> None:
         self.seconds = seconds
         self.rows = rows
+        # As the containers' sizes were read: on a busy machine the program goes on for a while in between.
+        self.sized_at = seconds, rows
         self.places: dict[Any, tuple[float, float, bool]] = {}
         # Floats come from a list of free ones; each new integer would be traced.
         self.bytes = 0.0
@@ -91,20 +93,42 @@ class _Look:
         return self.sizes[place] if place < len(self.ids) and self.ids[place] == identity else None
 
 
-class Tracer:
-    """Traces one process; the sampler's thread says when."""
+class _Holder:
+    """A container that has grown: what is written of it, and between which looks it grew by how much."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, identity: int, words: dict[str, Any], growth: int, first: _Look, last: _Look) -> None:
+        self.identity = identity
+        self.words = words
+        self.growth = growth
+        self.seconds = last.sized_at[0] - first.sized_at[0]
+        self.rows = last.sized_at[1] - first.sized_at[1]
+
+    def grows_in(self, last: _Look, before: _Look) -> bool:
+        """Whether it has grown from one look to the next, or was let go of, as when the function ended."""
+        then, now = before.size_of(self.identity), last.size_of(self.identity)
+        return then is not None and (now is None or now > then)
+
+
+class Tracer:
+    """Traces one process; the sampler's thread says when.
+
+    Args:
+        folder: Where to write what is found.
+        rows: The one entry is the number of rows read so far.
+    """
+
+    def __init__(self, folder: str, rows: list[int]) -> None:
         self.folder = folder
+        self.rows = rows
         self.sites, self.containers, self.paths = _origin()
         self.begin()
 
     def begin(self) -> None:
         """Begins anew, as in a fork, which goes on to trace where its parent did."""
         self.looks: list[_Look] = []
-        self.last_holders: list[dict[str, Any]] = []
+        self.last_holders: list[_Holder] = []
         self.known: dict[int, Any] = {}
-        self.busy = False
+        self.busy = self.written = False
         self.began = time.perf_counter()
         self.traced_from: float | None = None
         self.worked = time.process_time()
@@ -117,11 +141,11 @@ class Tracer:
         # A fork is traced before it begins to look.
         return tracemalloc.get_tracemalloc_memory() if tracemalloc.is_tracing() else 0
 
-    def look(self, rows: int) -> None:
+    def look(self) -> None:
         """Does what is due."""
         now = time.perf_counter()
         if self.traced_from is None:
-            if self._has_started(rows, now):
+            if self._has_started(now):
                 if not tracemalloc.is_tracing():
                     tracemalloc.start(FRAMES)
                 self.traced_from = now
@@ -129,43 +153,43 @@ class Tracer:
         elif now >= self.due and not self.busy:
             # In a thread of its own: it may take seconds, in which the sampler goes on.
             self.busy = True
-            _thread.start_new_thread(self._take, (rows,))
+            _thread.start_new_thread(self._take, ())
 
-    def end(self, rows: int) -> None:
+    def end(self) -> None:
         """Takes a last look as the process ends."""
         if self.traced_from is not None and self.looks and not self.busy:
-            self._take(rows, ending=True)
+            self._take(ending=True)
             tracemalloc.stop()
 
-    def _has_started(self, rows: int, now: float) -> bool:
+    def _has_started(self, now: float) -> bool:
         worked = time.process_time()
         if len(sys.modules) != self.modules[0]:
             self.modules = len(sys.modules), now, worked
         idle, work = now - self.modules[1], worked - self.modules[2]
-        if rows > 0:
+        if self.rows[0] > 0:
             return idle >= NO_IMPORTS_SECONDS
         settled = idle >= NO_IMPORTS_SECONDS and work >= NO_IMPORTS_CPU_SECONDS
         return worked - self.worked >= LATEST_CPU_SECONDS or (
             now - self.began >= STARTED_SECONDS and (settled or idle >= NO_IMPORTS_WAIT_SECONDS)
         )
 
-    def _take(self, rows: int, ending: bool = False) -> None:
+    def _take(self, ending: bool = False) -> None:
         try:
-            self._look(rows, ending)
+            self._look(ending)
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
         finally:
             self.busy = False
 
-    def _look(self, rows: int, ending: bool) -> None:
+    def _look(self, ending: bool) -> None:
         began, spent = time.perf_counter(), time.thread_time()
         if self.looks and len(sys.modules) - self.modules_at_first >= MANY_MODULES:
             # It was still starting: what libraries make as they are imported stays, and is no leak.
             self.looks, self.traced_from = [], began
         if not self.looks:
             self.modules_at_first = len(sys.modules)
-        look = _Look(began, rows)
+        look = _Look(began, self.rows[0])
         self._fill(look)
         if ending and not (self.looks and look.bytes >= self.looks[-1].bytes):
             # What its functions had is gone.
@@ -173,8 +197,14 @@ class Tracer:
         looks = [*self.looks, look]
         base = looks[-4] if len(looks) > 3 else looks[0]
         grown = self._count(look, base)
+        held = self._held_by(grown, base, look)
         if len(looks) > 2:
-            self._write(base, looks[-2], look, grown)
+            # What has just ended took its variables along, with the paths that led from them.
+            held = held or [holder for holder in self.last_holders if holder.grows_in(look, looks[-2])]
+            # That may have been while it was looked at; if not, the next look comes.
+            if not self.written or look.bytes >= looks[-2].bytes:
+                self._write(base, looks[-2], look, held)
+        self.last_holders = held
         self.looks = looks[-3:]
         cost = time.thread_time() - spent
         self.due = began + max((began - (self.traced_from or began)) / 2, cost / SHARE, INTERVAL_SECONDS)
@@ -209,10 +239,11 @@ class Tracer:
         look.places = {place: entry for place, entry in found.items() if entry[0] >= LEAST_BYTES}
 
     def _count(self, look: _Look, first: _Look) -> list[tuple[int, Any]]:
-        """Fills in the sizes of containers; returns those that have grown since the last look, and before."""
-        before = (first, self.looks[-1]) if len(self.looks) > 1 else ()
+        """Fills in the sizes of containers; returns those that have grown since the last look, and before it."""
+        before = (first, self.looks[-1]) if len(self.looks) > 1 else tuple(self.looks)
         grown: list[tuple[int, Any]] = []
         sizes: list[tuple[int, int]] = []
+        look.sized_at = time.perf_counter(), self.rows[0]
         objects = gc.get_objects()
         mine = {id(look.places), *(id(other.places) for other in self.looks), id(sizes)}
         # By exact type: hundreds of thousands of objects are no containers.
@@ -224,10 +255,11 @@ class Tracer:
                 continue
             sizes.append((id(thing), size))
             if before:
-                base, middle = [other.size_of(id(thing)) or 0 for other in before]
                 # One that was not there at the first of the looks grows from nothing.
-                if middle - base >= LEAST_GROWTH / 2 and size - middle >= LEAST_GROWTH / 2:
-                    grown.append((size - base, thing))
+                known = [*(other.size_of(id(thing)) or 0 for other in before), size]
+                rises = [known[i + 1] - known[i] for i in range(len(before))]
+                if rises and min(rises) >= LEAST_GROWTH / len(before):
+                    grown.append((size - known[0], thing))
         del objects, found
         sizes.sort()
         look.ids.extend([identity for identity, _ in sizes])
@@ -235,7 +267,7 @@ class Tracer:
         grown.sort(key=lambda pair: -pair[0])
         return grown[:MOST_CANDIDATES]
 
-    def _write(self, base: _Look, middle: _Look, last: _Look, grown: list[tuple[int, Any]]) -> None:
+    def _write(self, base: _Look, middle: _Look, last: _Look, held: list[_Holder]) -> None:
         parts = [self._growth(base, middle), self._growth(middle, last)]
         by_rows = middle.rows > base.rows and last.rows > middle.rows
         lengths = [
@@ -245,8 +277,14 @@ class Tracer:
         ranked = self.sites.rank(parts, lengths)
         whole = sum(lengths)
         blocks = last.blocks - base.blocks
-        # As a process ends, its functions' variables are gone.
-        holders = self.last_holders = self._held_by(grown) or self.last_holders
+        holders = [
+            dict(
+                holder.words,
+                growth=round(holder.growth * whole / (holder.rows if by_rows else holder.seconds)),
+            )
+            for holder in held
+            if holder.rows > 0 or not by_rows
+        ]
         document = {
             "pid": os.getpid(),
             "began": self.traced_from,
@@ -272,6 +310,7 @@ class Tracer:
             json.dump(document, file)
         # All of it or what was there before: the process may be killed at any time.
         os.replace(path + ".new", path)
+        self.written = True
 
     def _growth(self, before: _Look, after: _Look) -> dict[Any, Any]:
         found = {}
@@ -280,24 +319,24 @@ class Tracer:
             found[place] = self.sites.Site(size - old_size, count - old_count, in_library)
         return found
 
-    def _held_by(self, grown: list[tuple[int, Any]]) -> list[dict[str, Any]]:
-        paths: list[dict[str, Any]] = []
+    def _held_by(self, grown: list[tuple[int, Any]], first: _Look, last: _Look) -> list[_Holder]:
+        holders: list[_Holder] = []
         for growth, thing in grown:
             # One that grew before is where it was: each path takes several looks at all objects.
             path = self.known.get(id(thing)) or self.paths.path_to(thing, skip=(grown,))
             self.known[id(thing)] = path
-            if path is None or "_hfmemdebug" in path.words or any(path.place == p["place"] for p in paths):
+            if path is None or "_hfmemdebug" in path.words:
                 continue
-            paths.append(
-                {
-                    "path": path.words,
-                    "growth": growth,
-                    "unit": self.containers.unit_of(thing),
-                    "name": path.name,
-                    "file": path.file,
-                    "place": path.place,
-                }
-            )
-            if len(paths) == MOST_HOLDERS:
+            if any(path.place == holder.words["place"] for holder in holders):
+                continue
+            words = {
+                "path": path.words,
+                "unit": self.containers.unit_of(thing),
+                "name": path.name,
+                "file": path.file,
+                "place": path.place,
+            }
+            holders.append(_Holder(id(thing), words, growth, first, last))
+            if len(holders) == MOST_HOLDERS:
                 break
-        return paths
+        return holders

@@ -12,6 +12,7 @@ import gc
 import inspect
 import sys
 import threading
+import time
 import types
 from collections import deque
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from .constants import string_constants
 _DEEPEST = 9
 # With so many objects at the same distance, the way through them is nobody's name.
 _MOST_ABREAST = 300
+# A function that returns while its thread's frames are walked leads to its caller's no more: the longest walk counts.
+_WALKS = 3
 
 
 @dataclass(frozen=True)
@@ -129,20 +132,36 @@ def _variables_of_threads() -> dict[int, _Variable]:
     """Local variables of the threads that run, this one left out, by identity."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     found: dict[int, _Variable] = {}
-    for ident, top in sys._current_frames().items():
-        frame: types.FrameType | None = None if ident == threading.get_ident() else top
-        while frame is not None:
+    for ident, frames in _frames_of_threads().items():
+        for frame in frames:
             code = frame.f_code
             is_function = bool(code.co_flags & inspect.CO_OPTIMIZED)
-            if is_function and frame.f_trace is None and not _USES_OF_LOCALS.intersection(code.co_names):
+            if is_function and not _USES_OF_LOCALS.intersection(code.co_names):
                 variables = frame.f_locals
                 for name, value in list(variables.items()):
                     where = f"thread `{names.get(ident, ident)}`, local variable `{name}` of `{code.co_name}`"
                     found.setdefault(id(value), _Variable(where, code.co_filename, name))
-                if type(variables) is dict:
-                    # Up to Python 3.12 a copy, which stays with the frame and would keep a batch alive.
+                if type(variables) is dict and frame.f_trace is None:
+                    # Up to Python 3.12 a copy, which stays with the frame and would keep a batch alive. A tracing
+                    # function's, a debugger's or coverage's, is written back.
                     variables.clear()
-            frame = frame.f_back
+    return found
+
+
+def _frames_of_threads() -> dict[int, list[types.FrameType]]:
+    """The frames of the threads that run, this one left out, the innermost first."""
+    found: dict[int, list[types.FrameType]] = {}
+    for _ in range(_WALKS):
+        # It has just had its turn, and is not made to give way for some milliseconds.
+        time.sleep(0)
+        for ident, top in sys._current_frames().items():
+            frames: list[types.FrameType] = []
+            frame: types.FrameType | None = None if ident == threading.get_ident() else top
+            while frame is not None:
+                frames.append(frame)
+                frame = frame.f_back
+            if len(frames) > len(found.get(ident, ())):
+                found[ident] = frames
     return found
 
 
