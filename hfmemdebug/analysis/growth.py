@@ -27,10 +27,6 @@ NOT_FADING = 0.75
 MOST_IN_ONE = 0.5
 # What grew and then, for three windows, by less than this share of it, has stopped.
 STOPPED = 0.05
-# A counter that has not moved for so many looks may not have been read in them; what comes then at once is as much as
-# they have missed, within these shares of the usual rise from look to look.
-LEAST_MISSED = 3
-AT_LEAST_PACE, AT_MOST_PACE = 0.5, 2.0
 _NOISE = "its noise hides what is looked for"
 
 
@@ -104,29 +100,6 @@ def comes_evenly(work: Sequence[float]) -> bool:
     """Whether there are readings all through some work, so that it can be told when a counter grew in it."""
     start = work[0] + WARMUP * (work[-1] - work[0])
     return _lows([(x, 0.0) for x in work if x >= start]) is not None
-
-
-def caught_up(values: Sequence[float | None]) -> list[float | None]:
-    """A counter that was told again for some looks and then rose by what these had missed, as if read at each.
-
-    Where malloc's heap is torn, it is read for its cost once in a few seconds. What stands still and then steps by
-    more or less than the pace of the other looks is left as it is.
-    """
-    known = [(place, read) for place, read in enumerate(values) if read is not None]
-    rises = [b - a for (_, a), (_, b) in itertools.pairwise(known) if b > a]
-    if not rises:
-        return list(values)
-    pace, filled = median(rises), list(values)
-    began, level = known[0]
-    for place, now in known[1:]:
-        missed = place - began - 1
-        if now == level:
-            continue
-        if missed >= LEAST_MISSED and AT_LEAST_PACE <= (now - level) / (pace * (missed + 1)) <= AT_MOST_PACE:
-            for again in range(1, missed + 1):
-                filled[began + again] = level + (now - level) * again / (missed + 1)
-        began, level = place, now
-    return filled
 
 
 def _is_level(judged: Sequence[tuple[float, float]], small: float) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from hfmemdebug.analysis.growth import caught_up, comes_evenly, find_growth
+from hfmemdebug.analysis.growth import WINDOWS, comes_evenly, find_growth
 from hfmemdebug.analysis.series import value
+from hfmemdebug.analysis.ticks import Tick, malloc_reads, read_ticks
 from hfmemdebug.analysis.trend import Trend
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
@@ -39,25 +40,10 @@ MANY_MODULES = 8
 READING_UNTIL = 0.75
 # A process that lives for this share of the run is judged alone as well.
 LEAST_LIFE = 0.5
-# What ends the run is cut off, up to this share of it.
-MOST_ENDING = 0.3
 
 EXACT = ("python", "malloc", "arrow")
 # Things that pile up: this many more over a run are more than any program's housekeeping.
 THINGS = {"children": 8.0, "threads": 16.0, "fds": 32.0}
-
-
-@dataclass(frozen=True)
-class Tick:
-    """One look at the tree.
-
-    Attributes:
-        tree: The sums.
-        processes: A sample for each living process.
-    """
-
-    tree: Sample
-    processes: tuple[Sample, ...]
 
 
 @dataclass(frozen=True)
@@ -129,7 +115,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         recording: The recording.
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
     """
-    seen = _without_ending(_ticks(recording.samples))
+    seen = read_ticks(recording.samples)
     traces = (recording.end or {}).get("traces") or ()
     iteration, work, during = _work(seen, max((trace["began"] for trace in traces), default=0.0))
     # What came before are imports and preparations, and what comes after them is tidying up.
@@ -140,11 +126,14 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     first_of, bases = _first(seen), _bases(seen)
     tolerance = max(floor, TOLERATED_SHARE * level)
     owners: dict[str, Owner] = {}
+    reads = malloc_reads(ticks)
 
     def judge(name: str, values: Sequence[float | None], floor: float, tolerance: float) -> None:
         points = [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
         growth = find_growth(points, floor, tolerance=tolerance, seldom=name in THINGS)
         if growth is not None:
+            if name == "malloc" and reads < WINDOWS and growth.shape in ("growing", "inconclusive"):
+                growth = replace(growth, shape="inconclusive", needs=f"it could be read only {reads} times")
             owners[name] = Owner(name, growth, _gained(ticks, name))
 
     def judge_alone(name: str, counter: str, weight: float) -> None:
@@ -168,7 +157,6 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
 
     pages_floor = max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
     series = {name: _gains(ticks, bases, name) for name in (*EXACT, "anon_swap")}
-    series["malloc"] = caught_up(series["malloc"])
     weight = _traced_block_bytes(recording) or _block_bytes(ticks)
     series["python"] = [None if value is None else weight * value for value in _gains(ticks, bases, "blocks")]
     if exact:
@@ -193,34 +181,6 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     span = work[-1] - work[0] if len(work) > 1 else 0.0
     gains = {name: _change(values) for name, values in series.items()}
     return Program(recording, seen, iteration, span, owners, level, exact, first_of, bases, gains)
-
-
-def _ticks(samples: Sequence[Sample]) -> tuple[Tick, ...]:
-    ticks: list[Tick] = []
-    waiting: list[Sample] = []
-    for sample in samples:
-        if sample.kind == "process":
-            waiting.append(sample)
-        elif sample.kind == "tree":
-            ticks.append(Tick(sample, tuple(waiting)))
-            waiting = []
-    return tuple(ticks)
-
-
-def _without_ending(ticks: tuple[Tick, ...]) -> tuple[Tick, ...]:
-    """Leaves out what comes after the program has begun to end: there memory is freed that it had all along."""
-    root = ticks[0].processes[0].pid if ticks and ticks[0].processes else None
-    kept = [t for t in ticks if not any(p.ending and p.pid == root for p in t.processes)]
-    # Workers and children are let go one after the other: from the last look at which all were there.
-    children = [t.tree.children or 0 for t in kept]
-    last = len(children) - 1
-    while last > 0 and children[last - 1] >= children[last]:
-        last -= 1
-    if children:
-        last += max(i for i, n in enumerate(children[last:]) if n == children[last])
-    if len(kept) - 1 - last <= MOST_ENDING * len(kept):
-        kept = kept[: last + 1]
-    return tuple(kept)
 
 
 def _work(ticks: Sequence[Tick], traced: float) -> tuple[str, list[float], slice]:

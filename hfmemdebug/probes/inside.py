@@ -18,6 +18,7 @@ _FIELDS = {
     inject.S_ROWS: "rows",
     inject.S_BLOCKS: "blocks",
     inject.S_MALLOC: "malloc",
+    inject.S_MALLOC_READS: "malloc_reads",
     inject.S_ARROW: "arrow",
     inject.S_PYTHON: "python",
     inject.S_COLLECTIONS: "full_collections",

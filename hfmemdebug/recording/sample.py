@@ -48,6 +48,8 @@ class Sample:
         pss_file: Its part of mapped files.
         pss_shmem: Its part of shared memory.
         private_dirty: Written pages that nobody else maps.
+        malloc_reads: How often its malloc was read so far: where that is no more than at the look before, its bytes
+            are those of then.
         ending: The process has begun to end: what it frees from here on is no answer.
         full_collections: How often CPython's collector has looked at everything.
         modules: Python modules that are imported: as long as they become more, the program is starting.
@@ -93,6 +95,7 @@ class Sample:
     ending: bool | None = None
     full_collections: int | None = None
     modules: int | None = None
+    malloc_reads: int | None = None
     copied: int | None = None
     copyable: int | None = None
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from hfmemdebug.analysis.growth import caught_up
 from hfmemdebug.analysis.program_verdict import judge_program
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
@@ -156,15 +155,32 @@ def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
     assert any("garbage" in (f.detail or "") for f in result.findings)
 
 
-def test_a_counter_that_was_read_too_seldom_for_a_while_has_kept_its_pace() -> None:
-    even = [float(i) for i in range(40)]
-    assert caught_up([3.0 if 3 <= i < 15 else value for i, value in enumerate(even)]) == pytest.approx(even)
-    # A step is one, and what stands still does.
-    step = [0.0] * 20 + [500.0] * 20
-    assert caught_up(step) == step
-    late = [*even, *[40.0] * 10, 400.0]
-    assert caught_up(late) == late
-    assert caught_up([None, 5.0, None]) == [None, 5.0, None]
+def read_now_and_then(story: Story, reads: int) -> Story:
+    """The story of a process whose torn heap can be read only so often: in between, what was read is told again."""
+    return lambda t: {
+        **story(t),
+        "malloc": story(int(t * reads) / reads)["malloc"],
+        "malloc_reads": 1 + int(t * reads),
+    }
+
+
+@pytest.mark.parametrize("reads", [12, 20, 400])
+def test_malloc_that_is_read_now_and_then(reads: int) -> None:
+    grows = read_now_and_then(grown(inside(), "malloc", 40 * MB), reads)
+    result = judge({1: grows}, looks=400)
+    assert (result.verdict, result.cause) == ("leak", "native-heap")
+    assert result.rate_bytes_per_second == pytest.approx(MB, rel=0.1)
+    assert judge({1: read_now_and_then(inside(), reads)}, looks=400).verdict == "no-leak"
+    # All at once, while nobody looked, is no growth with work, wherever it was.
+    for when in (0.3, 0.6, 0.9):
+        step = read_now_and_then(lambda t, when=when: inside(malloc=(60 + 40 * (t > when)) * MB)(t), reads)
+        assert judge({1: step}, looks=400).verdict != "leak", when
+
+
+def test_malloc_that_was_read_too_seldom_is_told_so() -> None:
+    result = judge({1: read_now_and_then(grown(inside(), "malloc", 40 * MB), 6)}, looks=400)
+    assert result.verdict == "inconclusive"
+    assert "read only" in result.summary
 
 
 def test_a_little_garbage_may_be_what_imports_have_left() -> None:
