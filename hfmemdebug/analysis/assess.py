@@ -16,6 +16,8 @@ from hfmemdebug.analysis.trend import BLOCKS_TO_CONVICT, Trend, epoch_rates, fin
 from hfmemdebug.recording.file import Recording
 
 PAGE = 4096
+# What is counted, each one at least a page of the kernel's or the process's memory.
+THINGS = ("file_maps", "fds", "threads", "children")
 # Above the control, for what exact counters see: glibc's smallest chunk is 32 bytes, and so is a float's block.
 USER_FLOOR = 32.0
 # A leak of just that is one, and the control's own drift may take some of it away.
@@ -154,7 +156,7 @@ def assess(
     judge("children_anon", difference("children_anon"), max(floor, pages))
     judge("shmem", difference("shmem"), max(floor, PAGES_FLOOR_PER_EPOCH / slices))
     # Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
-    for name in ("file_maps", "fds", "threads", "children"):
+    for name in THINGS:
         judge(name, difference(name), 0.05)
     if recording.header["arm"]["consumer"]:
         # Other programs of the same user may put files there, and the control sees ours too: nothing is

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hfmemdebug.analysis.assess import EXACT, Assessment, Component
+from hfmemdebug.analysis.assess import EXACT, PAGE, Assessment, Component
 from hfmemdebug.analysis.series import Epochs
 from hfmemdebug.analysis.trend import rate_of_rising_lows
 from hfmemdebug.recording.file import Recording
@@ -17,8 +17,6 @@ from hfmemdebug.sizes import format_bytes, format_count
 NOTEWORTHY = 4 * 1024**2
 # ... but not the exact counters' growth against the control: that is the user's code alone.
 NOTEWORTHY_OF_CODE = 256 * 1024
-# Things that pile up hold at least a page of the kernel's or the process's memory each.
-_BYTES_OF_A_THING = 4096
 _THINGS = {
     "file_maps": ("file-mapping", "mappings of files"),
     "fds": ("file-mapping", "open file descriptors"),
@@ -134,14 +132,14 @@ def _of_things(assessment: Assessment, component: Component) -> Finding:
     holds = {"file_maps": "file", "children": "children_anon"}.get(component.name)
     known = [v for v in assessment.epochs.series(holds).settled if v is not None] if holds else []
     grown = max(known[-1] - known[1], 0.0) if len(known) > 2 else 0.0
-    growth = max(grown, _BYTES_OF_A_THING * trend.growth)
+    growth = max(grown, PAGE * trend.growth)
     judged = max(len(assessment.recording.slices) - len(assessment.epochs.slices[0]), 1)
     count = trend.rate * judged
     return Finding(
         cause=cause,
         role="leak",
         growth_bytes=round(growth),
-        rate_bytes_per_iteration=round(max(growth / judged, _BYTES_OF_A_THING * trend.rate), 1),
+        rate_bytes_per_iteration=round(max(growth / judged, PAGE * trend.rate), 1),
         interval=None,
         shape="growing",
         reclaimable=False,

@@ -16,7 +16,7 @@ OWNER = {
     "copied": "private copies of files' pages",
     "other": "anonymous memory that no counter owns",
     "shmem": "shared memory",
-    "dev_shm": "files in /dev/shm",
+    "dev_shm": "files in /dev/shm or of memfd_create",
     "file_maps": "the number of file mappings",
     "fds": "the number of open file descriptors",
     "threads": "the number of threads",

@@ -330,11 +330,12 @@ class Arm:
             self.outcome["mapped_files"] = [asdict(file) for file in files]
             self.channel.send(event="maps")
 
-    def trace(self, native: tuple[str, float] | None) -> None:
+    def trace(self, native: tuple[str, float, int | None] | None) -> None:
         """Reads some more slices to find where the leaked memory comes from and what holds it.
 
         Args:
-            native: The counter that leaks and by how much per slice, where Python's objects do not.
+            native: The counter that leaks and by how much per slice, where Python's objects do not; where it
+                counts things, bytes of each.
         """
         assert self.plan is not None
         plan, consumer = self.plan, self.consumer
@@ -368,15 +369,20 @@ class Arm:
             traceback.print_exception(error)
             self.outcome["trace"] = {"failed": describe(error)}
 
-    def _trace(self, walk: Callable[[], Iterator[None]], native: tuple[str, float] | None) -> dict[str, Any]:
+    def _trace(
+        self, walk: Callable[[], Iterator[None]], native: tuple[str, float, int | None] | None
+    ) -> dict[str, Any]:
         from hfmemdebug.origin.trace import NativeGrowth, trace
 
         if native is None:
             return trace(walk)
-        counter, rate = native
+        counter, rate, bytes_each = native
         # memray takes memory of its own, which a limit might not leave.
         free = not self.header.get("limit")
-        return trace(walk, NativeGrowth(counter, self.probe.reader_of(counter), rate, memray=free))
+        return trace(
+            walk,
+            NativeGrowth(counter, self.probe.reader_of(counter), rate, memray=free, bytes_each=bytes_each),
+        )
 
     def prove(self) -> None:
         """Takes the dataset's pages back and reports what happened."""

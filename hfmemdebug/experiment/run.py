@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.analysis.assess import EXACT, Assessment
+from hfmemdebug.analysis.assess import EXACT, PAGE, THINGS, Assessment
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.errors import InputError, UsageError
@@ -402,13 +402,20 @@ class Round:
             self._stop()
 
 
-def native_growth(assessment: Assessment) -> tuple[str, float] | None:
-    """The counter and the rate of a leak that Python's objects have no part in; None where they have."""
+def native_growth(assessment: Assessment) -> tuple[str, float, int | None] | None:
+    """The counter and the rate of a leak that Python's objects have no part in; None where they have.
+
+    Where things are counted, the third is how many bytes each of them stands for.
+    """
     growing = {component.name: component.trend.rate for component in assessment.growing}
     if "python" in growing:
         return None
-    followed = ("arrow", "malloc", "shmem", "dev_shm", "other")
-    return next(((name, growing[name]) for name in followed if name in growing), None)
+    followed = ("arrow", "malloc", "shmem", "dev_shm", "other", *THINGS)
+    name = next((name for name in followed if name in growing), None)
+    if name == "dev_shm" and "fds" in growing:
+        # Where a file that is memory was opened, not where it was written.
+        return "fds", growing["fds"], round(growing["dev_shm"] / growing["fds"])
+    return None if name is None else (name, growing[name], PAGE if name in THINGS else None)
 
 
 def _lower(one: int | None, other: int | None) -> int | None:

@@ -35,15 +35,21 @@ Line = tuple[str, int]
 
 
 def find_native_lines(
-    walk: Callable[[], Iterator[None]], read: Callable[[], int | None], rate: float, slices: int
+    walk: Callable[[], Iterator[None]],
+    read: Callable[[], int | None],
+    rate: float,
+    slices: int,
+    *,
+    bytes_each: int | None = None,
 ) -> list[dict[str, Any]]:
     """Finds the lines that leak.
 
     Args:
         walk: Reads slices from the first one on and hands each to the consumer, as it is iterated over.
-        read: The counter that grows, in bytes.
-        rate: By how much the arm grows per slice, in bytes.
+        read: The counter that grows, in bytes, or in things.
+        rate: By how much the arm grows per slice.
         slices: How many to read at most.
+        bytes_each: Of things, what each of them holds; None for a counter of bytes.
 
     Returns:
         Sites as the result document has them, of kind ``native``, largest first; none where no lines stand out.
@@ -58,8 +64,8 @@ def find_native_lines(
             "line": number,
             "function": function_at(file, number),
             "kind": "native",
-            "bytes_per_iteration": round(per_slice[file, number], 1),
-            "count_per_iteration": None,
+            "bytes_per_iteration": round(per_slice[file, number] * (bytes_each or 1), 1),
+            "count_per_iteration": round(per_slice[file, number], 3) if bytes_each else None,
             "share": round(min(per_slice[file, number] / rate, 1.0), 3),
             "in_library": False,
         }

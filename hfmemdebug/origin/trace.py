@@ -29,16 +29,23 @@ class NativeGrowth:
     """What leaks where Python's objects have no part in it.
 
     Attributes:
-        counter: The name of the counter: ``malloc``, ``arrow``, ``other``, …
-        read: Reads it, in bytes.
-        rate: By how much it grows per slice, in bytes.
+        counter: The name of the counter: ``malloc``, ``arrow``, ``other``, ``fds``, …
+        read: Reads it, in bytes, or how many things there are.
+        rate: By how much it grows per slice.
         memray: Whether memray may be used: it takes memory of its own, which a limit might not leave.
+        bytes_each: Of things, what each of them holds; None for a counter of bytes.
     """
 
     counter: str
     read: Callable[[], int | None]
     rate: float
     memray: bool = True
+    bytes_each: int | None = None
+
+    @property
+    def bytes_per_slice(self) -> float:
+        """By how much it grows per slice, in bytes."""
+        return self.rate * (self.bytes_each or 1)
 
 
 def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None) -> dict[str, Any]:
@@ -60,9 +67,11 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
     holders = find_holders(walk, slices)
     shown = users_lines(sites, holders)
     why_not: str | None = None
-    if native is not None and not any(s["bytes_per_iteration"] >= LEAST_TRACED * native.rate for s in shown):
+    if native is not None and not any(
+        s["bytes_per_iteration"] >= LEAST_TRACED * native.bytes_per_slice for s in shown
+    ):
         found, why_not = _native_sites(walk, native, slices)
-        shown = [*found, *_beside(found, shown, native.rate)]
+        shown = [*found, *_beside(found, shown, native.bytes_per_slice)]
     if not shown:
         shown = _site_of_buffer(holders)
     for holder in holders:
@@ -130,6 +139,9 @@ def _native_sites(
     """Sites of a native leak, and why they have no C frames."""
     why_not = None
     framed: list[dict[str, Any]] = []
+    if native.bytes_each is not None:
+        # Nothing is allocated for them, or it is not what piles up.
+        return find_native_lines(walk, native.read, native.rate, slices, bytes_each=native.bytes_each), None
     if not is_installed():
         why_not = "not installed"
     elif native.memray:

@@ -1,7 +1,8 @@
-"""Files that come up in ``/dev/shm``: shared memory that outlives its last mapping, and its process."""
+"""Files that are memory, mapped or not: those that come up in ``/dev/shm``, and memfd_create(2)'s."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ _MOST = 20_000
 
 
 class NewFiles:
-    """What this user has put into ``/dev/shm`` since this was made. Other programs of the user's count too.
+    """What this user has put into ``/dev/shm`` since this was made, and what this process has in memfds.
+
+    Other programs of the user's count too in ``/dev/shm``.
 
     Args:
         folder: Where shared memory has its names.
@@ -37,7 +40,18 @@ class NewFiles:
                 continue
             if stat.st_uid == user:
                 total += stat.st_blocks * 512
-        return total
+        return total + _in_memfds()
+
+
+def _in_memfds() -> int:
+    """Bytes of memory behind this process's descriptors of memfd_create(2), each file once."""
+    blocks: dict[int, int] = {}
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if str(Path(f"/proc/self/fd/{fd}").readlink()).startswith("/memfd:"):
+                stat = os.fstat(int(fd))
+                blocks[stat.st_ino] = stat.st_blocks
+    return 512 * sum(blocks.values())
 
 
 def _files(folder: str) -> Iterator[os.DirEntry[str]]:

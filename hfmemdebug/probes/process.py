@@ -168,7 +168,7 @@ class ProcessProbe:
         self.arrow = ArrowProbe()
 
     def reader_of(self, name: str) -> Callable[[], int | None]:
-        """One field of the samples alone, for whoever reads it line by line."""
+        """One field of the samples alone (``"other"`` is ``anon``), for whoever reads it line by line."""
 
         def malloc_in_use() -> int | None:
             # With a full cache a block counts when it is asked for; else seven come and go at a time.
@@ -181,9 +181,12 @@ class ProcessProbe:
         if name == "arrow" and self.arrow is not None:
             in_use: Callable[[], int] = self.arrow.in_use
             return in_use
-        if name == "dev_shm":
-            return lambda: self.kernel.details(frozenset()).get("dev_shm")
-        return lambda: getattr(self.kernel.status(), "shmem" if name == "shmem" else "anon")
+        if name == "fds":
+            return lambda: len(os.listdir("/proc/self/fd"))
+        if name in ("shmem", "threads", "other"):
+            field = {"other": "anon"}.get(name, name)
+            return lambda: getattr(self.kernel.status(), field)
+        return lambda: self.kernel.details(frozenset()).get(name)
 
     def trim(self) -> None:
         """What the interpreter and malloc merely keep at hand is given up, as at the end of each epoch."""

@@ -38,7 +38,8 @@ class Sample:
         threads: Threads; at epoch ends only.
         children: Living child processes; at epoch ends only.
         children_anon: Anonymous memory of those, swapped out or not; at epoch ends only.
-        dev_shm: Bytes of the files that this user put into /dev/shm since the start; at epoch ends only.
+        dev_shm: Bytes of the files that this user put into /dev/shm since the start, and of this process's memfds;
+            at epoch ends only.
         pid: The process; of a program that is watched, as are all that follow.
         ppid: Its parent.
         role: What it is for.

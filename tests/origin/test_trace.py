@@ -77,10 +77,13 @@ def test_bounded_cache_that_is_full_is_no_site(tmp_path: Path) -> None:
     assert found["holders"] == []
 
 
-def native_trace(folder: Path, source: str, counter: str, rate: float, *, memray: bool) -> dict[str, Any]:
+def native_trace(
+    folder: Path, source: str, counter: str, rate: float, *, memray: bool, bytes_each: int | None = None
+) -> dict[str, Any]:
     """What the tracing pass says where a native counter leaks."""
     probe = "__import__('hfmemdebug.probes.process').probes.process.ProcessProbe()"
-    growth = f"NativeGrowth({counter!r}, (p.watch_arrow(), p.reader_of({counter!r}))[1], {rate}, {memray})"
+    reader = f"(p.watch_arrow(), p.reader_of({counter!r}))[1]"
+    growth = f"NativeGrowth({counter!r}, {reader}, {rate}, {memray}, {bytes_each})"
     found: dict[str, Any] = run_traced(
         # What the first slice imports would be traced for minutes.
         folder,
@@ -135,6 +138,29 @@ def test_native_line(tmp_path: Path, source: str, counter: str, rate: float, lin
     assert all(site["kind"] == "native" for site in found["sites"])
     assert sum(s["bytes_per_iteration"] for s in found["sites"]) == pytest.approx(rate, rel=0.05)
     assert not any("native_frames" in site for site in found["sites"])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+@pytest.mark.parametrize(
+    ("source", "counter", "line"),
+    [
+        (
+            "import os\n\ndef consume():\n    os.close(os.dup(2))\n    os.open('/dev/null', os.O_RDONLY)\n",
+            "fds",
+            5,
+        ),
+        (
+            "import _thread, time\n\ndef consume():\n    _thread.start_new_thread(time.sleep, (60,))\n",
+            "threads",
+            4,
+        ),
+    ],
+)
+def test_the_line_that_makes_things(tmp_path: Path, source: str, counter: str, line: int) -> None:
+    found = native_trace(tmp_path, source, counter, 1.0, memray=False, bytes_each=4096)
+    assert [site["line"] for site in found["sites"]] == [line]
+    assert found["sites"][0]["count_per_iteration"] == 1
+    assert found["sites"][0]["bytes_per_iteration"] == 4096
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")

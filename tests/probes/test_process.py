@@ -189,6 +189,20 @@ def test_shared_memory_without_a_mapping_is_seen() -> None:
         path.unlink()
 
 
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only on Linux")
+def test_memory_behind_a_descriptor_is_seen_once() -> None:
+    probe = ProcessProbe()
+    before = probe.read_settled()["dev_shm"]
+    fd = os.memfd_create("test")
+    again = os.dup(fd)
+    try:
+        os.write(fd, bytes(4 * 1024**2))
+        assert 4 * 1024**2 <= probe.read_settled()["dev_shm"] - before < 8 * 1024**2
+    finally:
+        os.close(fd)
+        os.close(again)
+
+
 def test_psutil_gives_what_it_can_and_names_the_rest() -> None:
     probe = ProcessProbe(PsutilKernel())
     children = len(psutil.Process().children(recursive=True))

@@ -1,6 +1,6 @@
 """
 verdict: leak
-cause: shared-memory or file-mapping
+cause: shared-memory
 origin: user-code
 site: memfd_kept.py:15
 rate: 65536
