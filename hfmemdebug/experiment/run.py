@@ -50,6 +50,8 @@ DOSE_SHARE = 0.4
 SHARE_OF_FIRST = 0.55
 # A process that has said its last word ends within this time, or it is not waited for.
 ENDING_SECONDS = 5.0
+# Of a leak that is so much Python's objects, they have the lines.
+MOSTLY = 0.5
 
 Listener = Callable[[ArmProcess, dict[str, Any]], None]
 
@@ -350,7 +352,7 @@ class Round:
         for arm in running:
             own_code = arm.consumer or is_iterable(self.settings.spec)
             if own_code and arm.name in guilty and not traced:
-                arm.send(do="trace", native=native_growth(guilty[arm.name]))
+                arm.send(do="trace", native=native_growth(guilty[arm.name], list(guilty.values())))
         mapped = [arm for arm in running if arm.maps_files]
         self._prover = mapped[0] if mapped else None
         for arm in running:
@@ -402,14 +404,24 @@ class Round:
             self._stop()
 
 
-def native_growth(assessment: Assessment) -> tuple[str, float, int | None] | None:
-    """The counter and the rate of a leak that Python's objects have no part in; None where they have.
+def native_growth(
+    assessment: Assessment, others: Sequence[Assessment] = ()
+) -> tuple[str, float, int | None] | None:
+    """The counter and the rate of a leak that Python's objects have little part in; None where they have.
 
     Where things are counted, the third is how many bytes each of them stands for.
+
+    Args:
+        assessment: The arm that leaks.
+        others: The other arms that do.
     """
     growing = {component.name: component.trend.rate for component in assessment.growing}
-    if "python" in growing:
+    if "python" in growing and growing["python"] >= MOSTLY * sum(growing.get(name, 0.0) for name in EXACT):
         return None
+    if "dev_shm" in growing:
+        # While two arms run, each sees the files of both.
+        seen = [c.trend.rate for other in others for c in other.growing if c.name == "dev_shm"]
+        growing["dev_shm"] = min([growing["dev_shm"], *seen])
     followed = ("arrow", "malloc", "shmem", "dev_shm", "other", *THINGS)
     name = next((name for name in followed if name in growing), None)
     if name == "dev_shm" and "fds" in growing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from mmap import PAGESIZE
 from pathlib import Path
 
 FOLDER = "/dev/shm"
@@ -25,8 +26,12 @@ class NewFiles:
         self._folder = folder
         self._known = {entry.inode() for entry in _files(folder)}
 
-    def size(self) -> int | None:
-        """Bytes of memory that those files take; None where there is no such folder."""
+    def size(self, *, written: bool = True) -> int | None:
+        """Bytes of memory that those files take; None where there is no such folder.
+
+        Args:
+            written: False counts pages that were not written yet as well: they show where a file was made.
+        """
         if not Path(self._folder).is_dir():
             return None
         user, total = os.geteuid(), 0
@@ -39,19 +44,23 @@ class NewFiles:
                 # Removed meanwhile.
                 continue
             if stat.st_uid == user:
-                total += stat.st_blocks * 512
-        return total + _in_memfds()
+                total += _bytes_of(stat, written)
+        return total + _in_memfds(written)
 
 
-def _in_memfds() -> int:
+def _bytes_of(stat: os.stat_result, written: bool) -> int:
+    return stat.st_blocks * 512 if written else -(-stat.st_size // PAGESIZE) * PAGESIZE
+
+
+def _in_memfds(written: bool) -> int:
     """Bytes of memory behind this process's descriptors of memfd_create(2), each file once."""
-    blocks: dict[int, int] = {}
+    found: dict[int, int] = {}
     for fd in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             if str(Path(f"/proc/self/fd/{fd}").readlink()).startswith("/memfd:"):
                 stat = os.fstat(int(fd))
-                blocks[stat.st_ino] = stat.st_blocks
-    return 512 * sum(blocks.values())
+                found[stat.st_ino] = _bytes_of(stat, written)
+    return sum(found.values())
 
 
 def _files(folder: str) -> Iterator[os.DirEntry[str]]:

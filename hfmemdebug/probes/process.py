@@ -38,6 +38,9 @@ class Kernel(Protocol):
     def details(self, files: frozenset[str]) -> dict[str, int | None]:
         """Slower readings, for the ends of epochs: the `Sample` fields from ``dataset_resident`` on."""
 
+    def shared_files(self, *, written: bool = True) -> int | None:
+        """Bytes of files that are memory; without ``written``, with the pages that were not written yet."""
+
 
 class ProcKernel:
     """Linux's /proc."""
@@ -60,6 +63,10 @@ class ProcKernel:
             # Read-only /proc: the peak is then that of the whole life, which is still an upper bound.
             return
 
+    def shared_files(self, *, written: bool = True) -> int | None:
+        """See `Kernel`."""
+        return self._new_in_dev_shm.size(written=written)
+
     def details(self, files: frozenset[str]) -> dict[str, int | None]:
         """See `Kernel`."""
         mappings = read_mappings()
@@ -73,7 +80,7 @@ class ProcKernel:
             "threads": self.status().threads,
             "children": children.count if children is not None else None,
             "children_anon": children.anon if children is not None else None,
-            "dev_shm": self._new_in_dev_shm.size(),
+            "dev_shm": self.shared_files(),
             "copied": sum(file.copied for file in copies),
             "copyable": sum(file.size for file in copies),
         }
@@ -100,6 +107,10 @@ class PsutilKernel:
 
     def reset_peak(self) -> None:
         """There is no way; the peak is that of the whole life."""
+
+    def shared_files(self, *, written: bool = True) -> int | None:
+        """None: there is no such folder."""
+        return None
 
     def details(self, files: frozenset[str]) -> dict[str, int | None]:
         """See `Kernel`."""
@@ -181,6 +192,8 @@ class ProcessProbe:
         if name == "arrow" and self.arrow is not None:
             in_use: Callable[[], int] = self.arrow.in_use
             return in_use
+        if name == "dev_shm":
+            return lambda: self.kernel.shared_files(written=False)
         if name == "fds":
             return lambda: len(os.listdir("/proc/self/fd"))
         if name in ("shmem", "threads", "other"):
