@@ -99,8 +99,11 @@ def _tables_of(assessment: Assessment) -> tuple[Component, ...]:
 
 def _is_pythons(assessment: Assessment, malloc: Component) -> bool:
     """Whether what malloc keeps is Python objects' (large ones, arrays), as the tracing pass saw it."""
-    traced = ((assessment.recording.end or {}).get("trace") or {}).get("traced_bytes_per_iteration") or 0.0
-    return float(traced) >= TRACED_SHARE * malloc.trend.rate
+    trace = (assessment.recording.end or {}).get("trace") or {}
+    traced = float(trace.get("traced_bytes_per_iteration") or 0.0)
+    # A text or a buffer that grows in place is one block, as old as the program: no line has made it lately.
+    grown = sum(h["growth_per_iteration"] for h in trace.get("holders") or () if h.get("unit") == "byte")
+    return max(traced, grown) >= TRACED_SHARE * malloc.trend.rate
 
 
 def _in_bytes(assessment: Assessment, *components: Component) -> Finding:

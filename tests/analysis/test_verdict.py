@@ -165,6 +165,13 @@ def test_arrays_are_pythons_where_tracing_saw_them() -> None:
     assert result.cause == "python-objects"
 
 
+def test_a_text_that_grows_in_place_is_pythons() -> None:
+    holder = {"path": "module a: str `report`", "growth_per_iteration": 1465.0, "unit": "byte"}
+    traced = {"trace": {"sites": [], "holders": [holder], "traced_bytes_per_iteration": 0.0}}
+    result = judge([record(), record(consumer=True, malloc=leak(1536.0), end=traced)])
+    assert result.cause == "python-objects"
+
+
 def test_sites_and_holders_come_with_the_leak() -> None:
     site = {"file": "a.py", "line": 3, "function": "f", "kind": "python", "bytes_per_iteration": 5000.0}
     holder = {"path": "module a: list `seen`", "growth_per_iteration": 1.0}
