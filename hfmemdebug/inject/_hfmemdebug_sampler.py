@@ -70,6 +70,7 @@ class _Sampler:
         self.pools: list[Any] | None = None
         # Objects that the collector looked after when the first rows had been read.
         self.tracked: int | None = None
+        self.forked = False
         # Of `run --trace`.
         self.tracer: Any = None
 
@@ -129,8 +130,8 @@ class _Sampler:
         spent = time.thread_time()
         began = time.perf_counter()
         slots[S_ROWS] = rows[0]
-        if rows[0] and self.tracked is None:
-            # Once, for it takes some milliseconds.
+        if rows[0] and self.tracked is None and not self.forked:
+            # Once, for it takes some milliseconds, and writes to every object: a fork would copy all of its parent's.
             self.tracked = len(gc.get_objects())
         slots[S_MODULES] = len(sys.modules)
         slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
@@ -269,7 +270,7 @@ def start() -> None:
         rows[0] = 0
         sampler.began = time.perf_counter()
         sampler.malloc_due = sampler.python_due = 0.0
-        sampler.tracked = None
+        sampler.tracked, sampler.forked = None, True
         if sampler.tracer is not None:
             sampler.tracer.begin()
         try:
