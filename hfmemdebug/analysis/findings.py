@@ -102,7 +102,8 @@ def _is_pythons(assessment: Assessment, malloc: Component) -> bool:
     trace = (assessment.recording.end or {}).get("trace") or {}
     traced = float(trace.get("traced_bytes_per_iteration") or 0.0)
     # A text or a buffer that grows in place is one block, as old as the program: no line has made it lately.
-    grown = sum(h["growth_per_iteration"] for h in trace.get("holders") or () if h.get("unit") == "byte")
+    holders = trace.get("holders") or ()
+    grown = sum(float(h["growth_per_iteration"]) for h in holders if h.get("unit") == "byte")
     return max(traced, grown) >= TRACED_SHARE * malloc.trend.rate
 
 
