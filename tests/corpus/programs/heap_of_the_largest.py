@@ -1,7 +1,7 @@
 """
 verdict: no-leak or inconclusive
 data: varying
-why: a heap holds the 200 longest texts that were seen: it fills within the first slices, and is then replaced ever more seldom.
+why: a heap holds the 200 longest texts that were seen: it fills at once, and is then replaced ever more seldom.
 """
 
 import heapq

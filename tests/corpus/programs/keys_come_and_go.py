@@ -1,7 +1,7 @@
 """
 verdict: no-leak
 data: fixed
-why: a dictionary gains a key and loses its oldest one at every slice: its table is laid anew now and then and stays as large.
+why: a dictionary gains a key and loses its oldest one at every slice: its table is laid anew and stays as large.
 """
 
 import itertools

@@ -13,6 +13,6 @@ files = []
 
 
 def consume(batch):
-    file = tempfile.SpooledTemporaryFile(max_size=1 << 20)
+    file = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115
     file.write(b"x" * 30_000)
     files.append(file)
