@@ -138,7 +138,7 @@ OF_LEAK = {
     "shared-memory": ("Call close() and unlink() on shared memory when it is done with.",),
     "anonymous-other": (
         "Look for threads, pools and processes that each call starts and nothing ends, and for what workers "
-        "keep from call to call.",
+        "keep from call to call: on the whole program, hfmemdebug run --trace names the workers' lines too.",
     ),
 }
 
