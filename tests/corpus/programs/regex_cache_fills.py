@@ -1,8 +1,7 @@
 """
 verdict: no-leak
-finding: bounded-cache or step
 data: fixed
-why: sixteen new patterns a slice; the re module forgets after a few hundred.
+why: sixteen new patterns a slice; the re module forgets after a few hundred, which are 0.2 MB: nothing to report.
 """
 
 import itertools
