@@ -1,36 +1,44 @@
 """What other tools say of the corpus, each by a stated rule: which leaks they find, and which loops they accuse.
 
-    python tests/benchmarks/compare_peers.py [--only PATTERN]... [--tool TOOL]... [--ours FILE] [--json FILE]
+    python tests/benchmarks/compare_peers.py [--each N] [--only PATTERN]... [--tool TOOL]... [--ours FILE] [--json FILE]
 
     memray   `memray run --trace-python-allocators`, once over 50 slices and once over 150. A leak when what is not
              freed at the end is larger after the longer run by more than 32 bytes for each further slice. That is
              kinder than memray's own `--leaks`, which counts the mapping of every dataset as leaked.
     psleak   `MemoryLeakTestCase.execute` on one slice, as it is set by default. A leak when it raises.
     scalene  `scalene run` over 150 slices. A leak when its JSON lists one in any file.
-    ols      RSS after each of 150 slices, after an epoch of 50 that is left out, since it maps the files' pages. A leak
-             when the slope of the least squares is above 0 with p < 0.01.
-    mk       The same series, Mann-Kendall's test for a rising trend, p < 0.01.
+    slopes   RSS after each of 150 slices, after an epoch of 50 that is left out, since it maps the files' pages. By two
+             rules, which are two lines of the table: `ols`, the slope of the least squares is above 0 with p < 0.01;
+             `mk`, Mann-Kendall's test for a rising trend, p < 0.01.
     ours     `hfmemdebug diagnose`, from a file that `tests/corpus/run.py --json FILE` has written.
 
-Inconclusive answers count as neither right nor wrong. memray, scalene and psleak are installed by hand, beside
-hfmemdebug; what is missing is named and left out. Programs that read a stream are left out. Each tool is given
-180 seconds a program; no answer in that time counts as none.
+memray, scalene and psleak are installed by hand, beside hfmemdebug; what is missing is named and left out. So are
+programs whose libraries are missing. Of programs that read a stream, or bring a dataset of their own, none is asked
+about. `--each N` takes N of the leaks and N of the others, evenly spaced by name, before anything is known of their
+answers; the programs of `--each 12` are among those of `--each 24`.
+
+A tool is given 90 seconds and 3 GiB of data (RLIMIT_DATA) for each run that it makes of a program. What fails, and what
+is not done by then, counts as no answer; so does our own `inconclusive`. What the file of `--json` already has is not
+asked again, so that an interrupted comparison goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import importlib.metadata
 import json
 import math
 import os
+import resource
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +50,30 @@ from corpus.labels import Label, read_labels
 LOOP = Path(__file__).parent / "peer_loop.py"
 SLICES = 50
 FLOOR = 32
-TIMEOUT_SECONDS = 180
+TIMEOUT_SECONDS = 90
+DATA_BYTES = 3 << 30
 P = 0.01
 
 
 def _run(command: Sequence[str], **environment: str) -> str:
-    done = subprocess.run(
+    # Scalene runs the program in a child, which outlives it: a group of their own is ended as a whole.
+    process = subprocess.Popen(
         command,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=True,
+        start_new_session=True,
         env={**os.environ, **environment},
     )
-    return done.stdout
+    try:
+        output, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, output, errors)
+    return output
 
 
 def _last_line(text: str) -> Any:
@@ -63,7 +81,7 @@ def _last_line(text: str) -> Any:
     return json.loads(text.strip().splitlines()[-1])
 
 
-def memray(label: Label, datasets: Path, scratch: Path) -> bool:
+def memray(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
     from memray import FileReader
 
     left = []
@@ -78,16 +96,16 @@ def memray(label: Label, datasets: Path, scratch: Path) -> bool:
         with FileReader(capture) as reader:
             left.append(sum(record.size for record in reader.get_leaked_allocation_records()))
         capture.unlink()
-    return left[1] - left[0] > FLOOR * 2 * SLICES
+    return {"memray": left[1] - left[0] > FLOOR * 2 * SLICES}
 
 
-def psleak(label: Label, datasets: Path, scratch: Path) -> bool:
+def psleak(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
     command = [sys.executable, str(LOOP), label.name, str(datasets), "0", "--psleak"]
     # It refuses to run without, so that Python's objects show in malloc.
-    return _last_line(_run(command, PYTHONMALLOC="malloc")) is not None
+    return {"psleak": _last_line(_run(command, PYTHONMALLOC="malloc")) is not None}
 
 
-def scalene(label: Label, datasets: Path, scratch: Path) -> bool:
+def scalene(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
     output = scratch / f"{label.name}.json"
     _run(
         [
@@ -96,20 +114,13 @@ def scalene(label: Label, datasets: Path, scratch: Path) -> bool:
         ]
     )
     profile = json.loads(output.read_text(encoding="utf-8"))
-    return any(file.get("leaks") for file in profile["files"].values())
+    return {"scalene": any(file.get("leaks") for file in profile["files"].values())}
 
 
-def _rss(label: Label, datasets: Path) -> list[float]:
+def slopes(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
     readings = _last_line(_run([sys.executable, str(LOOP), label.name, str(datasets), "4", "--rss"]))
-    return [float(value) for value in readings[SLICES:]]
-
-
-def ols(label: Label, datasets: Path, scratch: Path) -> bool:
-    return least_squares_p(_rss(label, datasets)) < P
-
-
-def mk(label: Label, datasets: Path, scratch: Path) -> bool:
-    return mann_kendall_p(_rss(label, datasets)) < P
+    values = [float(value) for value in readings[SLICES:]]
+    return {"ols": least_squares_p(values) < P, "mk": mann_kendall_p(values) < P}
 
 
 def least_squares_p(values: Sequence[float]) -> float:
@@ -134,48 +145,80 @@ def _above(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2))
 
 
-TOOLS: dict[str, Callable[[Label, Path, Path], bool]] = {
+TOOLS: dict[str, Callable[[Label, Path, Path], dict[str, bool]]] = {
     "memray": memray,
     "psleak": psleak,
     "scalene": scalene,
-    "ols": ols,
-    "mk": mk,
+    "slopes": slopes,
 }
+# The lines of the table that a tool fills.
+RULES = {"memray": ["memray"], "psleak": ["psleak"], "scalene": ["scalene"], "slopes": ["ols", "mk"]}
 
 
-def ask(tool: str, label: Label, datasets: Path, scratch: Path) -> dict[str, Any]:
-    """One tool's answer about one program: ``leak``, ``no-leak`` or ``none``, with the seconds it took."""
+def ask(tool: str, label: Label, datasets: Path, scratch: Path) -> list[dict[str, Any]]:
+    """One tool's answers about one program, by each of its rules: ``leak``, ``no-leak`` or ``none``."""
     began = time.perf_counter()
+    found: dict[str, bool] = {}
     trouble = None
     try:
-        verdict = "leak" if TOOLS[tool](label, datasets, scratch) else "no-leak"
-    except (subprocess.SubprocessError, OSError, ValueError, IndexError, KeyError) as error:
+        found = TOOLS[tool](label, datasets, scratch)
+    except (subprocess.SubprocessError, OSError, ValueError, LookupError, MemoryError) as error:
         said = (getattr(error, "stderr", None) or str(error)).strip()
-        verdict, trouble = "none", said.splitlines()[-1] if said else type(error).__name__
+        trouble = said.splitlines()[-1] if said else type(error).__name__
     seconds = round(time.perf_counter() - began, 1)
-    return {
-        "tool": tool, "program": label.name, "truth": label.truth, "verdict": verdict, "seconds": seconds,
-        "trouble": trouble,
-    }  # fmt: skip
+    return [
+        {
+            "tool": rule, "program": label.name, "truth": label.truth,
+            "verdict": "none" if trouble else "leak" if found[rule] else "no-leak",
+            "seconds": seconds, "trouble": trouble,
+        }
+        for rule in RULES[tool]
+    ]  # fmt: skip
 
 
 def table(answers: Sequence[dict[str, Any]]) -> str:
-    """A line a tool, as README shows it."""
+    """A line a tool, as README shows it, and then which programs each has wrong."""
     lines = [
-        "| tool | right on leaks | right on no-leaks | false leaks | missed leaks | no answer | median time |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| tool | leaks found | others accused | no answer: leaks | no answer: others | median time |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
+    wrong = []
     for tool in dict.fromkeys(answer["tool"] for answer in answers):
         mine = [answer for answer in answers if answer["tool"] == tool]
-        leaks = [answer["verdict"] for answer in mine if answer["truth"] == "leak"]
-        clean = [answer["verdict"] for answer in mine if answer["truth"] == "no-leak"]
-        open_ = len(mine) - sum(answer["verdict"] in ("leak", "no-leak") for answer in mine)
+        leaks = [answer for answer in mine if answer["truth"] == "leak"]
+        others = [answer for answer in mine if answer["truth"] == "no-leak"]
         seconds = statistics.median(answer["seconds"] for answer in mine)
         lines.append(
-            f"| {tool} | {leaks.count('leak')} of {len(leaks)} | {clean.count('no-leak')} of {len(clean)} "
-            f"| {clean.count('leak')} | {leaks.count('no-leak')} | {open_} | {seconds:.0f} s |"
+            f"| {tool} | {len(_said(leaks, 'leak'))} of {len(leaks)} | {len(_said(others, 'leak'))} of {len(others)} "
+            f"| {len(_open(leaks))} | {len(_open(others))} | {seconds:.0f} s |"
         )
-    return "\n".join(lines)
+        wrong += [
+            f"{tool} {how}: {', '.join(names) or '–'}"
+            for how, names in (
+                ("missed", _said(leaks, "no-leak")),
+                ("accused", _said(others, "leak")),
+                ("had no answer", _open(mine)),
+            )
+        ]
+    return "\n".join([*lines, "", *wrong])
+
+
+def _said(answers: Sequence[dict[str, Any]], verdict: str) -> list[str]:
+    return [answer["program"] for answer in answers if answer["verdict"] == verdict]
+
+
+def _open(answers: Sequence[dict[str, Any]]) -> list[str]:
+    return [answer["program"] for answer in answers if answer["verdict"] not in ("leak", "no-leak")]
+
+
+def choose(labels: Sequence[Label], each: int | None) -> list[Label]:
+    """`each` of the leaks and as many of the others, evenly spaced by name; all where there are no more."""
+    chosen = []
+    for truth in ("leak", "no-leak"):
+        alike = [label for label in labels if label.truth == truth]
+        count = min(each or len(alike), len(alike))
+        chosen += [alike[number * len(alike) // count] for number in range(count)]
+    return sorted(chosen, key=lambda label: label.name)
 
 
 def main() -> int:
@@ -185,48 +228,84 @@ def main() -> int:
         label
         for label in read_labels()
         if any(fnmatch.fnmatch(label.name, pattern) for pattern in patterns)
-        and not label.missing_libraries()
+        and label.data != "own"
         and "--streaming" not in label.options
     ]
+    labels = choose(labels, options.each)
+    for label in [label for label in labels if label.missing_libraries()]:
+        labels.remove(label)
+        print(f"left out: {label.name} needs {', '.join(label.missing_libraries())}", file=sys.stderr)
     if not labels:
         print(f"no program matches {' or '.join(patterns)}", file=sys.stderr)
         return 2
     tools = list(dict.fromkeys(options.tool or TOOLS))
     versions = {}
-    for tool in set(tools) & {"memray", "psleak", "scalene"}:
+    for tool in sorted(set(tools) & {"memray", "psleak", "scalene"}):
         try:
             versions[tool] = importlib.metadata.version(tool)
         except importlib.metadata.PackageNotFoundError:
             tools.remove(tool)
             print(f"left out: {tool} is not installed (pip install {tool})", file=sys.stderr)
+    answers = _read(options.json) if options.json and options.json.exists() else []
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     datasets = Path(cache) / "hfmemdebug-corpus"
     build_datasets(datasets)
-    answers = _ours(options.ours, labels) if options.ours else []
+    resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
+    _compare(labels, tools, datasets, answers, options.json)
+    names = {label.name for label in labels}
+    rules = [rule for tool in tools for rule in RULES[tool]]
+    shown = [e for e in answers if e["program"] in names and e["tool"] in rules]
+    shown.sort(key=lambda answer: (rules.index(answer["tool"]), answer["program"]))
+    asked = len({answer["program"] for answer in shown})
+    print(f"\n{asked} programs; " + ", ".join(f"{tool} {version}" for tool, version in versions.items()))
+    print(table((_ours(options.ours, names) if options.ours else []) + shown))
+    return 0
+
+
+def _compare(
+    labels: Sequence[Label],
+    tools: Sequence[str],
+    datasets: Path,
+    answers: list[dict[str, Any]],
+    file: Path | None,
+) -> None:
+    """Asks for what is not yet among the answers, and adds it, there and in the file."""
+    known = {(answer["program"], answer["tool"]) for answer in answers}
     with tempfile.TemporaryDirectory(prefix="hfmemdebug-peers-") as scratch:
         try:
             for label in labels:
                 for tool in tools:
-                    answer = ask(tool, label, datasets, Path(scratch))
-                    answers.append(answer)
-                    print(
-                        f"{label.name:<34}{label.truth:<10}{tool:<9}{answer['verdict']:<9}{answer['seconds']:6.1f} s"
-                        f"  {answer['trouble'] or ''}",
-                        flush=True,
-                    )
-                    if options.json:
-                        options.json.write_text(json.dumps(answers, indent=1), encoding="utf-8")
+                    if (label.name, RULES[tool][0]) in known:
+                        continue
+                    for answer in ask(tool, label, datasets, Path(scratch)):
+                        answers.append(answer)
+                        print(
+                            f"{label.name:<34}{label.truth:<10}{answer['tool']:<9}{answer['verdict']:<9}"
+                            f"{answer['seconds']:6.1f} s  {answer['trouble'] or ''}",
+                            flush=True,
+                        )
+                    if file:
+                        _write(file, answers)
         except KeyboardInterrupt:
             print("interrupted: the rest was not run", file=sys.stderr)
-    print(
-        f"\n{len(labels)} programs; " + ", ".join(f"{tool} {version}" for tool, version in versions.items())
-    )
-    print(table(answers))
-    return 0
 
 
-def _ours(file: Path, labels: Sequence[Label]) -> list[dict[str, Any]]:
-    names = {label.name for label in labels}
+def _read(file: Path) -> list[dict[str, Any]]:
+    try:
+        answers: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        sys.exit(f"{file} is not what --json has written: {error}")
+    return answers
+
+
+def _write(file: Path, answers: Sequence[dict[str, Any]]) -> None:
+    # An interruption keeps the whole file, old or new.
+    written = file.with_name(f"{file.name}.new")
+    written.write_text(json.dumps(answers, indent=1), encoding="utf-8")
+    written.replace(file)
+
+
+def _ours(file: Path, names: Container[str]) -> list[dict[str, Any]]:
     return [
         {"tool": "hfmemdebug", "program": e["program"], "truth": e["truth"][0], "verdict": e["verdict"],
          "seconds": e["seconds"], "trouble": e["trouble"]}
@@ -240,10 +319,18 @@ def _parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", action="append", metavar="PATTERN", help="names of programs, as a glob")
+    parser.add_argument("--each", type=_count, metavar="N", help="N programs of each label (default: all)")
     parser.add_argument("--tool", action="append", choices=TOOLS, help="this one alone (default: all)")
     parser.add_argument("--ours", type=Path, metavar="FILE", help="what run.py --json has written")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="every answer, as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every answer, as JSON, as it comes")
     return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    count = int(text) if text.isdecimal() else 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"a number of programs, 1 or more, not {text!r}")
+    return count
 
 
 if __name__ == "__main__":
