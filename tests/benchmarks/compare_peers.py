@@ -2,9 +2,9 @@
 
     python tests/benchmarks/compare_peers.py [--each N] [--only PATTERN]... [--tool TOOL]... [--ours FILE] [--json FILE]
 
-    memray   `memray run --trace-python-allocators`, once over 50 slices and once over 150. A leak when what is not
-             freed at the end is larger after the longer run by more than 32 bytes for each further slice. That is
-             kinder than memray's own `--leaks`, which counts the mapping of every dataset as leaked.
+    memray   `memray run --aggregate --trace-python-allocators`, once over 50 slices and once over 150. A leak when
+             what is not freed at the end is larger after the longer run by more than 32 bytes for each further slice.
+             That is kinder than memray's own `--leaks`, which counts the mapping of every dataset as leaked.
     psleak   `MemoryLeakTestCase.execute` on one slice, as it is set by default. A leak when it raises.
     scalene  `scalene run` over 150 slices. A leak when its JSON lists one in any file.
     slopes   RSS after each of 150 slices, after an epoch of 50 that is left out, since it maps the files' pages. By two
@@ -89,8 +89,9 @@ def memray(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
         capture = scratch / f"{label.name}-{epochs}.bin"
         _run(
             [
-                *(sys.executable, "-m", "memray", "run", "-q", "-f", "--trace-python-allocators"),
-                *("-o", str(capture), str(LOOP), label.name, str(datasets), str(epochs)),
+                *(sys.executable, "-m", "memray", "run", "-q", "-f"),
+                *("--aggregate", "--trace-python-allocators", "-o", str(capture)),
+                *(str(LOOP), label.name, str(datasets), str(epochs)),
             ]
         )
         with FileReader(capture) as reader:
