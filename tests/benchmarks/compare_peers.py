@@ -53,6 +53,8 @@ FLOOR = 32
 TIMEOUT_SECONDS = 90
 DATA_BYTES = 3 << 30
 P = 0.01
+# Whether it is a leak, and by which figure.
+Finding = tuple[bool, str]
 
 
 def _run(command: Sequence[str], **environment: str) -> str:
@@ -81,7 +83,7 @@ def _last_line(text: str) -> Any:
     return json.loads(text.strip().splitlines()[-1])
 
 
-def memray(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
+def memray(label: Label, datasets: Path, scratch: Path) -> dict[str, Finding]:
     from memray import FileReader
 
     left = []
@@ -97,16 +99,18 @@ def memray(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
         with FileReader(capture) as reader:
             left.append(sum(record.size for record in reader.get_leaked_allocation_records()))
         capture.unlink()
-    return {"memray": left[1] - left[0] > FLOOR * 2 * SLICES}
+    rate = (left[1] - left[0]) / (2 * SLICES)
+    return {"memray": (rate > FLOOR, f"{rate:.0f} bytes a slice")}
 
 
-def psleak(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
+def psleak(label: Label, datasets: Path, scratch: Path) -> dict[str, Finding]:
     command = [sys.executable, str(LOOP), label.name, str(datasets), "0", "--psleak"]
     # It refuses to run without, so that Python's objects show in malloc.
-    return {"psleak": _last_line(_run(command, PYTHONMALLOC="malloc")) is not None}
+    said = _last_line(_run(command, PYTHONMALLOC="malloc"))
+    return {"psleak": (said is not None, said or "")}
 
 
-def scalene(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
+def scalene(label: Label, datasets: Path, scratch: Path) -> dict[str, Finding]:
     output = scratch / f"{label.name}.json"
     _run(
         [
@@ -115,13 +119,19 @@ def scalene(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
         ]
     )
     profile = json.loads(output.read_text(encoding="utf-8"))
-    return {"scalene": any(file.get("leaks") for file in profile["files"].values())}
+    lines = [
+        f"{Path(name).name}:{line}"
+        for name, file in profile["files"].items()
+        for line in file.get("leaks") or ()
+    ]
+    return {"scalene": (bool(lines), ", ".join(lines))}
 
 
-def slopes(label: Label, datasets: Path, scratch: Path) -> dict[str, bool]:
+def slopes(label: Label, datasets: Path, scratch: Path) -> dict[str, Finding]:
     readings = _last_line(_run([sys.executable, str(LOOP), label.name, str(datasets), "4", "--rss"]))
     values = [float(value) for value in readings[SLICES:]]
-    return {"ols": least_squares_p(values) < P, "mk": mann_kendall_p(values) < P}
+    probabilities = {"ols": least_squares_p(values), "mk": mann_kendall_p(values)}
+    return {rule: (p < P, f"p = {p:.2g}") for rule, p in probabilities.items()}
 
 
 def least_squares_p(values: Sequence[float]) -> float:
@@ -146,7 +156,7 @@ def _above(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2))
 
 
-TOOLS: dict[str, Callable[[Label, Path, Path], dict[str, bool]]] = {
+TOOLS: dict[str, Callable[[Label, Path, Path], dict[str, Finding]]] = {
     "memray": memray,
     "psleak": psleak,
     "scalene": scalene,
@@ -159,7 +169,7 @@ RULES = {"memray": ["memray"], "psleak": ["psleak"], "scalene": ["scalene"], "sl
 def ask(tool: str, label: Label, datasets: Path, scratch: Path) -> list[dict[str, Any]]:
     """One tool's answers about one program, by each of its rules: ``leak``, ``no-leak`` or ``none``."""
     began = time.perf_counter()
-    found: dict[str, bool] = {}
+    found: dict[str, Finding] = {}
     trouble = None
     try:
         found = TOOLS[tool](label, datasets, scratch)
@@ -170,8 +180,8 @@ def ask(tool: str, label: Label, datasets: Path, scratch: Path) -> list[dict[str
     return [
         {
             "tool": rule, "program": label.name, "truth": label.truth,
-            "verdict": "none" if trouble else "leak" if found[rule] else "no-leak",
-            "seconds": seconds, "trouble": trouble,
+            "verdict": "none" if trouble else "leak" if found[rule][0] else "no-leak",
+            "seconds": seconds, "said": trouble or found[rule][1],
         }
         for rule in RULES[tool]
     ]  # fmt: skip
@@ -247,19 +257,24 @@ def main() -> int:
         except importlib.metadata.PackageNotFoundError:
             tools.remove(tool)
             print(f"left out: {tool} is not installed (pip install {tool})", file=sys.stderr)
-    answers = _read(options.json) if options.json and options.json.exists() else []
+    names = {label.name for label in labels}
+    try:
+        answers = _read(options.json) if options.json and options.json.exists() else []
+        ours = _ours(options.ours, names) if options.ours else []
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        print(f"not a file of answers, as --json writes it: {error}", file=sys.stderr)
+        return 2
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     datasets = Path(cache) / "hfmemdebug-corpus"
     build_datasets(datasets)
     resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
     _compare(labels, tools, datasets, answers, options.json)
-    names = {label.name for label in labels}
     rules = [rule for tool in tools for rule in RULES[tool]]
     shown = [e for e in answers if e["program"] in names and e["tool"] in rules]
     shown.sort(key=lambda answer: (rules.index(answer["tool"]), answer["program"]))
     asked = len({answer["program"] for answer in shown})
     print(f"\n{asked} programs; " + ", ".join(f"{tool} {version}" for tool, version in versions.items()))
-    print(table((_ours(options.ours, names) if options.ours else []) + shown))
+    print(table(ours + shown))
     return 0
 
 
@@ -282,7 +297,7 @@ def _compare(
                         answers.append(answer)
                         print(
                             f"{label.name:<34}{label.truth:<10}{answer['tool']:<9}{answer['verdict']:<9}"
-                            f"{answer['seconds']:6.1f} s  {answer['trouble'] or ''}",
+                            f"{answer['seconds']:6.1f} s  {answer['said']}",
                             flush=True,
                         )
                     if file:
@@ -292,10 +307,7 @@ def _compare(
 
 
 def _read(file: Path) -> list[dict[str, Any]]:
-    try:
-        answers: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        sys.exit(f"{file} is not what --json has written: {error}")
+    answers: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     return answers
 
 
@@ -309,8 +321,8 @@ def _write(file: Path, answers: Sequence[dict[str, Any]]) -> None:
 def _ours(file: Path, names: Container[str]) -> list[dict[str, Any]]:
     return [
         {"tool": "hfmemdebug", "program": e["program"], "truth": e["truth"][0], "verdict": e["verdict"],
-         "seconds": e["seconds"], "trouble": e["trouble"]}
-        for e in json.loads(file.read_text(encoding="utf-8"))
+         "seconds": e["seconds"]}
+        for e in _read(file)
         if e["program"] in names
     ]  # fmt: skip
 
