@@ -131,7 +131,8 @@ def slopes(label: Label, datasets: Path, scratch: Path) -> dict[str, Finding]:
     readings = _last_line(_run([sys.executable, str(LOOP), label.name, str(datasets), "4", "--rss"]))
     values = [float(value) for value in readings[SLICES:]]
     probabilities = {"ols": least_squares_p(values), "mk": mann_kendall_p(values)}
-    return {rule: (p < P, f"p = {p:.2g}") for rule, p in probabilities.items()}
+    growth = (values[-1] - values[0]) / 1000
+    return {rule: (p < P, f"{growth:+.0f} kB, p = {p:.2g}") for rule, p in probabilities.items()}
 
 
 def least_squares_p(values: Sequence[float]) -> float:
@@ -173,6 +174,8 @@ def ask(tool: str, label: Label, datasets: Path, scratch: Path) -> list[dict[str
     trouble = None
     try:
         found = TOOLS[tool](label, datasets, scratch)
+    except subprocess.TimeoutExpired:
+        trouble = f"not done in {TIMEOUT_SECONDS} s"
     except (subprocess.SubprocessError, OSError, ValueError, LookupError, MemoryError) as error:
         said = (getattr(error, "stderr", None) or str(error)).strip()
         trouble = said.splitlines()[-1] if said else type(error).__name__
