@@ -276,7 +276,7 @@ def main() -> int:
     shown = [e for e in answers if e["program"] in names and e["tool"] in rules]
     shown.sort(key=lambda answer: (rules.index(answer["tool"]), answer["program"]))
     asked = len({answer["program"] for answer in shown})
-    print(f"\n{asked} programs; " + ", ".join(f"{tool} {version}" for tool, version in versions.items()))
+    print("\n" + ", ".join([f"{asked} programs", *(f"{tool} {versions[tool]}" for tool in versions)]))
     print(table(ours + shown))
     return 0
 
