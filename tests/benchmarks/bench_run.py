@@ -115,7 +115,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=8000, help="slices that each worker reads")
+    parser.add_argument("--steps", type=int, default=24000, help="slices that each worker reads")
     parser.add_argument("--dir", type=Path, default=Path())
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.dir) as place:
