@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfmemdebug.analysis.advice import OF_LEAK
-from hfmemdebug.analysis.program import Program
+from hfmemdebug.analysis.program import FLOOR_OVER_RUN, Program
 from hfmemdebug.result import Finding
 from hfmemdebug.sizes import format_bytes, format_seconds
 
@@ -73,6 +73,8 @@ def advice(
         lines.append("Mend what ended it, and run it again: what it did until then is in the recording.")
     elif verdict == "inconclusive" and not leaks:
         lines.append(f"To decide: {question}.")
+    if verdict == "inconclusive" and not leaks:
+        lines += _grown_while_traced(program)
     if any(finding.cause == "copy-on-write" for finding in benign):
         lines.append(
             "Workers copy what they inherit as they touch it: keep data in numpy arrays, Arrow or a memory-mapped "
@@ -93,4 +95,23 @@ def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
         ]
     if not any(trace["sites"] or trace["holders"] for trace in traces):
         return ["Tracing has seen no line that keeps it: a longer run shows more, or a C library has it."]
+    return []
+
+
+def _grown_while_traced(program: Program) -> list[str]:
+    """What stayed while allocations were traced, for somebody who wants to look before it is decided."""
+    floor = program.recording.header.get("min_leak") or FLOOR_OVER_RUN
+    for trace in (program.recording.end or {}).get("traces") or ():
+        sites, seconds = trace["sites"], trace["to"] - trace["from"]
+        # At this pace it would have come to less than is called a leak.
+        if not sites or seconds <= 0 or sites[0]["bytes_per_iteration"] * program.seconds < floor * seconds:
+            continue
+        site = sites[0]
+        where = f" in {site['function']}" if site.get("function") else ""
+        held = f", held by {trace['holders'][0]['path']}" if trace["holders"] else ""
+        return [
+            f"Not called a leak, but to be looked at: of what grew while allocations were traced, {site['share']:.0%} "
+            f"({format_bytes(site['bytes_per_iteration'])} in {format_seconds(seconds)}) came from "
+            f"{site['file']}:{site['line']}{where}{held}."
+        ]
     return []

@@ -132,7 +132,7 @@ class _Sampler:
         slots[S_ROWS] = rows[0]
         if rows[0] and self.tracked is None and not self.forked:
             # Once, for it takes some milliseconds, and writes to every object: a fork would copy all of its parent's.
-            self.tracked = len(gc.get_objects())
+            self.tracked = _count_objects()
         slots[S_MODULES] = len(sys.modules)
         slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
         slots[S_COLLECTOR_OFF] = 0 if gc.isenabled() else 1
@@ -141,9 +141,9 @@ class _Sampler:
             slots[S_ARROW] = arrow
         if self.mallinfo2 is not None and began >= self.malloc_due:
             info = self.mallinfo2()
-            slots[S_MALLOC] = info.sizes[7] + info.sizes[4]
-            if self.tracer is not None:
-                slots[S_MALLOC] -= self.tracer.overhead()
+            used = info.sizes[7] + info.sizes[4]
+            # In one go: the supervisor may look at any time.
+            slots[S_MALLOC] = used if self.tracer is None else used - self.tracer.overhead.bytes()
             slots[S_MALLOC_READS] = max(0, slots[S_MALLOC_READS]) + 1
             # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
             cost = time.thread_time() - spent
@@ -165,7 +165,10 @@ class _Sampler:
                 if re.search(r"/lib(?:jemalloc|tcmalloc|mimalloc)[^/\n]*\.so", maps.read()):
                     # glibc's heap is not the one in use.
                     return None
-            read = self.libc.mallinfo2
+            # Where allocations are traced it keeps the interpreter to itself: what the program's threads allocate
+            # after it would be taken away with what tracing has in use.
+            libc = ctypes.PyDLL(None) if os.environ.get("HFMEMDEBUG_RUN_TRACE") else self.libc
+            read = libc.mallinfo2
         except (OSError, AttributeError):
             return None
         read.restype, read.argtypes = _Mallinfo2, []
@@ -310,13 +313,21 @@ def _collect(tracked: int | None) -> int:
 
     What imports leave behind is collected now too. Garbage of the work's are objects that have come since it began.
     """
-    come = None if tracked is None else len(gc.get_objects()) - tracked
+    come = None if tracked is None else _count_objects() - tracked
     before = sys.getallocatedblocks()
     found = gc.collect()
     freed = before - sys.getallocatedblocks()
     if come is None or not found:
         return freed
     return int(freed * min(1.0, max(come, 0) / found))
+
+
+def _count_objects() -> int:
+    """How many objects the collector looks after.
+
+    Within one call of C code, for a thread that fills a tuple gets a SystemError where its list still refers to it.
+    """
+    return sum(map(len, map(gc.get_objects, [None])))
 
 
 def _write_versions(folder: str) -> None:

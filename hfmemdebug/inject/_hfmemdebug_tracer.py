@@ -3,7 +3,8 @@
 Allocations are traced from the time on at which the program works on its rows, and looked at ever more seldom, each
 time half as long again after that time. What of a line's is more at the last look than at the one before, and
 there more than earlier, stays. Each look's answer is written to a file, so that a program that is killed leaves
-the last one.
+the last one. Until there are three looks, the start of tracing counts as one: nothing was in use there, so that
+only what has grown at one pace since is told.
 
 Nothing is collected: that would run the program's finalizers in this thread, and hide what it holds.
 """
@@ -22,6 +23,8 @@ import os
 import sys
 import time
 import tracemalloc
+
+from _hfmemdebug_overhead import Overhead  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ LEAST_GROWTH = 8
 MOST_SITES = 10
 MOST_HOLDERS = 3
 MOST_CANDIDATES = 5
+# What warms up, or is being worked on, has come in the first part since tracing began; a leak in both at one pace.
+STEADY = 0.5
 # Below this a line's part of a look is not kept.
 LEAST_BYTES = 4096
 # CPython's own allocator serves what is not larger.
@@ -121,11 +126,15 @@ class Tracer:
         self.folder = folder
         self.rows = rows
         self.sites, self.containers, self.paths = _origin()
+        # A fork goes on with its parent's tables.
+        self.overhead = Overhead()
         self.begin()
 
     def begin(self) -> None:
         """Begins anew, as in a fork, which goes on to trace where its parent did."""
         self.looks: list[_Look] = []
+        # As tracing began.
+        self.first: _Look | None = None
         self.last_holders: list[_Holder] = []
         self.known: dict[int, Any] = {}
         self.busy = self.written = False
@@ -136,11 +145,6 @@ class Tracer:
         self.modules_at_first = 0
         self.due = 0.0
 
-    def overhead(self) -> int:
-        """Bytes that tracing itself has in use."""
-        # A fork is traced before it begins to look.
-        return tracemalloc.get_tracemalloc_memory() if tracemalloc.is_tracing() else 0
-
     def look(self) -> None:
         """Does what is due."""
         now = time.perf_counter()
@@ -148,8 +152,7 @@ class Tracer:
             if self._has_started(now):
                 if not tracemalloc.is_tracing():
                     tracemalloc.start(FRAMES)
-                self.traced_from = now
-                self.due = now + FIRST_LOOK_SECONDS
+                self.traced_from = self.due = now
         elif now >= self.due and not self.busy:
             # In a thread of its own: it may take seconds, in which the sampler goes on.
             self.busy = True
@@ -187,18 +190,22 @@ class Tracer:
         if self.looks and len(sys.modules) - self.modules_at_first >= MANY_MODULES:
             # It was still starting: what libraries make as they are imported stays, and is no leak.
             self.looks, self.traced_from = [], began
+        look = _Look(began, self.rows[0])
         if not self.looks:
             self.modules_at_first = len(sys.modules)
-        look = _Look(began, self.rows[0])
+            self.first = look
         self._fill(look)
         if ending and not (self.looks and look.bytes >= self.looks[-1].bytes):
             # What its functions had is gone.
             return
         looks = [*self.looks, look]
         base = looks[-4] if len(looks) > 3 else looks[0]
+        if base is self.first and len(looks) > 3:
+            base = looks[1]
         grown = self._count(look, base)
-        held = self._held_by(grown, base, look)
+        held: list[_Holder] = []
         if len(looks) > 2:
+            held = self._held_by(grown, base, look)
             # What has just ended took its variables along, with the paths that led from them.
             held = held or [holder for holder in self.last_holders if holder.grows_in(look, looks[-2])]
             # That may have been while it was looked at; if not, the next look comes.
@@ -207,13 +214,16 @@ class Tracer:
         self.last_holders = held
         self.looks = looks[-3:]
         cost = time.thread_time() - spent
-        self.due = began + max((began - (self.traced_from or began)) / 2, cost / SHARE, INTERVAL_SECONDS)
+        pause = FIRST_LOOK_SECONDS if look is self.first else INTERVAL_SECONDS
+        self.due = began + max((began - (self.traced_from or began)) / 2, cost / SHARE, pause)
 
     def _fill(self, look: _Look) -> None:
         """What each place has in use, and all of the small objects together."""
         # Equal tracebacks are one tuple: what is grouped by identity takes a tenth of what `statistics` takes.
         groups: dict[int, list[Any]] = {}
-        for trace in tracemalloc.take_snapshot().traces._traces:  # type: ignore[attr-defined]
+        memory = tracemalloc.get_tracemalloc_memory()
+        traces = tracemalloc.take_snapshot().traces._traces  # type: ignore[attr-defined]
+        for trace in traces:
             size, traceback = trace[1], trace[2]
             look.bytes += size
             if size <= SMALL:
@@ -226,6 +236,8 @@ class Tracer:
             else:
                 group[0] += size
                 group[1] += 1.0
+        self.overhead.learn(memory, len(traces), (group[2] for group in groups.values()))
+        del traces
         found: dict[Any, tuple[float, float, bool]] = {}
         for size, count, traceback, frames in groups.values():
             if frames <= FRAMES and traceback[-1][0].startswith(_HERE):
@@ -240,15 +252,18 @@ class Tracer:
 
     def _count(self, look: _Look, first: _Look) -> list[tuple[int, Any]]:
         """Fills in the sizes of containers; returns those that have grown since the last look, and before it."""
-        before = (first, self.looks[-1]) if len(self.looks) > 1 else tuple(self.looks)
+        before = (first, self.looks[-1]) if len(self.looks) > 1 else ()
         grown: list[tuple[int, Any]] = []
         sizes: list[tuple[int, int]] = []
         look.sized_at = time.perf_counter(), self.rows[0]
-        objects = gc.get_objects()
+        at = [*(other.sized_at for other in before), look.sized_at]
+        lengths = _lengths(at)
+        objects, within = self.containers.of_a_running_program()
         mine = {id(look.places), *(id(other.places) for other in self.looks), id(sizes)}
         # By exact type: hundreds of thousands of objects are no containers.
         found = [thing for thing in objects if type(thing) in _CONTAINERS]
         found += self.containers.untracked(objects)
+        found += [thing for thing in within if not gc.is_tracked(thing)]
         for thing in found:
             size = self.containers.size_of(thing)
             if size is None or size < LEAST_ITEMS or id(thing) in mine:
@@ -258,9 +273,11 @@ class Tracer:
                 # One that was not there at the first of the looks grows from nothing.
                 known = [*(other.size_of(id(thing)) or 0 for other in before), size]
                 rises = [known[i + 1] - known[i] for i in range(len(before))]
-                if rises and min(rises) >= LEAST_GROWTH / len(before):
+                if min(rises) < LEAST_GROWTH / len(before):
+                    continue
+                if first is not self.first or _is_steady(rises, lengths):
                     grown.append((size - known[0], thing))
-        del objects, found
+        del objects, within, found
         sizes.sort()
         look.ids.extend([identity for identity, _ in sizes])
         look.sizes.extend([size for _, size in sizes])
@@ -269,14 +286,20 @@ class Tracer:
 
     def _write(self, base: _Look, middle: _Look, last: _Look, held: list[_Holder]) -> None:
         parts = [self._growth(base, middle), self._growth(middle, last)]
-        by_rows = middle.rows > base.rows and last.rows > middle.rows
-        lengths = [
-            float(b.rows - a.rows) if by_rows else b.seconds - a.seconds
-            for a, b in ((base, middle), (middle, last))
-        ]
+        by_rows = last.rows > middle.rows > base.rows
+        lengths = _lengths([(look.seconds, look.rows) for look in (base, middle, last)])
+        if base is self.first:
+            steady = {
+                place
+                for place in parts[0]
+                if place in parts[1] and _is_steady([part[place].size for part in parts], lengths)
+            }
+            parts = [{place: part[place] for place in steady} for part in parts]
         ranked = self.sites.rank(parts, lengths)
         whole = sum(lengths)
-        blocks = last.blocks - base.blocks
+        # Nothing was in use as tracing began.
+        before = middle if base is self.first else base
+        blocks = last.blocks - before.blocks
         holders = [
             dict(
                 holder.words,
@@ -291,7 +314,9 @@ class Tracer:
             "from": base.seconds,
             "to": last.seconds,
             "blocks": blocks,
-            "block_bytes": (last.block_bytes - base.block_bytes) / blocks if blocks >= LEAST_BLOCKS else None,
+            "block_bytes": (last.block_bytes - before.block_bytes) / blocks
+            if blocks >= LEAST_BLOCKS
+            else None,
             "traced_bytes": whole * sum(site.size for _, site in ranked),
             "sites": [
                 {
@@ -340,3 +365,16 @@ class Tracer:
             if len(holders) == MOST_HOLDERS:
                 break
         return holders
+
+
+def _lengths(at: list[tuple[float, int]]) -> list[float]:
+    """From each time to the next, in rows where some were read in each part, else in seconds."""
+    pairs = [(at[i], at[i + 1]) for i in range(len(at) - 1)]
+    if all(after[1] > before[1] for before, after in pairs):
+        return [float(after[1] - before[1]) for before, after in pairs]
+    return [after[0] - before[0] for before, after in pairs]
+
+
+def _is_steady(growth: list[Any], lengths: list[float]) -> bool:
+    paces = [growth[i] / lengths[i] for i in range(len(lengths))]
+    return bool(min(paces) >= STEADY * max(paces))

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import functools
 import gc
+import operator
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, compress, repeat
 from typing import Any
 
 # What objects refer to is many times as much.
@@ -31,6 +34,32 @@ def untracked(objects: list[Any]) -> Iterator[dict[Any, Any]]:
         for thing in gc.get_referents(*objects[start : start + _AT_A_TIME]):
             if type(thing) is dict and not gc.is_tracked(thing):
                 yield thing
+
+
+def of_a_running_program() -> tuple[list[Any], list[dict[Any, Any]]]:
+    """What the collector looks after while other threads go on, without tuples, and dictionaries in tuples.
+
+    A tuple may not be referred to by anybody else until it has its length: a thread that was about to give it one,
+    as in ``tuple(x for x in …)``, would get a SystemError. So no other thread runs while there is a reference to all
+    tuples: each `list` here begins and ends within one call of C code, with all that it goes over.
+    """
+    others = _those(map(gc.get_objects, [None]), tuple, others=True)
+    tuples = _those(map(gc.get_objects, [None]), tuple)
+    return list(others), list(_those(map(gc.get_referents, tuples), dict))
+
+
+def _those(lists: Iterator[list[Any]], kind: type, *, others: bool = False) -> Iterator[Any]:
+    """What in some lists is of a type, or is not.
+
+    Nothing of this may keep a list, once it was gone through: it is in the list of all objects itself, so that only
+    the collector would let go of both.
+    """
+    twice = chain.from_iterable(map(repeat, lists, repeat(2)))
+    kinds = map(partial(map, type), twice)
+    comparison = operator.is_not if others else operator.is_
+    chosen = map(partial(map, comparison), kinds, repeat(repeat(kind)))
+    # It takes from the left first: the list, and then the list once more.
+    return chain.from_iterable(map(compress, twice, chosen))
 
 
 def size_of(thing: Any) -> int | None:

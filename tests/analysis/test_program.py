@@ -370,6 +370,32 @@ def test_small_growth_under_a_trace_is_not_called_none() -> None:
     assert "without --trace" in result.summary
 
 
+def test_what_grew_under_a_trace_is_shown_where_nothing_is_decided() -> None:
+    def story(t: float) -> dict[str, Any]:
+        # All of it in one step, late.
+        return {**inside()(t), "blocks": 500_000 + 200_000 * (t > 0.8)}
+
+    result = judge({1: story}, rows=lambda t: 1e6 * t, end={"traces": [traced(), traced(pid=2)]})
+    assert (result.verdict, result.sites, result.holders) == ("inconclusive", (), ())
+    assert result.advice[1] == (
+        "Not called a leak, but to be looked at: of what grew while allocations were traced, 100% (7.6 MB in 5.00 s) "
+        "came from train.py:7 in main, held by module train: list `seen`."
+    )
+
+
+def test_what_grew_under_a_trace_by_less_than_any_leak_is_not_shown() -> None:
+    def story(t: float) -> dict[str, Any]:
+        return {**inside()(t), "blocks": 500_000 + 200_000 * (t > 0.8)}
+
+    # In the five seconds half of what would be called a leak over the ten.
+    site = {**traced()["sites"][0], "bytes_per_iteration": 0.5 * MB}
+    above = {**site, "bytes_per_iteration": 0.6 * MB}
+    for shown, number in ((site, 1), (above, 2)):
+        result = judge({1: story}, rows=lambda t: 1e6 * t, end={"traces": [traced(sites=[shown])]})
+        assert result.verdict == "inconclusive"
+        assert len(result.advice) == number
+
+
 def test_a_trace_of_a_clean_program_names_nobody() -> None:
     result = judge({1: inside()}, rows=lambda t: 1e6 * t, end={"traces": [traced()]})
     assert (result.verdict, result.sites, result.holders) == ("no-leak", (), ())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from origin.tracing import run_traced
+
+from hfmemdebug.origin.containers import of_a_running_program
 
 # Source, words of the path, unit, growth per slice.
 HELD = {
@@ -433,3 +436,21 @@ def test_one_large_item_in_many_slices_is_shown(tmp_path: Path) -> None:
     )
     holder = run_traced(tmp_path, source, "find_holders(walk, 20)", unseen=10)[0]
     assert holder["path"] == "module program: list `checkpoints`"
+
+
+def test_no_tuple_is_held_that_is_being_filled() -> None:
+    held = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(50):
+            if number % 20 == 9:
+                held.append(of_a_running_program())
+            yield number
+
+    # One that somebody else refers to cannot be given its length.
+    assert tuple(numbers()) == tuple(range(50))
+    inside = {"in a tuple": 1}
+    around = [inside], (inside,)
+    objects, within = of_a_running_program()
+    assert any(each is around[0] for each in objects) and not any(type(each) is tuple for each in objects)
+    assert any(each is inside for each in within)
