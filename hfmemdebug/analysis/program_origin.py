@@ -9,6 +9,8 @@ from hfmemdebug.analysis.program import EXACT, Owner, Program
 
 MOST_SITES = 5
 MOST_HOLDERS = 3
+# What a process has gained beside one that has gained ten times as much is what any process gathers.
+LEAST_OF_THE_MOST = 0.1
 
 
 def find_origin(
@@ -17,7 +19,12 @@ def find_origin(
     """Sites and holders as the result document has them, the largest first; empty where nothing was traced."""
     traces = (program.recording.end or {}).get("traces") or ()
     exact = [owner.name for owner in guilty if owner.name in EXACT]
-    pids = {sample.pid for owner in guilty for sample, gained in owner.gained if gained > 0}
+    pids = {
+        sample.pid
+        for owner in guilty
+        for sample, gained in owner.gained
+        if gained > 0 and gained >= LEAST_OF_THE_MOST * owner.gained[0][1]
+    }
     # Of descriptors and child processes only the sum is known.
     anybody = any(not owner.gained for owner in guilty)
     sites: dict[tuple[str, int], dict[str, Any]] = {}

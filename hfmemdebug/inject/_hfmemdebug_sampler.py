@@ -139,7 +139,9 @@ class _Sampler:
         arrow = self._arrow()
         if arrow is not None:
             slots[S_ARROW] = arrow
-        if self.mallinfo2 is not None and began >= self.malloc_due:
+        # While the tracer looks, malloc has what its look takes for a moment.
+        looking = self.tracer is not None and self.tracer.busy
+        if self.mallinfo2 is not None and began >= self.malloc_due and not looking:
             info = self.mallinfo2()
             used = info.sizes[7] + info.sizes[4]
             # In one go: the supervisor may look at any time.

@@ -370,6 +370,29 @@ def test_small_growth_under_a_trace_is_not_called_none() -> None:
     assert "without --trace" in result.summary
 
 
+def test_what_malloc_keeps_is_no_objects_of_pythons_where_tracing_has_seen_none_stay() -> None:
+    def story(t: float) -> dict[str, Any]:
+        # Looks leave a few thousand blocks behind, by and by.
+        return {
+            **inside(python=None)(t),
+            "blocks": 500_000 + round(2_000 * t),
+            "malloc": round((60 + 24 * t) * MB),
+        }
+
+    for sites, cause in (([], "native-heap"), (traced()["sites"], "python-objects")):
+        end = {"traces": [traced(sites=sites, holders=[], block_bytes=None)]}
+        result = judge({1: story}, rows=lambda t: 1e6 * t, end=end)
+        assert (result.verdict, result.cause) == ("leak", cause)
+
+
+def test_what_any_process_gathers_beside_the_one_that_leaks_has_no_line() -> None:
+    stories = {1: grown(inside(python=None), "blocks", 200_000), 2: grown(inside(), "blocks", 5_000)}
+    other = {**traced()["sites"][0], "line": 99}
+    traces = [traced(), traced(pid=2, sites=[other])]
+    result = judge(stories, rows=lambda t: 1e6 * t, end={"traces": traces})
+    assert [site["line"] for site in result.sites] == [7]
+
+
 def test_what_grew_under_a_trace_is_shown_where_nothing_is_decided() -> None:
     def story(t: float) -> dict[str, Any]:
         # All of it in one step, late.

@@ -1,7 +1,7 @@
 """
 verdict: leak
 cause: python-objects or native-heap
-site: loader_keeps_losses.py:35
+site: loader_keeps_losses.py:31, loader_keeps_losses.py:35
 holder: losses
 process: main
 libraries: torch
@@ -28,7 +28,7 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 losses = []
 for _ in range(2):
     for batch in DataLoader(dataset, batch_size=32, collate_fn=collate, num_workers=2):
-        loss = model(batch.float() / 128).pow(2).mean()
+        loss = model(batch.float() / 128).pow(2).mean()  # the leak
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

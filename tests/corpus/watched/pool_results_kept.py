@@ -1,7 +1,7 @@
 """
 verdict: leak
 cause: python-objects
-site: pool_results_kept.py:34
+site: pool_results_kept.py:28
 holder: results
 process: main
 fast: yes
@@ -25,13 +25,13 @@ results = []
 
 
 def keep(lengths):
-    results.extend(str(length) for length in lengths)
+    results.extend(str(length) for length in lengths)  # the leak
 
 
 if __name__ == "__main__":
     with multiprocessing.get_context("fork").Pool(2) as pool:
         for number in range(1100):
-            pool.apply_async(work, (number * 100 % 20000,), callback=keep)  # the leak
+            pool.apply_async(work, (number * 100 % 20000,), callback=keep)
             time.sleep(0.01)
         pool.close()
         pool.join()
