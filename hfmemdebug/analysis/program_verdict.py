@@ -224,11 +224,12 @@ def _open_question(program: Program) -> str | None:
 
 
 def _tracing_may_hide(program: Program, owner: Owner) -> bool:
-    """Whether what grew steadily is within what the counters cannot tell while allocations are traced."""
+    """Whether what grew, by both its ends and its pace, is within what a look at a traced program moves."""
     if (program.recording.end or {}).get("traces") is None:
         return False
     floor = program.recording.header.get("min_leak") or FLOOR_OVER_RUN
-    return owner.growth.shape == "stable" and owner.growth.low > 0 and owner.growth.growth >= floor
+    least = min(owner.growth.growth, owner.growth.rate * program.iterations)
+    return owner.growth.shape == "stable" and least >= floor
 
 
 def _how_it_died(recording: Recording) -> str | None:

@@ -259,14 +259,14 @@ class Tracer:
         at = [*(other.sized_at for other in before), look.sized_at]
         lengths = _lengths(at)
         objects, within = self.containers.of_a_running_program()
-        mine = {id(look.places), *(id(other.places) for other in self.looks), id(sizes)}
+        ours = {id(look.places), *(id(other.places) for other in self.looks), id(sizes)}
         # By exact type: hundreds of thousands of objects are no containers.
         found = [thing for thing in objects if type(thing) in _CONTAINERS]
         found += self.containers.untracked(objects)
         found += [thing for thing in within if not gc.is_tracked(thing)]
         for thing in found:
             size = self.containers.size_of(thing)
-            if size is None or size < LEAST_ITEMS or id(thing) in mine:
+            if size is None or size < LEAST_ITEMS or id(thing) in ours:
                 continue
             sizes.append((id(thing), size))
             if before:
@@ -277,10 +277,12 @@ class Tracer:
                     continue
                 if first is not self.first or _is_steady(rises, lengths):
                     grown.append((size - known[0], thing))
-        del objects, within, found
         sizes.sort()
         look.ids.extend([identity for identity, _ in sizes])
         look.sizes.extend([size for _, size in sizes])
+        # They are among the objects, as is what refers to those: only the collector would let go of them.
+        for mine in (objects, within, found, sizes):
+            mine.clear()
         grown.sort(key=lambda pair: -pair[0])
         return grown[:MOST_CANDIDATES]
 
