@@ -1,7 +1,7 @@
 """
 verdict: leak
 cause: python-objects
-site: every_tenth_batch_as_floats.py:27
+site: every_tenth_batch_as_floats.py:28
 holder: lengths
 process: main
 why: 2.5 MB of small arrays stay in 10 seconds, beside objects that come and go all the time.
@@ -24,9 +24,8 @@ def main():
         texts = dataset[start : start + 25]["text"]
         recent = [*recent[-40:], [text.split() for text in texts]]
         for text in texts[::10]:
-            lengths.append(
-                np.array([len(word) for word in text.split()] * 2, dtype=float)[:100].copy()
-            )  # the leak
+            floats = np.array([len(word) for word in text.split()] * 2, dtype=float)
+            lengths.append(floats[:100].copy())  # the leak
         time.sleep(0.008)
     print(len(lengths), len(recent))
 
