@@ -358,11 +358,13 @@ def test_seconds_before_and_under_tracing_are_not_compared() -> None:
     assert judge({1: story}, end={"traces": [traced(began=3.0, **{"from": 4.0})]}).verdict == "leak"
 
 
-def test_small_growth_under_a_trace_is_not_called_none() -> None:
+# The pace in MB over the run, the noise, and after how many windows it comes back.
+@pytest.mark.parametrize(("pace", "amplitude", "period"), [(1.8, 0.7, 2), (2.2, 0.9, 3)])
+def test_small_growth_under_a_trace_is_not_called_none(pace: float, amplitude: float, period: int) -> None:
     def story(t: float) -> dict[str, Any]:
         # Within the two hundredths of its memory that noise may hide, and over the floor.
-        noise = 0.7 * MB * (int((t - 0.25) / 0.75 * 8) % 2)
-        return {**inside()(t), "malloc": round(60 * MB + 1.8 * MB * t + noise)}
+        noise = amplitude * MB * (int((t - 0.25) / 0.75 * 8) % period)
+        return {**inside()(t), "malloc": round(60 * MB + pace * MB * t + noise)}
 
     assert judge({1: story}).verdict == "no-leak"
     result = judge({1: story}, end={"traces": []})
