@@ -200,6 +200,9 @@ def _copies(program: Program) -> list[Finding]:
     found.sort(key=lambda item: -item[0])
     copied, sample, seconds = found[0]
     others = f" and {len(found) - 1} more like it" if len(found) > 1 else ""
+    traced = (program.recording.end or {}).get("traces") is not None
+    # Whoever looks at an object writes to its reference count.
+    ours = ", and --trace, which looks at every object there, copies them too" if traced else ""
     return [
         Finding(
             cause="copy-on-write",
@@ -209,7 +212,7 @@ def _copies(program: Program) -> list[Finding]:
             shape="plateau",
             reclaimable=False,
             detail=f"{sample.role} (PID {sample.pid}) has copied {format_bytes(copied)} of its parent's pages in "
-            f"{format_seconds(seconds)}{others}: bounded by what the parent had",
+            f"{format_seconds(seconds)}{others}: bounded by what the parent had{ours}",
             arm="program",
         )
     ]

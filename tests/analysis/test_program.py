@@ -145,6 +145,9 @@ def test_copied_pages_are_explained_and_no_leak() -> None:
     assert "DataLoader worker 0 (PID 2)" in (finding.detail or "")
     assert any("numpy" in line and "forkserver" in line for line in result.advice)
     assert "DataLoader worker 0 (PID 2) has copied" in result.summary
+    assert "--trace" not in result.summary
+    traced = judge({1: inside(), 2: worker}, rows=lambda t: 1e6 * t, end={"traces": []})
+    assert "and --trace, which looks at every object there, copies them too" in traced.summary
 
 
 def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
