@@ -142,13 +142,15 @@ class _Sampler:
         # While the tracer looks, malloc has what its look takes for a moment.
         looking = self.tracer is not None and self.tracer.busy
         if self.mallinfo2 is not None and began >= self.malloc_due and not looking:
+            # Of this alone: what is done once would keep it from being read for seconds.
+            read = time.thread_time()
             info = self.mallinfo2()
             used = info.sizes[7] + info.sizes[4]
             # In one go: the supervisor may look at any time.
             slots[S_MALLOC] = used if self.tracer is None else used - self.tracer.overhead.bytes()
             slots[S_MALLOC_READS] = max(0, slots[S_MALLOC_READS]) + 1
             # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
-            cost = time.thread_time() - spent
+            cost = time.thread_time() - read
             self.malloc_due = began + cost / MALLOC_SHARE if cost > 0.0002 else 0.0
         if self.stats_api is not None and began >= self.python_due:
             looked = time.thread_time()
