@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 INTERVAL = 0.1
-# Shares of the time that readings which can take long may take.
+# Shares of one core's time that readings which can take long may take, over all processes of the program.
 MALLOC_SHARE = 0.004
 PYTHON_SHARE = 0.002
 
@@ -71,6 +71,8 @@ class _Sampler:
         # Objects that the collector looked after when the first rows had been read.
         self.tracked: int | None = None
         self.forked = False
+        # That are sampled, as far as is known.
+        self.processes = 1
         # Of `run --trace`.
         self.tracer: Any = None
 
@@ -150,14 +152,15 @@ class _Sampler:
             slots[S_MALLOC] = used if self.tracer is None else used - self.tracer.overhead.bytes()
             slots[S_MALLOC_READS] = max(0, slots[S_MALLOC_READS]) + 1
             # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
-            cost = time.thread_time() - read
-            self.malloc_due = began + cost / MALLOC_SHARE if cost > 0.0002 else 0.0
+            self.malloc_due = began + (time.thread_time() - read) * self.processes / MALLOC_SHARE
         if self.stats_api is not None and began >= self.python_due:
             looked = time.thread_time()
             size = self._python_bytes()
             slots[S_PYTHON] = size if size is not None else -1
-            self.python_due = began + max(1.0, (time.thread_time() - looked) / PYTHON_SHARE)
             self._name()
+            self.processes = self._count_processes()
+            cost = (time.thread_time() - looked) * self.processes
+            self.python_due = began + max(1.0, cost / PYTHON_SHARE)
         slots[S_TICKS] += 1
         slots[S_COST] += int((time.thread_time() - spent) * 1e9)
         if self.tracer is not None:
@@ -189,6 +192,14 @@ class _Sampler:
         for function in (found[0], found[2], found[3]):
             function.argtypes = [ctypes.c_void_p]
         return found
+
+    def _count_processes(self) -> int:
+        """Those that have a page; the supervisor removes it when one has ended."""
+        try:
+            return max(1, sum(name.endswith(".page") for name in os.listdir(self.folder)))
+        except OSError:
+            # The supervisor is gone, and the folder with it.
+            return self.processes
 
     def _python_bytes(self) -> int | None:
         """Bytes in use by CPython's small objects; a millisecond for each 100 MB."""

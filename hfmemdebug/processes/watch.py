@@ -21,8 +21,8 @@ from hfmemdebug.recording.sample import Sample
 # Looking for new processes, reading PSS, and reading each file's share of it may take at most these shares of
 # one core's time. What counts is this process's own time: on a busy machine a reading waits for its turn too.
 DISCOVERY_SHARE = 0.002
-PSS_SHARE = 0.003
-FILES_SHARE = 0.002
+PSS_SHARE = 0.002
+FILES_SHARE = 0.001
 LEAST_BETWEEN_DISCOVERIES, MOST_BETWEEN_DISCOVERIES = 0.1, 2.0
 # A process that is older is taken for what it is going to be.
 SETTLED_AFTER_SECONDS = 2.0
