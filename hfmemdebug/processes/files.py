@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from mmap import PAGESIZE
 from pathlib import Path
 
 from hfmemdebug.data.filesystems import MEMORY_BACKED, mount_of, parse_mountinfo
@@ -29,7 +30,8 @@ class DataFile:
 
     Attributes:
         path: Its path.
-        resident_bytes: How much of it the process has resident.
+        resident_bytes: How much of it the process has resident; at most its size.
+        again_bytes: What its RSS counts besides, for pages that it has mapped more than once.
         pss_bytes: The same, divided by the number of processes that map each page.
         size_bytes: Its size on disk; None where it cannot be asked any more.
         kind: ``"map cache"`` (what `Dataset.map` and its kin write), ``"saved dataset"`` (`save_to_disk`),
@@ -41,6 +43,7 @@ class DataFile:
 
     path: str
     resident_bytes: int
+    again_bytes: int
     pss_bytes: int | None
     size_bytes: int | None
     kind: str
@@ -103,12 +106,16 @@ def data_files(
     found = []
     for file in filter(is_data, files):
         kind, fingerprint = kind_of(file.path)
+        rss, size = file.memory.rss or 0, _size(pid, file)
+        pages = rss if size is None else -(-size // PAGESIZE) * PAGESIZE
+        again = max(0, rss - pages) if len(file.ranges) > 1 else 0
         found.append(
             DataFile(
                 path=file.path.replace("\\012", "\n"),
-                resident_bytes=file.memory.rss or 0,
+                resident_bytes=rss - again,
+                again_bytes=again,
                 pss_bytes=file.memory.pss,
-                size_bytes=_size(pid, file),
+                size_bytes=size,
                 kind=kind,
                 fingerprint=fingerprint,
                 memory_backed=is_memory(file.path),

@@ -51,7 +51,8 @@ class ProcessReading:
         if self.status.file is None:
             return None
         memory = self.memory or Memory()
-        return max(0, self.status.file - (memory.locked or 0)) + (memory.lazy_free or 0)
+        again = sum(file.again_bytes for file in self.files or () if not file.memory_backed)
+        return max(0, self.status.file - again - (memory.locked or 0)) + (memory.lazy_free or 0)
 
     @property
     def reclaimable_share(self) -> int | None:

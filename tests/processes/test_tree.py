@@ -61,6 +61,20 @@ def test_a_mapped_dataset_can_be_taken_back_and_is_counted_once(cache_file: Path
     assert entry["private_dirty_bytes"] < 16 * MB
 
 
+def test_a_file_that_is_mapped_twice_is_resident_once(cache_file: Path) -> None:
+    twice = MAPPED + "again = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)\nsum(again[::4096])\n"
+    with started(twice, str(cache_file)) as process:
+        tree = read_tree(process.pid)
+    (file,) = tree.files
+    assert (file.resident_bytes, file.again_bytes) == (16 * MB, 16 * MB)
+    (main,) = tree.processes
+    assert (main.status.file or 0) > 32 * MB
+    assert main.reclaimable is not None
+    assert 16 * MB <= main.reclaimable < 32 * MB
+    assert tree.reclaimable is not None
+    assert 16 * MB <= tree.reclaimable < 32 * MB
+
+
 def test_a_dataset_on_tmpfs_cannot() -> None:
     path = Path(f"/dev/shm/hfmemdebug-{os.getpid()}.arrow")
     try:
