@@ -11,8 +11,6 @@ from hfmemdebug.analysis.assess import EXACT, LIBRARY_FLOOR, Assessment, Compone
 from hfmemdebug.analysis.findings import leak_findings
 from hfmemdebug.analysis.trend import MORE_EPOCHS
 
-# The interval of a rate that is known is at most so wide, as a share of it.
-MOST_WIDTH = 0.5
 # What these hold has a bound, which the run did not reach.
 _BOUNDED_HOLDERS = ("lru_cache (maxsize=", "deque (maxlen=")
 
@@ -27,17 +25,13 @@ def find_guilty(assessments: Sequence[Assessment]) -> Assessment | None:
     return user if _bytes_kept(user) >= _bytes_kept(library) else library
 
 
-def surest_alike(guilty: Assessment, assessments: Sequence[Assessment]) -> Assessment:
-    """Of the arms that leak as this one does, the one whose rate is the surest: the longest of those that know it."""
+def longest_alike(guilty: Assessment, assessments: Sequence[Assessment]) -> Assessment:
+    """Of the arms that leak as this one does, the one that ran longest: its rate is the surest.
+
+    A shorter one may seem to know its rate more narrowly, where a table did not double in it.
+    """
     alike = [a for a in assessments if a.growing and (a.control is None) == (guilty.control is None)]
-    return max(alike, key=lambda a: (_knows_its_rate(a), len(a.recording.slices), a is guilty))
-
-
-def _knows_its_rate(assessment: Assessment) -> bool:
-    """Whether the interval of its growth is narrow: a table that doubles in one epoch of a few makes it wide."""
-    findings = leak_findings(assessment)
-    width = sum(f.interval[1] - f.interval[0] for f in findings if f.interval is not None)
-    return width <= MOST_WIDTH * sum(f.rate_bytes_per_iteration or 0.0 for f in findings)
+    return max(alike, key=lambda a: (len(a.recording.slices), a is guilty))
 
 
 def _bytes_kept(assessment: Assessment) -> float:

@@ -10,8 +10,8 @@ from hfmemdebug.analysis.advice import NO_MEMRAY, advice
 from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, Assessment, Component, assess
 from hfmemdebug.analysis.confirm import (
     find_guilty,
+    longest_alike,
     refutations,
-    surest_alike,
     traced,
     what_to_repeat,
     why_doubtful,
@@ -114,7 +114,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     too_short = None if guilty is not None else doubt or _too_short(recordings, assessments)
     verdict = "leak" if guilty is not None else "inconclusive" if still_open or too_short else "no-leak"
     benign = benign_findings(assessments)
-    subject = surest_alike(guilty, assessments) if guilty is not None else assessments[0]
+    subject = longest_alike(guilty, assessments) if guilty is not None else assessments[0]
     rate = sum(f.rate_bytes_per_iteration or 0.0 for f in leaks if f.arm == subject.name)
     origin = _origin(guilty)
     cause = leaks[0].cause if leaks else cause_of(benign, subject.name)

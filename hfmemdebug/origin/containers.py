@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import gc
 import operator
-from collections import deque
+import sys
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, compress, repeat
@@ -46,6 +47,21 @@ def of_a_running_program() -> tuple[list[Any], list[dict[Any, Any]]]:
     others = _those(map(gc.get_objects, [None]), tuple, others=True)
     tuples = _those(map(gc.get_objects, [None]), tuple)
     return list(others), list(_those(map(gc.get_referents, tuples), dict))
+
+
+def whatever_is_safe() -> tuple[list[Any], list[dict[Any, Any]]]:
+    """The same, with tuples where no other thread runs."""
+    return (gc.get_objects(), []) if len(sys._current_frames()) == 1 else of_a_running_program()
+
+
+def count_types() -> Counter[type]:
+    """How many objects there are of each type, tuples too: they are gone through within one call of C code."""
+    return Counter(chain.from_iterable(map(partial(map, type), map(gc.get_objects, [None]))))
+
+
+def identities() -> frozenset[int]:
+    """Of all objects, in the same way."""
+    return frozenset(map(id, chain.from_iterable(map(gc.get_objects, [None]))))
 
 
 def _those(lists: Iterator[list[Any]], kind: type, *, others: bool = False) -> Iterator[Any]:

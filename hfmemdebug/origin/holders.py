@@ -19,7 +19,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfmemdebug.origin import nameless
-from hfmemdebug.origin.containers import size_of, unit_of, untracked
+from hfmemdebug.origin.containers import (
+    count_types,
+    identities,
+    size_of,
+    unit_of,
+    untracked,
+    whatever_is_safe,
+)
 from hfmemdebug.origin.named import NamedValue, grown_names, named_values
 from hfmemdebug.origin.paths import RootPath, path_to
 from hfmemdebug.origin.pins import pinned_by, weight_of
@@ -61,18 +68,21 @@ class Census:
 def take_census() -> Census:
     """Counts what the collector tracks, after a collection."""
     gc.collect()
-    objects = gc.get_objects()
-    sizes = {
-        id(thing): size for thing in (*objects, *untracked(objects)) if (size := size_of(thing)) is not None
-    }
+    sizes = {id(thing): size for thing in _things() if (size := size_of(thing)) is not None}
     return Census(
         sizes,
-        Counter(map(type, objects)),
-        frozenset(map(id, objects)),
+        count_types(),
+        identities(),
         named_values(),
         nameless.running_threads(),
         nameless.callbacks(),
     )
+
+
+def _things() -> Iterator[Any]:
+    """What may be a container. A dictionary comes once for each that refers to it."""
+    objects, dictionaries = whatever_is_safe()
+    return itertools.chain(objects, untracked(objects), dictionaries)
 
 
 def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[Holder]:
@@ -93,7 +103,7 @@ def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[Holder
     middle = named_values()
     if gc.isenabled():
         gc.collect()
-    types_then = Counter(map(type, gc.get_objects()))
+    types_then = count_types()
     deque(itertools.islice(walk(), slices - half), maxlen=0)
     # One more is what anything may have; every tenth slice is the rarest leak that is looked for.
     least = max(2, slices // 10)
@@ -129,9 +139,7 @@ def _holder(words: str, growth: float, unit: str, path: RootPath | None = None) 
 
 def _grown_containers(before: Census, slices: int, least: int, *, with_threads: bool) -> list[Holder]:
     mine = {id(before.sizes), id(before.types), id(before.named), id(before.__dict__)}
-    objects = gc.get_objects()
-    # A dictionary comes once for each that refers to it.
-    every = {id(thing): thing for thing in (*objects, *untracked(objects))}
+    every = {id(thing): thing for thing in _things()}
     grown: list[tuple[float, int, Any]] = []
     for key, thing in every.items():
         old = before.sizes.get(key)
@@ -148,7 +156,7 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
         weight = growth * weight_of(inside)
         if growth >= least or weight >= _LARGE * slices:
             grown.append((weight, growth, thing))
-    del objects, every
+    del every
     grown.sort(key=lambda each: (-each[0], type(each[2]) is dict))
     holders: list[Holder] = []
     order: list[tuple[bool, bool]] = []
@@ -195,8 +203,9 @@ def _grown_names(before: Census, middle: dict[str, NamedValue], slices: int) -> 
 
 def _chains(before: Census, middle: Counter[type], slices: int, half: int) -> list[Holder]:
     """Where no container grows: objects that hold each other, by the type that multiplies in both halves."""
-    objects = gc.get_objects()
-    now = Counter(map(type, objects))
+    # Before there is anything of our own.
+    objects, _ = whatever_is_safe()
+    now = count_types()
     more = [
         (count - before.types[kind], kind)
         for kind, count in now.items()

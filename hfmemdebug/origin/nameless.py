@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from types import FrameType
 
+from hfmemdebug.origin.containers import count_types
 from hfmemdebug.origin.sites import is_library
 
 
@@ -42,9 +43,9 @@ def callbacks() -> int:
 
 def garbage_of_cycles(before: Counter[type], least: int) -> list[tuple[int, str]]:
     """Collects, and says which types there were more of than before and are not any more: count and name."""
-    full = Counter(map(type, gc.get_objects()))
+    full = count_types()
     gc.collect()
-    left = Counter(map(type, gc.get_objects()))
+    left = count_types()
     freed = [
         (full[kind] - max(before[kind], left[kind]), kind)
         for kind in full

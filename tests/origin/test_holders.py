@@ -363,6 +363,26 @@ def test_holder(tmp_path: Path, name: str) -> None:
     assert 0.7 * growth <= holder["growth_per_iteration"] <= 1.3 * most
 
 
+def test_a_thread_that_makes_tuples_is_not_disturbed(tmp_path: Path) -> None:
+    """A tuple that is being filled may have no other reference: the thread would get a SystemError."""
+    source = (
+        "import threading\n"
+        "failed=[]\n"
+        "kept=[]\n"
+        "def fill():\n"
+        "    try:\n"
+        "        while True: tuple(str(i) for i in range(300))\n"
+        "    except SystemError as error:\n"
+        "        failed.append(str(error))\n"
+        "threading.Thread(target=fill, daemon=True).start()\n"
+        "def consume():\n"
+        "    kept.append([1])\n"
+    )
+    found = run_traced(tmp_path, source, "([find_holders(walk, 20) for _ in range(5)][-1], program.failed)")
+    assert found[0][0]["path"].startswith("module program: list `kept`")
+    assert found[1] == []
+
+
 PINNED = {
     "arrow_slice": (
         "import pyarrow as pa\n"
