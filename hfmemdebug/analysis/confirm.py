@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from hfmemdebug.analysis import words
-from hfmemdebug.analysis.assess import EXACT, LIBRARY_FLOOR, Assessment, Component
+from hfmemdebug.analysis.assess import ALONE_IN_DEV_SHM, EXACT, LIBRARY_FLOOR, Assessment, Component
 from hfmemdebug.analysis.findings import leak_findings
 from hfmemdebug.analysis.trend import MORE_EPOCHS
 
 # What these hold has a bound, which the run did not reach.
 _BOUNDED_HOLDERS = ("lru_cache (maxsize=", "deque (maxlen=")
+
+# Counters that the tracing pass follows to see who makes files that are memory.
+_OF_FILES = ("dev_shm", "fds")
 
 
 def find_guilty(assessments: Sequence[Assessment]) -> Assessment | None:
@@ -107,10 +110,15 @@ def what_to_repeat(assessments: Sequence[Assessment]) -> int | None:
 def without_unconfirmed(assessments: Sequence[Assessment]) -> tuple[Assessment, ...]:
     """The arms without what a longer run did not confirm, where it has confirmed something else.
 
-    What other programs put into /dev/shm meanwhile may grow as evenly as a loop, once.
+    What other programs put into /dev/shm meanwhile may grow as evenly as a loop.
     """
     kept = []
+    others = _is_others(assessments)
     for assessment in assessments:
+        shm = assessment.components.get("dev_shm")
+        if others and shm is not None and shm.trend.grows:
+            shm = replace(shm, trend=replace(shm.trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM))
+            assessment = replace(assessment, components={**assessment.components, "dev_shm": shm})
         doubtful = {c.name for c in assessment.growing if _against(c, assessment, assessments)}
         if 0 < len(doubtful) < len(assessment.growing):
             components = {
@@ -122,6 +130,17 @@ def without_unconfirmed(assessments: Sequence[Assessment]) -> tuple[Assessment, 
             assessment = replace(assessment, components=components)
         kept.append(assessment)
     return tuple(kept)
+
+
+def was_quiet_elsewhere(assessments: Sequence[Assessment]) -> bool:
+    """Whether another arm with the user's code saw no steady growth in /dev/shm: what came there was not its own."""
+    return any(a.recording.header["arm"]["consumer"] and "dev_shm" not in a.components for a in assessments)
+
+
+def _is_others(assessments: Sequence[Assessment]) -> bool:
+    """Whether what grows in /dev/shm is another program's, or may well be: none of the user's lines make it."""
+    looked = [t for a in assessments if (t := traced(a)).get("followed") in _OF_FILES]
+    return was_quiet_elsewhere(assessments) or (bool(looked) and not any(t.get("sites") for t in looked))
 
 
 def refutations(guilty: Assessment | None, assessments: Sequence[Assessment]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from hfmemdebug.analysis.confirm import (
     longest_alike,
     refutations,
     traced,
+    was_quiet_elsewhere,
     what_to_repeat,
     why_doubtful,
     without_unconfirmed,
@@ -59,17 +60,12 @@ def what_is_open(assessments: Sequence[Assessment]) -> str | None:
         if not any(name in assessment.components for name in EXACT):
             return f"too few slices were read ({assessment.name}); {MORE_EPOCHS}"
         for component in assessment.open:
-            if component.name == "dev_shm" and _was_quiet_elsewhere(assessments):
+            if component.name == "dev_shm" and was_quiet_elsewhere(assessments):
                 continue
             return f"{words.OWNER[component.name]} ({assessment.name}): {component.trend.needs}"
         if assessment.recording.header["arm"]["mode"] != "program" and _was_read_too_rarely(assessment):
             return f"malloc was read too rarely for one epoch to tell ({assessment.name}); {MORE_EPOCHS}"
     return None
-
-
-def _was_quiet_elsewhere(assessments: Sequence[Assessment]) -> bool:
-    """Whether another arm with the user's code saw no steady growth in /dev/shm: what came there was not its own."""
-    return any(a.recording.header["arm"]["consumer"] and "dev_shm" not in a.components for a in assessments)
 
 
 def _was_read_too_rarely(assessment: Assessment) -> bool:

@@ -416,14 +416,18 @@ def native_growth(
         others: The other arms that do.
     """
     growing = {component.name: component.trend.rate for component in assessment.growing}
-    if "python" in growing and growing["python"] >= MOSTLY * sum(growing.get(name, 0.0) for name in EXACT):
-        return None
     if "dev_shm" in growing:
         # While two arms run, each sees the files of both.
         seen = [c.trend.rate for other in others for c in other.growing if c.name == "dev_shm"]
         growing["dev_shm"] = min([growing["dev_shm"], *seen])
-    followed = ("arrow", "malloc", "shmem", "dev_shm", "other", *THINGS)
-    name = next((name for name in followed if name in growing), None)
+    half = MOSTLY * sum(growing.get(name, 0.0) for name in (*EXACT, "dev_shm"))
+    if "python" in growing and growing["python"] >= half:
+        return None
+    followed = [name for name in ("arrow", "malloc", "shmem", "dev_shm", "other", *THINGS) if name in growing]
+    if growing.get("dev_shm", 0.0) >= half:
+        # Small things beside a file are how it was made.
+        followed.sort(key=lambda name: name != "dev_shm")
+    name = next(iter(followed), None)
     if name == "dev_shm" and "fds" in growing:
         # Where a file that is memory was opened, not where it was written.
         return "fds", growing["fds"], round(growing["dev_shm"] / growing["fds"])

@@ -57,9 +57,9 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
 
     Returns:
         ``sites`` and ``holders`` as the result document has them, each site with ``in_library``,
-        ``traced_bytes_per_iteration``: what of the leak went through Python's allocators, and
-        ``native_frames``: why there are no C frames where there might be some (``"not installed"``, or what
-        memray failed of), else None.
+        ``traced_bytes_per_iteration``: what of the leak went through Python's allocators,
+        ``followed``: the native counter whose lines were looked for, or None, and ``native_frames``: why there
+        are no C frames where there might be some (``"not installed"``, or what memray failed of), else None.
     """
     snapshots, slices = take_snapshots(walk)
     sites, traced = find_sites(snapshots, slices)
@@ -67,9 +67,11 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
     holders = find_holders(walk, slices)
     shown = users_lines(sites, holders)
     why_not: str | None = None
+    followed: str | None = None
     if native is not None and not any(
         s["bytes_per_iteration"] >= LEAST_TRACED * native.bytes_per_slice for s in shown
     ):
+        followed = native.counter
         found, why_not = _native_sites(walk, native, slices)
         shown = [*found, *_beside(found, shown, native.bytes_per_slice)]
     if not shown:
@@ -81,6 +83,7 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
         "sites": shown,
         "holders": holders,
         "traced_bytes_per_iteration": round(traced, 1),
+        "followed": followed,
         "native_frames": why_not,
     }
 

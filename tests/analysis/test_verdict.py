@@ -13,6 +13,7 @@ from hfmemdebug.analysis.verdict import assess_all, judge, what_is_open
 from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
+from hfmemdebug.result import Result
 
 MB = 1024 * 1024
 SLICES = 20
@@ -368,6 +369,27 @@ def test_what_a_longer_run_does_not_confirm_is_not_the_cause() -> None:
     result = judge(arms)
     assert (result.verdict, result.cause) == ("leak", "native-heap")
     assert {finding.cause for finding in result.findings if finding.role == "leak"} == {"native-heap"}
+
+
+def test_what_others_put_into_dev_shm_is_not_called_ones_own() -> None:
+    def run(sites: list[dict[str, Any]]) -> Result:
+        end = {"trace": {"sites": sites, "holders": [], "followed": "dev_shm"}}
+        arms = [record(), record(consumer=True, dev_shm=leak(5e4), end=end)]
+        return judge([*arms, record("in-memory"), record("in-memory", consumer=True, dev_shm=leak(5e4))])
+
+    # It grows as evenly as a loop in each arm, and none of the user's lines makes it.
+    result = run([])
+    assert result.verdict == "inconclusive"
+    assert "/dev/shm" in result.summary
+    site = {"file": "a.py", "line": 3, "function": "f", "kind": "native", "bytes_per_iteration": 5e4}
+    assert run([{**site, "in_library": False}]).cause == "shared-memory"
+
+
+def test_a_leak_is_not_taken_for_what_others_put_into_dev_shm() -> None:
+    arms = [record(), record(consumer=True, python=leak(700.0)), record("in-memory")]
+    result = judge([*arms, record("in-memory", consumer=True, python=leak(700.0), dev_shm=leak(5e4))])
+    assert (result.verdict, result.cause) == ("leak", "python-objects")
+    assert result.rate_bytes_per_iteration == pytest.approx(700, rel=0.01)
 
 
 def test_what_others_put_into_dev_shm_leaves_nothing_open_where_one_arm_saw_none_of_it() -> None:
