@@ -15,7 +15,7 @@ futures = []
 
 
 def work(rows):
-    return b"x" * (20_000 + rows)
+    return b"x" * (20_000 + rows)  # the leak
 
 
 def consume(batch):
