@@ -13,7 +13,6 @@ from hfmemdebug.analysis.trend import MORE_EPOCHS
 
 # What these hold has a bound, which the run did not reach.
 _BOUNDED_HOLDERS = ("lru_cache (maxsize=", "deque (maxlen=")
-
 # Counters that the tracing pass follows to see who makes files that are memory.
 _OF_FILES = ("dev_shm", "fds")
 
@@ -138,9 +137,12 @@ def was_quiet_elsewhere(assessments: Sequence[Assessment]) -> bool:
 
 
 def _is_others(assessments: Sequence[Assessment]) -> bool:
-    """Whether what grows in /dev/shm is another program's, or may well be: none of the user's lines make it."""
+    """Whether what grows in /dev/shm is another program's, or may well be: none of the user's lines make it.
+
+    Where a line does, it is the program's own, even if it grew in one mode alone.
+    """
     looked = [t for a in assessments if (t := traced(a)).get("followed") in _OF_FILES]
-    return was_quiet_elsewhere(assessments) or (bool(looked) and not any(t.get("sites") for t in looked))
+    return not any(t.get("sites") for t in looked) if looked else was_quiet_elsewhere(assessments)
 
 
 def refutations(guilty: Assessment | None, assessments: Sequence[Assessment]) -> tuple[str, ...]:

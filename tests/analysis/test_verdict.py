@@ -385,6 +385,14 @@ def test_what_others_put_into_dev_shm_is_not_called_ones_own() -> None:
     assert run([{**site, "in_library": False}]).cause == "shared-memory"
 
 
+def test_a_leak_in_dev_shm_in_one_mode_alone_is_one_where_a_line_makes_it() -> None:
+    site = {"file": "a.py", "line": 3, "function": "f", "kind": "native", "bytes_per_iteration": 5e4}
+    trace = {"sites": [{**site, "in_library": False}], "holders": [], "followed": "dev_shm"}
+    arms = [record(), record(consumer=True, dev_shm=leak(5e4), end={"trace": trace})]
+    result = judge([*arms, record("in-memory"), record("in-memory", consumer=True)])
+    assert (result.verdict, result.cause) == ("leak", "shared-memory")
+
+
 def test_a_leak_is_not_taken_for_what_others_put_into_dev_shm() -> None:
     arms = [record(), record(consumer=True, python=leak(700.0)), record("in-memory")]
     result = judge([*arms, record("in-memory", consumer=True, python=leak(700.0), dev_shm=leak(5e4))])
