@@ -56,12 +56,17 @@ def whatever_is_safe() -> tuple[list[Any], list[dict[Any, Any]]]:
 
 def count_types() -> Counter[type]:
     """How many objects there are of each type, tuples too: they are gone through within one call of C code."""
-    return Counter(chain.from_iterable(map(partial(map, type), map(gc.get_objects, [None]))))
+    return Counter(_of_each(type))
 
 
 def identities() -> frozenset[int]:
     """Of all objects, in the same way."""
-    return frozenset(map(id, chain.from_iterable(map(gc.get_objects, [None]))))
+    return frozenset(_of_each(id))
+
+
+def _of_each(function: Callable[[Any], Any]) -> Iterator[Any]:
+    """What a function of C's says of each object; to be gone through within one call of C code as well."""
+    return chain.from_iterable(map(partial(map, function), map(gc.get_objects, [None])))
 
 
 def _those(lists: Iterator[list[Any]], kind: type, *, others: bool = False) -> Iterator[Any]:
