@@ -133,6 +133,10 @@ def _variables_of_threads() -> dict[int, _Variable]:
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     found: dict[int, _Variable] = {}
     for ident, frames in _frames_of_threads().items():
+        if any(isinstance(frame.f_trace, (types.FunctionType, types.MethodType)) for frame in frames):
+            # Traced in Python, as by a debugger: what is read here while its function runs is written back, to a
+            # function that may have just been called. Coverage's tracer in C writes nothing.
+            continue
         for frame in frames:
             code = frame.f_code
             is_function = bool(code.co_flags & inspect.CO_OPTIMIZED)
@@ -142,8 +146,7 @@ def _variables_of_threads() -> dict[int, _Variable]:
                     where = f"thread `{names.get(ident, ident)}`, local variable `{name}` of `{code.co_name}`"
                     found.setdefault(id(value), _Variable(where, code.co_filename, name))
                 if type(variables) is dict and frame.f_trace is None:
-                    # Up to Python 3.12 a copy, which stays with the frame and would keep a batch alive. A tracing
-                    # function's, a debugger's or coverage's, is written back.
+                    # Up to Python 3.12 a copy, which stays with the frame and would keep a batch alive.
                     variables.clear()
     return found
 
