@@ -88,6 +88,11 @@ class Assessment:
         """The owners that leak."""
         return tuple(c for c in self.components.values() if c.trend.grows and not self.is_anybodys(c))
 
+    @property
+    def leaks_in_children_alone(self) -> bool:
+        """Whether what it leaks is in its child processes, whose number stays."""
+        return {c.name for c in self.growing} == {"children_anon"}
+
     def is_anybodys(self, component: Component) -> bool:
         """Whether it grows by so little that, without a control, it may be a library's crumbs."""
         return (

@@ -49,6 +49,16 @@ def assess_all(recordings: Sequence[Recording], *, min_leak: float | None = None
     )
 
 
+def find_guilty_of(recordings: Sequence[Recording], *, min_leak: float | None = None) -> Assessment | None:
+    """The arm that a run's leak is told of; None where nothing leaks."""
+    return find_guilty(_assess_in_order(recordings, min_leak))
+
+
+def _assess_in_order(recordings: Sequence[Recording], min_leak: float | None) -> tuple[Assessment, ...]:
+    judged = sorted((r for r in recordings if r.slices), key=_order)
+    return without_unconfirmed(assess_all(judged, min_leak=min_leak))
+
+
 def what_is_open(assessments: Sequence[Assessment]) -> str | None:
     """What more work would decide, in words; None where nothing is open.
 
@@ -99,7 +109,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     header = judged[0].header
     if min_leak is None:
         min_leak = header.get("min_leak")
-    assessments = without_unconfirmed(assess_all(judged, min_leak=min_leak))
+    assessments = _assess_in_order(judged, min_leak)
     leaks = tuple(f for a in assessments for f in leak_findings(a))
     guilty = find_guilty(assessments)
     refuted = refutations(guilty, assessments)
@@ -356,4 +366,4 @@ def _memory_backed(recording: Recording) -> list[str]:
     ]
 
 
-__all__ = ["Finding", "assess_all", "judge", "what_is_open", "what_to_repeat"]
+__all__ = ["Finding", "assess_all", "find_guilty_of", "judge", "what_is_open", "what_to_repeat"]

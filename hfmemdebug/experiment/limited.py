@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from hfmemdebug.limits.enclosure import Request
 from hfmemdebug.limits.start import start
+from hfmemdebug.recording.file import append_line
 
 
 class ArmLimit:
@@ -75,9 +75,7 @@ class ArmLimit:
                 "stalled_seconds": usage.stalled_seconds,
                 "major_faults": usage.major_faults,
             }
-            with recording.open("a", encoding="utf-8") as file:
-                # What a killed process was writing may have no end.
-                file.write("\n" + json.dumps(line) + "\n")
+            append_line(recording, line)
 
     def _look(self) -> None:
         enclosure = self._started.enclosure

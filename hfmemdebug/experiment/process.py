@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import signal
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from hfmemdebug.errors import HfmemdebugError, error_from_dict
 from hfmemdebug.experiment.limited import ArmLimit
 from hfmemdebug.experiment.protocol import Channel
 from hfmemdebug.probes.cgroup import oom_kills
-from hfmemdebug.recording.file import load_recording
+from hfmemdebug.recording.file import append_line, load_recording
 
 # Not `-m`: that would put the working directory before the installed packages, where a file of the
 # user's named like a module of ours or of the standard library would be imported instead.
@@ -97,12 +96,18 @@ class Crew:
     Args:
         listen: Called with each arm and event, for whoever shows progress.
         limit: Memory in bytes that each arm may use, or None.
+        environment: Of arms that run without a limit; None for ours.
     """
 
     def __init__(
-        self, listen: Callable[[ArmProcess, dict[str, Any]], None], *, limit: int | None = None
+        self,
+        listen: Callable[[ArmProcess, dict[str, Any]], None],
+        *,
+        limit: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._limit = limit
+        self._environment = environment
         self.arms: list[ArmProcess] = []
         self._events: queue.SimpleQueue[tuple[ArmProcess, dict[str, Any]]] = queue.SimpleQueue()
         self._listen = listen
@@ -126,7 +131,7 @@ class Crew:
             "start_new_session": True,
         }
         if self._limit is None:
-            arm.process = subprocess.Popen(command, **options)
+            arm.process = subprocess.Popen(command, env=self._environment, **options)
         else:
             arm.limit = ArmLimit(command, self._limit, **options)
             arm.process = arm.limit.process
@@ -233,9 +238,7 @@ class Crew:
         if arm.told_to_stop and code in (-signal.SIGKILL, -signal.SIGTERM):
             outcome = {"outcome": "interrupted", "detail": "it was stopped in the middle of a slice"}
         if arm.recording.exists() and arm.recording.stat().st_size:
-            with arm.recording.open("a", encoding="utf-8") as file:
-                # What a killed process was writing may have no end.
-                file.write("\n" + json.dumps({"type": "end", **outcome}) + "\n")
+            append_line(arm.recording, {"type": "end", **outcome})
         return outcome
 
 

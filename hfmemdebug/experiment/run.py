@@ -5,7 +5,7 @@ follow until the answer is known, the time is up or memory runs short.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -78,6 +78,8 @@ class Round:
         earlier: Recordings of earlier rounds, which are judged together with these.
         dose: Epochs with which to begin, to confirm what an earlier round has found.
         confirm_here: Confirm a leak that is found by going on; else a later round does.
+        environment: The arms' environment, where it is not ours.
+        enough: Asked now and then; the arms are stopped when it says so.
     """
 
     def __init__(
@@ -92,6 +94,8 @@ class Round:
         earlier: Sequence[Recording] = (),
         dose: int | None = None,
         confirm_here: bool = True,
+        environment: Mapping[str, str] | None = None,
+        enough: Callable[[], bool] | None = None,
     ) -> None:
         self.settings = settings
         self.command = command
@@ -100,7 +104,7 @@ class Round:
         self.earlier = tuple(earlier)
         self.plan: SlicePlan | None = None
         self.bytes_per_row = 0.0
-        self.crew = Crew(listen, limit=settings.limit)
+        self.crew = Crew(listen, limit=settings.limit, environment=environment)
         self._listen = listen
         self.arms = [
             ArmProcess(k.name, k.mode, k.consumer, folder / f"{k.name.replace(' ', '-')}.jsonl")
@@ -110,6 +114,7 @@ class Round:
         self._share = 1.0 if confirm_here else SHARE_OF_FIRST
         self._few = settings.epochs is None and dose is None and command == "diagnose"
         self._unconfirmed = confirm_here and settings.epochs is None and dose is None
+        self._enough = enough
         self.interrupted = False
         self._epoch_seconds: float | None = None
         self._epoch_began = 0.0
@@ -351,8 +356,9 @@ class Round:
         traced = any((recording.end or {}).get("trace") for recording in self.earlier)
         for arm in running:
             own_code = arm.consumer or is_iterable(self.settings.spec)
-            if own_code and arm.name in guilty and not traced:
-                arm.send(do="trace", native=native_growth(guilty[arm.name], list(guilty.values())))
+            leaking = guilty.get(arm.name)
+            if own_code and leaking and not traced and not leaking.leaks_in_children_alone:
+                arm.send(do="trace", native=native_growth(leaking, list(guilty.values())))
         mapped = [arm for arm in running if arm.maps_files]
         self._prover = mapped[0] if mapped else None
         for arm in running:
@@ -400,7 +406,7 @@ class Round:
             self._stopped_because = "the arms were stopped, since memory ran short on this machine"
         elif self.clock.is_over():
             self._stopped_because = "the arms were stopped, since the time of --budget was up"
-        if self._stopped_because:
+        if self._stopped_because or (self._enough is not None and self._enough()):
             self._stop()
 
 

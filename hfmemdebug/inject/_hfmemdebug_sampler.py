@@ -41,6 +41,9 @@ MAGIC = 0x68666D3031
 
 _SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
 
+# Asks for traces of what the program starts, and none of the program, which the process of this number has started.
+CHILDREN_OF = "children of %d"
+
 rows = [0]
 
 
@@ -278,6 +281,7 @@ def start() -> None:
         import _hfmemdebug_tracer  # type: ignore[import-not-found]
 
         sampler.tracer = _hfmemdebug_tracer.Tracer(folder, rows)
+        sampler.tracer.off = os.environ["HFMEMDEBUG_RUN_TRACE"] == CHILDREN_OF % os.getppid()
     sampler.open()
     sampler.read()
     sampler.begin()

@@ -132,6 +132,8 @@ class Tracer:
 
     def begin(self) -> None:
         """Begins anew, as in a fork, which goes on to trace where its parent did."""
+        # What this process starts is to be traced, and not this process.
+        self.off = False
         self.looks: list[_Look] = []
         # As tracing began.
         self.first: _Look | None = None
@@ -147,6 +149,8 @@ class Tracer:
 
     def look(self) -> None:
         """Does what is due."""
+        if self.off:
+            return
         now = time.perf_counter()
         if self.traced_from is None:
             if self._has_started(now):

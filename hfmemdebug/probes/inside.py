@@ -7,6 +7,7 @@ import json
 import mmap
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,26 @@ _FIELDS = {
     inject.S_MODULES: "modules",
 }
 _LAYOUT = struct.Struct(f"={inject.SLOTS}q")
+
+
+def environment(pages: Path, environ: Mapping[str, str], *, trace: str | None) -> dict[str, str]:
+    """The environment in which a program and all that it starts has the sampler inside.
+
+    Args:
+        pages: Where the samplers make their pages.
+        environ: What the program would have.
+        trace: Whose allocations are traced too: ``"all"``, ``"children"`` (of the program that this process starts,
+            not the program's own), or None.
+    """
+    path = environ.get("PYTHONPATH")
+    found = {
+        **environ,
+        "PYTHONPATH": f"{FOLDER}{os.pathsep}{path}" if path else str(FOLDER),
+        "HFMEMDEBUG_RUN": str(pages),
+    }
+    if trace is not None:
+        found["HFMEMDEBUG_RUN_TRACE"] = "1" if trace == "all" else inject.CHILDREN_OF % os.getpid()
+    return found
 
 
 class InsideReader:

@@ -19,10 +19,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.errors import InputError
-from hfmemdebug.probes.inside import FOLDER, InsideReader
+from hfmemdebug.origin.traced import read_traces
+from hfmemdebug.probes.inside import InsideReader, environment
 from hfmemdebug.processes.answer import of_processes
 from hfmemdebug.processes.record import Thinned
-from hfmemdebug.processes.traced import read_traces
 from hfmemdebug.processes.watch import TreeWatch
 from hfmemdebug.processes.writers import Writers
 from hfmemdebug.recording.file import RecordingWriter
@@ -137,12 +137,7 @@ class Supervisor:
         shutil.rmtree(pages, ignore_errors=True)
 
     def _start(self, pages: Path) -> subprocess.Popen[bytes]:
-        environ = dict(self.environ)
-        path = environ.get("PYTHONPATH")
-        environ["PYTHONPATH"] = f"{FOLDER}{os.pathsep}{path}" if path else str(FOLDER)
-        environ["HFMEMDEBUG_RUN"] = str(pages)
-        if self.trace:
-            environ["HFMEMDEBUG_RUN_TRACE"] = "1"
+        environ = environment(pages, self.environ, trace="all" if self.trace else None)
         if self.limit is not None:
             from hfmemdebug.limits.start import start
 

@@ -103,6 +103,15 @@ class RecordingWriter:
         self.close()
 
 
+def append_line(path: Path, document: Mapping[str, Any]) -> None:
+    """Adds a line to a recording whose process has ended, perhaps in the middle of one.
+
+    A closing line takes the place of the one before it.
+    """
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" + _ENCODER.encode(document) + "\n")
+
+
 def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
     """Reads the recordings of a file, also those whose process was killed while it wrote.
 

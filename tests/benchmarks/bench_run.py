@@ -1,6 +1,6 @@
 """`hfmemdebug run` on a program with four forked workers, beside the bare program, memray and Scalene.
 
-    python tests/benchmarks/bench_run.py [--rounds 5] [--dir DIR]
+    python tests/benchmarks/bench_run.py [--rounds 5] [--workers 4] [--dir DIR]
 
 The workers read a mapped dataset, ten samples a second are taken of each. The ways take turns; what counts are ratios
 within a round. Time is taken until the program's end: what comes after it (judging, writing reports) is told apart.
@@ -36,8 +36,10 @@ def work(number):
     for step in range(int(sys.argv[2])):
         start = (step * 4 + number) * 200 % len(ds)
         batch = ds[start : start + 200]
-workers = [multiprocessing.get_context("fork").Process(target=work, args=(n,)) for n in range(4)]
+count = int(sys.argv[4])
+workers = [multiprocessing.get_context("fork").Process(target=work, args=(n,)) for n in range(count)]
 for worker in workers: worker.start()
+if not workers: work(0)
 for worker in workers: worker.join()
 parent = open(f"/proc/{os.getppid()}/stat").read().rpartition(")")[2].split()
 times = os.times()
@@ -74,14 +76,14 @@ def _bounded() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
 
 
-def measure(name: str, command: list[str], folder: Path, steps: int) -> dict[str, float] | None:
+def measure(name: str, command: list[str], folder: Path, steps: int, workers: int) -> dict[str, float] | None:
     """Seconds: to the program's first line, to its last one, of CPU, and from its end to that of what watched it."""
     figures = folder / "figures.json"
     figures.unlink(missing_ok=True)
     environ = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
     separator = ["---"] if name == "Scalene" else []
     began = time.time()
-    whole = [*command, *separator, str(folder / "ds"), str(steps), str(figures)]
+    whole = [*command, *separator, str(folder / "ds"), str(steps), str(figures), str(workers)]
     with subprocess.Popen(
         whole, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder,
         start_new_session=True, preexec_fn=_bounded,
@@ -116,6 +118,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=24000, help="slices that each worker reads")
+    parser.add_argument("--workers", type=int, default=4, help="0: the main process reads, alone")
     parser.add_argument("--dir", type=Path, default=Path())
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.dir) as place:
@@ -129,7 +132,11 @@ def main() -> int:
             print(f"{missing} is not installed and left out")
         rounds: list[dict[str, dict[str, float]]] = []
         for number in range(options.rounds + 1):
-            round_ = {name: m for name, c in called.items() if (m := measure(name, c, folder, options.steps))}
+            round_ = {
+                name: m
+                for name, c in called.items()
+                if (m := measure(name, c, folder, options.steps, options.workers))
+            }
             called = {name: command for name, command in called.items() if name in round_}
             # The first one warms the bytecode and the page cache.
             if number:
@@ -154,9 +161,17 @@ def main() -> int:
         key: statistics.median((r["hfmemdebug run"][key] - AT_START) / r["bare"][key] for r in rounds)
         for key in ("wall", "cpu")
     }
+    # What else goes on only ever adds.
+    least = {
+        key: (min(r["hfmemdebug run"][key] for r in rounds) - AT_START) / min(r["bare"][key] for r in rounds)
+        for key in ("wall", "cpu")
+    }
     reached = all(value <= MUST_REACH for value in over.values())
     told = ", ".join(f"{key} {value:.3f}" for key, value in over.items())
     print(f"\nhfmemdebug run less {AT_START} s, times the bare program (must reach {MUST_REACH}): {told}")
+    print(
+        "of each the least of all rounds: " + ", ".join(f"{key} {value:.3f}" for key, value in least.items())
+    )
     print("reached" if reached else "NOT reached")
     return 0 if reached else 1
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import nbformat
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from nbclient import NotebookClient
 from render import samples
 
 import hfmemdebug
@@ -73,3 +75,23 @@ def test_a_line_of_the_chart_lies_within_it() -> None:
             x, y = map(float, point.split(","))
             assert 0 <= x <= 640
             assert 0 <= y <= 180
+
+
+def test_cells_of_a_real_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    cells = (
+        "import hfmemdebug\nkept = []\nbatches = hfmemdebug.watch([[n] * 10 for n in range(40)])",
+        "for epoch in range(4):\n    for batch in batches:\n        kept.append(str(batch) * 100)\nbatches",
+        "for batch in batches:\n    kept.append(str(batch) * 100)\nbatches.result()",
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown_by_loop, shown_by_result = (
+        next(output.data for output in cell.outputs if output.output_type == "execute_result")
+        for cell in notebook.cells[1:]
+    )
+    assert "<svg" in shown_by_loop["text/html"]
+    assert "160 items" in shown_by_loop["text/html"]
+    assert "200 items" in shown_by_result["text/html"]
+    assert "Leak" in shown_by_result["text/html"]
