@@ -29,7 +29,9 @@ from hfmemdebug.recording.file import Recording, append_line
 from hfmemdebug.workload.slices import SlicePlan
 
 # The tracer begins when a process is some seconds old, and looks four times, each time half as long again after that.
-WHOLE_SECONDS = 25.0
+WHOLE_SECONDS = 40.0
+# Workers that do the same are told of within this time of each other.
+OTHERS_SECONDS = 2.0
 # What the traced arm may keep; at the pace of the measured one it may keep more than there is.
 MOST_KEPT = 2 << 30
 
@@ -79,13 +81,20 @@ def trace_workers(
             clock=Budget(WHOLE_SECONDS, default=None, asked=True),
             earlier=earlier,
             environment=environment(pages, os.environ, trace="children"),
-            # Until then it is not told what came while the workers began.
-            enough=lambda: any(trace["from"] > trace["began"] for trace in of_workers()),
+            enough=lambda: told(),
         )
+        first: float | None = None
 
         def of_workers() -> list[dict[str, Any]]:
             process = arm.leader.process
             return [t for t in read_traces(pages, 0.0) if process is None or t["pid"] != process.pid]
+
+        def told() -> bool:
+            nonlocal first
+            # Until then what came while the workers began is in it.
+            if first is None and any(trace["from"] > trace["began"] for trace in of_workers()):
+                first = time.monotonic()
+            return first is not None and time.monotonic() - first > OTHERS_SECONDS
 
         note(arm.leader, {"event": "note", "text": "its workers are traced: which line it comes from"})
         try:

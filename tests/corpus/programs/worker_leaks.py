@@ -2,8 +2,9 @@
 verdict: leak
 cause: anonymous-other or python-objects
 origin: user-code
-site: worker_leaks.py:19
+site: worker_leaks.py:20
 rate: 102400
+fast: yes
 data: fixed
 why: not this process but its one worker keeps 100 KB at every slice.
 """
