@@ -94,4 +94,4 @@ def test_cells_of_a_real_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "<svg" in shown_by_loop["text/html"]
     assert "160 items" in shown_by_loop["text/html"]
     assert "200 items" in shown_by_result["text/html"]
-    assert "Leak" in shown_by_result["text/html"]
+    assert "LEAK" in shown_by_result["text/html"]
