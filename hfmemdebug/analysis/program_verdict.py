@@ -196,7 +196,8 @@ def _open_question(program: Program) -> str | None:
             if _cannot_fill_shm(program, owner):
                 continue
             return "files in /dev/shm grew evenly, and whose they are cannot be told; look who else uses it"
-        if name == "pages" and is_steady_below_floor(program, owner):
+        steady = is_steady_below_floor(program, owner)
+        if steady and (name == "pages" or (name == "other" and growth.growth >= NOTEWORTHY)):
             # No counter says whose they are: what rose all along is not called none.
             return (
                 f"{WORDS[name]} grew by {format_bytes(growth.rate)} per {program.iteration} all along, which is too "

@@ -28,6 +28,8 @@ INTERVAL = 0.1
 # Shares of one core's time that readings which can take long may take, over all processes of the program.
 MALLOC_SHARE = 0.004
 PYTHON_SHARE = 0.002
+# Fewer of CPython's blocks than this are nothing that is judged.
+LEAST_BLOCKS = 1000
 
 SLOTS = 24
 ROLE_AT, ROLE_BYTES = SLOTS * 8, 64
@@ -73,6 +75,8 @@ class _Sampler:
         self.pools: list[Any] | None = None
         # Objects that the collector looked after when the first rows had been read.
         self.tracked: int | None = None
+        # Blocks at that time.
+        self.blocks = 0
         self.forked = False
         # That are sampled, as far as is known.
         self.processes = 1
@@ -137,10 +141,10 @@ class _Sampler:
         slots[S_ROWS] = rows[0]
         if rows[0] and self.tracked is None and not self.forked:
             # Once, for it takes some milliseconds, and writes to every object: a fork would copy all of its parent's.
-            self.tracked = _count_objects()
+            self.tracked, self.blocks = _count_objects(), slots[S_BLOCKS]
         slots[S_MODULES] = len(sys.modules)
         slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
-        slots[S_COLLECTOR_OFF] = 0 if gc.isenabled() else 1
+        slots[S_COLLECTOR_OFF] = 0 if _collects() else 1
         arrow = self._arrow()
         if arrow is not None:
             slots[S_ARROW] = arrow
@@ -316,9 +320,10 @@ def start() -> None:
             sampler.slots[S_ENDING] = 1
             if sampler.tracer is not None:
                 sampler.tracer.end()
-            if gc.isenabled() and time.perf_counter() - sampler.began > 2.0:
+            if _collects() and time.perf_counter() - sampler.began > 2.0:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
-                sampler.slots[S_GARBAGE] = _collect(sampler.tracked)
+                more = sys.getallocatedblocks() - sampler.blocks
+                sampler.slots[S_GARBAGE] = _collect(sampler.tracked, whole=more < LEAST_BLOCKS)
             _write_versions(folder)
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
@@ -327,18 +332,58 @@ def start() -> None:
     atexit.register(at_exit)
 
 
-def _collect(tracked: int | None) -> int:
-    """Collects, and returns how many blocks were garbage that came with the work.
+def _collects() -> bool:
+    """Whether the collector comes by itself: a first threshold of 0 turns it off too."""
+    return gc.isenabled() and gc.get_threshold()[0] > 0
+
+
+def _collect(tracked: int | None, whole: bool) -> int:
+    """Collects, and returns how many blocks were garbage that came with the work and waited for the collector.
 
     What imports leave behind is collected now too. Garbage of the work's are objects that have come since it began.
+    What hangs on the one container with the most items has not waited: it was in use until the function returned
+    that had it, as a trainer's history is where its callbacks refer to the trainer.
+
+    Args:
+        tracked: Objects that the collector looked after as the work began.
+        whole: There is so little that nobody asks what of it was in use.
     """
     come = None if tracked is None else _count_objects() - tracked
     before = sys.getallocatedblocks()
-    found = gc.collect()
+    store: Any = None
+    if whole or gc.get_debug() or gc.garbage:
+        found = gc.collect()
+    else:
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            found = gc.collect()
+        finally:
+            gc.set_debug(0)
+        store = _largest(gc.garbage)
+        gc.garbage.clear()
+        gc.collect()
     freed = before - sys.getallocatedblocks()
-    if come is None or not found:
+    if store is not None:
+        store = None
+        used = gc.collect()
+        found -= used
+        come = None if come is None else come - used
+    if come is None or found <= 0:
         return freed
     return int(freed * min(1.0, max(come, 0) / found))
+
+
+def _largest(objects: list[Any]) -> Any:
+    """The container with the most items."""
+    from collections import deque
+
+    largest, most = None, 0
+    for kind in (dict, list, set, deque):
+        for thing in objects:
+            # By the type's own words: what an instance says of itself may run code of the program's.
+            if issubclass(type(thing), kind) and kind.__len__(thing) > most:
+                largest, most = thing, kind.__len__(thing)
+    return largest
 
 
 def _count_objects() -> int:

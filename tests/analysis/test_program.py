@@ -451,6 +451,16 @@ def test_pages_that_rise_all_along_are_not_called_none() -> None:
     assert judge({1: still()}, command="attach").verdict == "no-leak"
 
 
+def test_maps_of_ones_own_that_rise_all_along_are_not_called_none() -> None:
+    # No counter has them, and they are fewer than what allocators move: ten megabytes in ten seconds.
+    result = judge({1: grown(inside(), "anon", 10 * MB)}, rows=lambda t: 1e6 * t)
+    assert result.verdict == "inconclusive"
+    assert "all along" in result.summary
+    step = judge({1: lambda t: inside(anon=(200 + 10 * (t > 0.5)) * MB)(t)}, rows=lambda t: 1e6 * t)
+    assert step.verdict == "no-leak"
+    assert judge({1: grown(inside(), "anon", 3 * MB)}, rows=lambda t: 1e6 * t).verdict == "no-leak"
+
+
 def test_attached_growth_is_no_proof() -> None:
     result = judge({1: grown(still(), "anon", 200 * MB)}, command="attach")
     assert result.verdict == "inconclusive"

@@ -234,3 +234,37 @@ def test_shared_memory_that_the_program_makes_is_known_by_name(tmp_path: Path) -
     )
     out = run(code, tmp_path)
     assert (tmp_path / "pages/segments").read_text() == out
+
+
+ENDINGS = {
+    "cycles that nobody has": (
+        "nodes = [Node([i]) for i in range(30000)]\ndel nodes\n",
+        lambda blocks: blocks > 60_000,
+    ),
+    # As a trainer whose callback refers to it, when the function that had it returns.
+    "one that has all": (
+        "trainer = Node([float(i) for i in range(60000)])\ndel trainer\n",
+        lambda blocks: blocks is not None and blocks < 10_000,
+    ),
+    "cycles that refer to one that has all": (
+        "trainer = Node([])\ntrainer.has += [Node(trainer) for i in range(30000)]\ndel trainer\n",
+        lambda blocks: blocks is not None and blocks < 10_000,
+    ),
+    # Which turns the collector off, whatever `gc.isenabled` says.
+    "a threshold of 0": (
+        "gc.set_threshold(0)\nfor i in range(30000):\n    Node([i])\n",
+        lambda blocks: blocks is None,
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_garbage_that_waited_is_told_from_what_was_in_use_to_the_end(ending: str, tmp_path: Path) -> None:
+    code, expected = ENDINGS[ending]
+    node = "class Node:\n    def __init__(self, has):\n        self.has, self.me = has, self\n"
+    # Programs that are over at once are not asked.
+    out = run(f"import gc, os, time\n{node}{code}time.sleep(2.1)\nprint(os.getpid())", tmp_path)
+    reader = InsideReader(tmp_path / "pages")
+    assert reader.read(int(out)) is not None
+    reader.forget(int(out))
+    assert expected(reader.garbage_blocks.get(int(out))), reader.garbage_blocks

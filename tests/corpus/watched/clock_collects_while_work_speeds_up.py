@@ -1,5 +1,5 @@
 """
-verdict: leak
+verdict: leak or inconclusive
 cause: python-objects
 site: clock_collects_while_work_speeds_up.py:24
 holder: metrics

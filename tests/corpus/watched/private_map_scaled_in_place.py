@@ -1,6 +1,6 @@
 """
 verdict: no-leak
-finding: bounded-cache
+finding: bounded-cache or step
 why: features are scaled in a private map of their file: pages are copied until all have been, after four tenths.
 """
 

@@ -32,7 +32,7 @@ class Trainer:
             for text in self.dataset[start : start + 20]["text"]:
                 loss = 1.0 / len(text) + step
                 for callback in self.callbacks:
-                    callback.on_row({"step": step, "loss": loss, "length": len(text) * 1000})  # the leak
+                    callback.on_row({"loss": loss, "shape": [step, len(text)]})  # the leak
             time.sleep(0.009)
 
 
