@@ -23,6 +23,9 @@ WINDOWS = 8
 LEAST_POINTS = 2 * WINDOWS
 # Growth in the later half, as a share of the earlier half's: a logarithm has 0.5, a square root 0.7.
 NOT_FADING = 0.75
+# Pace in the last window, as a share of the first one's, where noise cannot have made the difference: what epochs of
+# `diagnose` are held to. A vocabulary that grows with the 0.6th to 0.8th power of the text, as real ones do, has less.
+STEADY = 0.8
 # One window's share of all growth: an even leak has one seventh, a step nearly everything.
 MOST_IN_ONE = 0.5
 # What grew and then, for three windows, by less than this share of it, has stopped.
@@ -91,7 +94,7 @@ def find_growth(
         return growth("inconclusive", "it grew in fits and starts")
     if max(rises) > MOST_IN_ONE * total:
         return growth("inconclusive", "much of it came in one step")
-    if late < NOT_FADING * early:
+    if late < NOT_FADING * early or _slows(lows):
         return growth("inconclusive", "it grew ever more slowly")
     return growth("growing")
 
@@ -120,6 +123,21 @@ def _slope(values: Sequence[float]) -> tuple[float, float]:
     residuals = [value - middle - slope * i for i, value in enumerate(values)]
     centre = (WINDOWS - 1) / 2
     return slope, 2 * stdev(residuals) / sqrt(sum((i - centre) ** 2 for i in range(WINDOWS)))
+
+
+def _slows(values: Sequence[float]) -> bool:
+    """Whether a parabola through the values shows a pace that falls, by more than twice its error."""
+    places = [i - (WINDOWS - 1) / 2 for i in range(WINDOWS)]
+    bends = [place**2 - fmean(p**2 for p in places) for place in places]
+    slope, bend = (
+        sum(c * value for c, value in zip(contrast, values, strict=True)) / sum(c**2 for c in contrast)
+        for contrast in (places, bends)
+    )
+    middle = fmean(values)
+    residuals = [v - middle - slope * p - bend * b for v, p, b in zip(values, places, bends, strict=True)]
+    error = 2 * sqrt(sum(r**2 for r in residuals) / (WINDOWS - 3) / sum(b**2 for b in bends))
+    first, last = slope + 2 * bend * places[0], slope + 2 * bend * places[-1]
+    return -bend > error and last < STEADY * first
 
 
 def _lows(judged: Sequence[tuple[float, float]]) -> list[float] | None:

@@ -52,7 +52,8 @@ class Owner:
 
     Attributes:
         name: ``python``, ``malloc``, ``arrow``, ``other`` (anonymous memory that no counter owns), ``pages``
-            (all anonymous memory, where there are no counters), ``shmem``, ``dev_shm``, or a key of `THINGS`.
+            (all anonymous memory, where there are no counters), ``shmem``, ``dev_shm`` (everybody's), ``segments``
+            (those of it that the program has made), or a key of `THINGS`.
         growth: Its growth, for one iteration: 1000 rows, or a second.
         gained: How much each process has gained from first to last, those that gained most first.
     """
@@ -176,6 +177,8 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     judge("shmem", mapped, floor, tolerance)
     files = [None if tick.tree.dev_shm is None else float(tick.tree.dev_shm) for tick in ticks]
     judge("dev_shm", files, floor, tolerance)
+    own = [None if tick.tree.segments is None else float(tick.tree.segments) for tick in ticks]
+    judge("segments", own, floor, tolerance)
     for name, least in THINGS.items():
         judge(name, [None if (v := getattr(t.tree, name)) is None else float(v) for t in ticks], least, least)
     span = work[-1] - work[0] if len(work) > 1 else 0.0

@@ -16,12 +16,13 @@ _CAUSE = {
     "pages": "anonymous-other",
     "shmem": "shared-memory",
     "dev_shm": "shared-memory",
+    "segments": "shared-memory",
     "children": "anonymous-other",
     "threads": "anonymous-other",
     "fds": "file-mapping",
 }
 _BENIGN_CAUSE = {"step": "step", "plateau": "bounded-cache"}
-WORDS = {**OWNER, "pages": "anonymous memory"}
+WORDS = {**OWNER, "pages": "anonymous memory", "segments": "segments of shared memory"}
 # A thread or process that stays holds at least a stack's or a table's page.
 _THING_BYTES = 4096
 NOTEWORTHY = 4 * MB

@@ -140,7 +140,7 @@ def _guilty(program: Program) -> list[Owner]:
         grows.pop("python", None)
     exact = [grows[name] for name in EXACT if name in grows]
     things = [grows[name] for name in THINGS if name in grows]
-    shared = [grows[name] for name in ("shmem", "dev_shm") if name in grows][:1]
+    shared = [grows[name] for name in ("shmem", "segments", "dev_shm") if name in grows][:1]
     if shared and shared[0].name == "dev_shm" and not _fills_shm(program, shared[0]):
         shared = []
     count = sum(owner.growth.growth for owner in things)

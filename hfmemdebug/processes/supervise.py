@@ -23,6 +23,7 @@ from hfmemdebug.origin.traced import read_traces
 from hfmemdebug.probes.inside import InsideReader, environment
 from hfmemdebug.processes.answer import of_processes
 from hfmemdebug.processes.record import Thinned
+from hfmemdebug.processes.segments import Segments
 from hfmemdebug.processes.watch import TreeWatch
 from hfmemdebug.processes.writers import Writers
 from hfmemdebug.recording.file import RecordingWriter
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from hfmemdebug.limits.start import Started
 
 INTERVAL = 0.1
-# Looks from one sum over the program's shared memory to the next.
+# Looks from one at who has written into /dev/shm to the next.
 SHM_EVERY = 20
 _HELPERS = ("resource tracker", "fork server", "shared memory manager")
 _PR_SET_CHILD_SUBREAPER = 36
@@ -87,17 +88,15 @@ class Supervisor:
         writers = Writers(time.time())
         process = self._start(pages)
         began = time.perf_counter()
-        watch = TreeWatch(process.pid, inside=inside.read, forget=inside.forget)
+        segments = Segments(pages)
+        watch = TreeWatch(process.pid, inside=inside.read, forget=inside.forget, segments=segments.size)
         with self._signals(process.pid), RecordingWriter(self.recording) as writer:
             looks = Thinned(writer)
             look = watch.look()
             writer.header({**self.header, "environment": self.describe()})
             looks.keep(look)
-            shm = 0
             for number, _ in enumerate(self._ticks(process.pid)):
                 if number % SHM_EVERY == 0:
-                    # Programs tidy up as they end.
-                    shm = max(shm, _segments(pages))
                     writers.look(look)
                 look = watch.look() or look
                 looks.keep(look)
@@ -121,7 +120,7 @@ class Supervisor:
                     "garbage_blocks": inside.garbage_blocks.get(process.pid),
                     "samplers": inside.seen,
                     "traces": read_traces(pages, began) if self.trace else None,
-                    "shm_of_ours": max(shm, _segments(pages)),
+                    "shm_of_ours": segments.most,
                     "shm_new_files_bytes": writers.new_files_bytes,
                     "written_bytes": writers.written,
                     "written_by_others_bytes": writers.written_by_others(),
@@ -271,16 +270,6 @@ class _Ended:
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-
-
-def _segments(pages: Path) -> int:
-    """Bytes in the shared memory segments that the program has made and not unlinked."""
-    total = 0
-    with contextlib.suppress(OSError):
-        for name in set((pages / "segments").read_text().splitlines()):
-            with contextlib.suppress(OSError):
-                total += os.stat(f"/dev/shm/{name}").st_blocks * 512
-    return total
 
 
 def python_command(program: Sequence[str]) -> list[str]:

@@ -62,6 +62,7 @@ class TreeWatch:
         without: A process that is none of the tree: ourselves.
         inside: What a sampler in the process says: fields of a `Sample` by PID, or None.
         forget: Is told of each process that has ended, once its last words were read.
+        segments: Bytes of the shared memory segments that the tree has made, or None.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class TreeWatch:
         without: int | None = None,
         inside: Callable[[int], dict[str, Any] | None] = lambda pid: None,
         forget: Callable[[int], None] = lambda pid: None,
+        segments: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.root = root
         self.clock = clock
@@ -82,6 +84,7 @@ class TreeWatch:
         self._without = without
         self._inside = inside
         self._told = forget
+        self._segments = segments
         self._origin = clock()
         self._watched: dict[int, _Watched] = {}
         self._discovery_due = 0.0
@@ -310,6 +313,7 @@ class TreeWatch:
             python=total(s.python for s in samples),
             rows=(total(s.rows for s in samples) or 0) + self.rows_of_the_ended,
             dev_shm=dev_shm(),
+            segments=self._segments(),
         )
 
 

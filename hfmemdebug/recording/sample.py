@@ -54,6 +54,7 @@ class Sample:
         ending: The process has begun to end: what it frees from here on is no answer.
         full_collections: How often CPython's collector has looked at everything.
         modules: Python modules that are imported: as long as they become more, the program is starting.
+        segments: Bytes of the shared memory segments that the program has made and not unlinked.
         copied: Private copies of pages of mapped files, swapped out or not; at epoch ends only.
         copyable: Size of the mappings that take such copies; at epoch ends only.
     """
@@ -97,6 +98,7 @@ class Sample:
     full_collections: int | None = None
     modules: int | None = None
     malloc_reads: int | None = None
+    segments: int | None = None
     copied: int | None = None
     copyable: int | None = None
 

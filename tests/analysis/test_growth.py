@@ -29,6 +29,7 @@ def shape_of(
 
 GROWING: dict[str, Callable[[float], float]] = {
     "even": lambda t: 50 * t,
+    "a little slower at the end": lambda t: 50 * t - 4 * t * t,
     "ever faster": lambda t: 50 * t * t,
     "behind a sawtooth": lambda t: 50 * t + 20 * (t * 40 % 1),
     "behind a warm-up": lambda t: 50 * t + 100 * min(t / 0.2, 1),
@@ -44,6 +45,8 @@ BENIGN: dict[str, Callable[[float], float]] = {
 }
 OPEN: dict[str, Callable[[float], float]] = {
     "a logarithm": lambda t: 60 * math.log(1 + 50 * t),
+    "a vocabulary": lambda t: 80 * t**0.7,
+    "a large vocabulary": lambda t: 80 * t**0.78,
     "a square root": lambda t: 80 * math.sqrt(t),
     "a slow sawtooth": lambda t: 80 * (t * 3 % 1),
     "a sawtooth of nearly the whole run": lambda t: 80 * (t * 1.5 % 1),

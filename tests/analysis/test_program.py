@@ -254,6 +254,25 @@ def test_files_in_dev_shm_are_ours_or_anybodys() -> None:
     assert (ours.verdict, ours.cause) == ("leak", "shared-memory")
 
 
+def test_segments_of_ones_own_are_seen_through_what_others_put_into_dev_shm() -> None:
+    def others(t: float) -> float:
+        return 60 * MB * (t * 3 % 1)
+
+    def tree(segments: float | None, t: float) -> dict[str, Any]:
+        own = {} if segments is None else {"segments": round(segments * MB)}
+        return {"dev_shm": round(others(t) + (segments or 0) * MB), **own}
+
+    result = judge({1: inside()}, rows=lambda t: 1e6 * t, tree=lambda t: tree(20 * t, t))
+    assert (result.verdict, result.cause) == ("leak", "shared-memory")
+    assert result.rate_bytes_per_iteration == pytest.approx(20 * MB / 1000, rel=0.1)
+    for told in (lambda t: 20.0, lambda t: None):
+        result = judge({1: inside()}, rows=lambda t: 1e6 * t, tree=lambda t, told=told: tree(told(t), t))
+        assert result.verdict == "no-leak", result.summary
+    slower = judge({1: inside()}, rows=lambda t: 1e6 * t, tree=lambda t: tree(20 * t**0.5, t))
+    assert slower.verdict == "inconclusive"
+    assert "segments of shared memory" in slower.summary
+
+
 def test_imports_grow_as_evenly_as_a_leak_and_are_none() -> None:
     importing = grown(grown(inside(), "malloc", 60 * MB), "blocks", 400_000)
 

@@ -2,7 +2,6 @@
 verdict: leak or inconclusive
 cause: python-objects
 site: evaluations_kept.py:22
-holder: evaluations
 process: main
 why: six evaluations in the run, and the predictions of every one of them stay.
 """

@@ -1,5 +1,5 @@
 """
-verdict: no-leak
+verdict: no-leak or inconclusive
 why: a helper process that keeps what it is sent is ended and begun anew every second and a half.
 """
 
