@@ -1,6 +1,5 @@
 """
 verdict: no-leak or inconclusive
-finding: bounded-cache or step
 why: after each evaluation a copy of the model is kept where it is among the best five, and the worst goes.
 """
 
