@@ -28,7 +28,7 @@ INTERVAL = 0.1
 # Shares of one core's time that readings which can take long may take, over all processes of the program.
 MALLOC_SHARE = 0.004
 PYTHON_SHARE = 0.002
-# Fewer of CPython's blocks than this are nothing that is judged.
+# Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
 LEAST_BLOCKS = 1000
 
 SLOTS = 24
@@ -75,8 +75,9 @@ class _Sampler:
         self.pools: list[Any] | None = None
         # Objects that the collector looked after when the first rows had been read.
         self.tracked: int | None = None
-        # Blocks at that time.
-        self.blocks = 0
+        # Blocks when a quarter to a half of the time until now was over, and when a half to all of it was.
+        self.blocks = (0, 0)
+        self.marked = 0.5
         self.forked = False
         # That are sampled, as far as is known.
         self.processes = 1
@@ -138,10 +139,12 @@ class _Sampler:
         # Of this thread's own work: most of the time between two clocks is waiting for the interpreter.
         spent = time.thread_time()
         began = time.perf_counter()
+        if began - self.began >= 2 * self.marked:
+            self.marked, self.blocks = began - self.began, (self.blocks[1], slots[S_BLOCKS])
         slots[S_ROWS] = rows[0]
         if rows[0] and self.tracked is None and not self.forked:
             # Once, for it takes some milliseconds, and writes to every object: a fork would copy all of its parent's.
-            self.tracked, self.blocks = _count_objects(), slots[S_BLOCKS]
+            self.tracked = _count_objects()
         slots[S_MODULES] = len(sys.modules)
         slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
         slots[S_COLLECTOR_OFF] = 0 if _collects() else 1
@@ -297,6 +300,7 @@ def start() -> None:
         sampler.began = time.perf_counter()
         sampler.malloc_due = sampler.python_due = 0.0
         sampler.tracked, sampler.forked = None, True
+        sampler.marked = 0.5
         if sampler.tracer is not None:
             sampler.tracer.begin()
         try:
@@ -322,7 +326,7 @@ def start() -> None:
                 sampler.tracer.end()
             if _collects() and time.perf_counter() - sampler.began > 2.0:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
-                more = sys.getallocatedblocks() - sampler.blocks
+                more = sys.getallocatedblocks() - sampler.blocks[0]
                 sampler.slots[S_GARBAGE] = _collect(sampler.tracked, whole=more < LEAST_BLOCKS)
             _write_versions(folder)
         except Exception:
@@ -346,7 +350,7 @@ def _collect(tracked: int | None, whole: bool) -> int:
 
     Args:
         tracked: Objects that the collector looked after as the work began.
-        whole: There is so little that nobody asks what of it was in use.
+        whole: Nothing grew, so that nobody asks what of it was in use: collecting once takes a third of the time.
     """
     come = None if tracked is None else _count_objects() - tracked
     before = sys.getallocatedblocks()

@@ -263,7 +263,7 @@ def test_garbage_that_waited_is_told_from_what_was_in_use_to_the_end(ending: str
     code, expected = ENDINGS[ending]
     node = "class Node:\n    def __init__(self, has):\n        self.has, self.me = has, self\n"
     # Programs that are over at once are not asked.
-    out = run(f"import gc, os, time\n{node}{code}time.sleep(2.1)\nprint(os.getpid())", tmp_path)
+    out = run(f"import gc, os, time\n{node}time.sleep(2.1)\n{code}print(os.getpid())", tmp_path)
     reader = InsideReader(tmp_path / "pages")
     assert reader.read(int(out)) is not None
     reader.forget(int(out))
