@@ -28,6 +28,6 @@ answers = Answers(seconds=4.0)
 for step in range(1000):
     start = step * 20 % len(dataset)
     for number, text in enumerate(dataset[start : start + 20]["text"]):
-        answers.put((step, number), text.split())
+        answers.put((step, number), text.split()[:20])
     time.sleep(0.01)
 print(len(answers.known))

@@ -18,7 +18,7 @@ def serve():
         # As a memory of what was asked before, by a key that never comes again.
         key = f"{number}:{line[:20]}"
         if key not in seen:
-            seen[key] = line.split()  # the leak
+            seen[key] = line.split()[:20]  # the leak
         print(len(seen[key]), flush=True)
 
 
