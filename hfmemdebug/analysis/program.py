@@ -91,6 +91,11 @@ class Program:
     gains: dict[str, int | None] = field(default_factory=dict)
 
     @property
+    def floor(self) -> float:
+        """Growth over the whole run, in bytes, below which nothing is called a leak."""
+        return float(self.recording.header.get("min_leak") or FLOOR_OVER_RUN)
+
+    @property
     def rows(self) -> int:
         """Rows that were read, over all processes."""
         return max((tick.tree.rows or 0 for tick in self.ticks), default=0)

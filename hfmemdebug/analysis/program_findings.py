@@ -105,8 +105,17 @@ def _objects_that_stayed(program: Program, malloc: Owner) -> float | None:
 
 
 def is_garbage(program: Program) -> bool:
-    """Whether what grew was garbage in cycles: the collector took most of it as the program ended."""
-    return may_be_garbage(program) and _garbage(program) >= _GARBAGE_OF_IMPORTS
+    """Whether what grew was garbage in cycles: the collector took it as the program ended, and left no leak of it."""
+    if not may_be_garbage(program) or _garbage(program) < _GARBAGE_OF_IMPORTS:
+        return False
+    return beside_garbage(program) < program.floor
+
+
+def beside_garbage(program: Program) -> float:
+    """Bytes of Python objects that came and were no garbage, at least."""
+    python = program.owners["python"]
+    gained = sum(gained for _, gained in python.gained if gained > 0)
+    return python.growth.growth * max(0.0, 1 - _garbage(program) / gained) if gained else 0.0
 
 
 def may_be_garbage(program: Program) -> bool:

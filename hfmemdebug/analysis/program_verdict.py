@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hfmemdebug.analysis.advice import from_trace
-from hfmemdebug.analysis.program import EXACT, FLOOR_OVER_RUN, MB, ROWS, THINGS, Owner, Program, read_program
+from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, read_program
 from hfmemdebug.analysis.program_findings import (
     NOTEWORTHY,
     WORDS,
     benign_of,
+    beside_garbage,
     is_garbage,
     leak_of,
     may_be_garbage,
@@ -186,6 +187,11 @@ def _open_question(program: Program) -> str | None:
             "starting up; let it run longer"
         )
     if may_be_garbage(program) and not is_garbage(program):
+        if (rest := beside_garbage(program)) >= program.floor:
+            return (
+                "Python objects grew, and at the end the collector took most of them as garbage; whether the other "
+                f"{format_bytes(rest)} go on growing a longer run would tell"
+            )
         return (
             "Python objects grew, and at the end the collector took as many that were garbage, which imports may have "
             "left behind; a longer run would tell"
@@ -228,9 +234,8 @@ def _tracing_may_hide(program: Program, owner: Owner) -> bool:
     """Whether what grew, by both its ends and its pace, is within what a look at a traced program moves."""
     if (program.recording.end or {}).get("traces") is None:
         return False
-    floor = program.recording.header.get("min_leak") or FLOOR_OVER_RUN
     least = min(owner.growth.growth, owner.growth.rate * program.iterations)
-    return owner.growth.shape == "stable" and least >= floor
+    return owner.growth.shape == "stable" and least >= program.floor
 
 
 def _how_it_died(recording: Recording) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfmemdebug.analysis.advice import OF_LEAK
-from hfmemdebug.analysis.program import FLOOR_OVER_RUN, Program
+from hfmemdebug.analysis.program import Program
 from hfmemdebug.result import Finding
 from hfmemdebug.sizes import format_bytes, format_seconds
 
@@ -100,11 +100,14 @@ def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
 
 def _grown_while_traced(program: Program) -> list[str]:
     """What stayed while allocations were traced, for somebody who wants to look before it is decided."""
-    floor = program.recording.header.get("min_leak") or FLOOR_OVER_RUN
     for trace in (program.recording.end or {}).get("traces") or ():
         sites, seconds = trace["sites"], trace["to"] - trace["from"]
         # At this pace it would have come to less than is called a leak.
-        if not sites or seconds <= 0 or sites[0]["bytes_per_iteration"] * program.seconds < floor * seconds:
+        if (
+            not sites
+            or seconds <= 0
+            or sites[0]["bytes_per_iteration"] * program.seconds < program.floor * seconds
+        ):
             continue
         site = sites[0]
         where = f" in {site['function']}" if site.get("function") else ""

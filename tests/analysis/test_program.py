@@ -156,6 +156,10 @@ def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
     result = judge({1: story}, end={"garbage_blocks": 190_000})
     assert result.verdict == "no-leak"
     assert any("garbage" in (f.detail or "") for f in result.findings)
+    # What stays beside it is not excused by it.
+    result = judge({1: story}, end={"garbage_blocks": 90_000})
+    assert result.verdict == "inconclusive"
+    assert "took most of them as garbage" in result.summary
 
 
 def read_now_and_then(story: Story, reads: int) -> Story:
