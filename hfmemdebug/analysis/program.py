@@ -7,6 +7,7 @@ then make a sawtooth, and their parent's memory is counted once.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -77,6 +78,7 @@ class Program:
         first_of: Each process as it was first seen.
         bases: By process and counter: what a fork has inherited; 0 for those that began by themselves.
         gains: Bytes that the tree has gained from first to last, by counter.
+        afterwards: What grew evenly once the last rows had been read, by counter.
     """
 
     recording: Recording
@@ -89,6 +91,7 @@ class Program:
     first_of: dict[int, Sample] = field(default_factory=dict)
     bases: dict[int, dict[str, float]] = field(default_factory=dict)
     gains: dict[str, int | None] = field(default_factory=dict)
+    afterwards: dict[str, Trend] = field(default_factory=dict)
 
     @property
     def floor(self) -> float:
@@ -124,7 +127,8 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     seen = read_ticks(recording.samples)
     traces = (recording.end or {}).get("traces") or ()
     iteration, work, during = _work(seen, max((trace["began"] for trace in traces), default=0.0))
-    # What came before are imports and preparations, and what comes after them is tidying up.
+    # What came before are imports and preparations, and what comes after them should be tidying up.
+    after = seen[during.stop :] if iteration == ROWS else ()
     ticks, work = seen[during], work[during]
     floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
     level = max((_owned(tick.tree) for tick in seen), default=0.0)
@@ -188,7 +192,15 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         judge(name, [None if (v := getattr(t.tree, name)) is None else float(v) for t in ticks], least, least)
     span = work[-1] - work[0] if len(work) > 1 else 0.0
     gains = {name: _change(values) for name, values in series.items()}
-    return Program(recording, seen, iteration, span, owners, level, exact, first_of, bases, gains)
+    afterwards = {}
+    for name in EXACT if exact else ():
+        counted = _gains(after, bases, "blocks" if name == "python" else name)
+        by = weight if name == "python" else 1.0
+        later = [(t.tree.seconds, by * v) for t, v in zip(after, counted, strict=True) if v is not None]
+        growth = find_growth(later, floor, tolerance=tolerance)
+        if growth is not None and growth.grows:
+            afterwards[name] = growth
+    return Program(recording, seen, iteration, span, owners, level, exact, first_of, bases, gains, afterwards)
 
 
 def _work(ticks: Sequence[Tick], traced: float) -> tuple[str, list[float], slice]:
@@ -214,22 +226,30 @@ def _work(ticks: Sequence[Tick], traced: float) -> tuple[str, list[float], slice
     slower = next((i for i, second in enumerate(seconds) if second >= traced), 0)
     if len(ticks) - slower < LEAST_LOOKS:
         slower = 0
-    return SECONDS, seconds, slice(max(_started(ticks), slower), None)
+    started = _started(ticks)
+    return SECONDS, seconds, slice(max(started.start, slower), started.stop)
 
 
-def _started(ticks: Sequence[Tick]) -> int:
-    """The look by which every process had imported what it needs: until then memory grows as evenly as a leak."""
+def _started(ticks: Sequence[Tick]) -> slice:
+    """The looks after every process had imported what it needs: until then memory grows as evenly as a leak.
+
+    A library that is imported for what comes last, such as a chart, ends the work that was before it.
+    """
     known: dict[int | None, int] = {}
-    began = 0
+    bursts = [0]
     # Children that come and go import things all the time.
     seen = Counter(process.pid for tick in ticks for process in tick.processes)
     for number, tick in enumerate(ticks):
         for process in tick.processes:
             if process.modules is not None and seen[process.pid] >= LEAST_LIFE * len(ticks):
                 if process.modules - known.get(process.pid, 0) >= MANY_MODULES:
-                    began = number
+                    bursts.append(number)
                 known[process.pid] = process.modules
-    return began
+    if len(ticks) - bursts[-1] < LEAST_LOOKS:
+        before, end = max(itertools.pairwise([*bursts, len(ticks)]), key=lambda ends: ends[1] - ends[0])
+        if end - before >= LEAST_LIFE * len(ticks):
+            return slice(before, end)
+    return slice(bursts[-1], None)
 
 
 def _first(ticks: Sequence[Tick]) -> dict[int, Sample]:

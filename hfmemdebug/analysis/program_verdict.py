@@ -196,6 +196,11 @@ def _open_question(program: Program) -> str | None:
             "Python objects grew, and at the end the collector took as many that were garbage, which imports may have "
             "left behind; a longer run would tell"
         )
+    for name, growth in program.afterwards.items():
+        return (
+            f"{WORDS[name]} grew by {format_bytes(growth.growth)} after the last rows had been read, which was not for "
+            "long; a longer run would tell"
+        )
     for name, owner in program.owners.items():
         growth = owner.growth
         if name == "dev_shm" and growth.grows:

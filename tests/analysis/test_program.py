@@ -258,6 +258,29 @@ def test_files_in_dev_shm_are_ours_or_anybodys() -> None:
     assert (ours.verdict, ours.cause) == ("leak", "shared-memory")
 
 
+def test_what_grows_after_the_last_rows_is_not_called_none() -> None:
+    grows = grown(inside(), "malloc", 100 * MB, from_t=0.77)
+    result = judge({1: grows}, rows=lambda t: 1e6 * min(t, 0.77), looks=200)
+    assert result.verdict == "inconclusive"
+    assert "after the last rows had been read" in result.summary
+    # What is put together once, at the end, is none of it.
+    step = judge(
+        {1: lambda t: inside(malloc=(60 + 80 * (t > 0.8)) * MB)(t)},
+        rows=lambda t: 1e6 * min(t, 0.77),
+        looks=200,
+    )
+    assert step.verdict == "no-leak", step.summary
+
+
+def test_imports_at_the_end_leave_what_was_before_them_to_be_judged() -> None:
+    def story(t: float, *, late: float) -> dict[str, Any]:
+        return {**grown(inside(), "malloc", 40 * MB)(t), "modules": 500 + 100 * (t > 0.03) + 60 * (t > late)}
+
+    for late in (0.85, 0.99):
+        result = judge({1: lambda t, late=late: story(t, late=late)})
+        assert (result.verdict, result.cause) == ("leak", "native-heap"), result.summary
+
+
 def test_segments_of_ones_own_are_seen_through_what_others_put_into_dev_shm() -> None:
     def others(t: float) -> float:
         return 60 * MB * (t * 3 % 1)
