@@ -78,7 +78,7 @@ class Program:
         first_of: Each process as it was first seen.
         bases: By process and counter: what a fork has inherited; 0 for those that began by themselves.
         gains: Bytes that the tree has gained from first to last, by counter.
-        afterwards: What grew evenly once the last rows had been read, by counter.
+        afterwards: What grew evenly once the last rows had been read or the workers had gone, by counter.
     """
 
     recording: Recording
@@ -124,11 +124,11 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         recording: The recording.
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
     """
-    seen = read_ticks(recording.samples)
+    seen, ending = read_ticks(recording.samples)
     traces = (recording.end or {}).get("traces") or ()
     iteration, work, during = _work(seen, max((trace["began"] for trace in traces), default=0.0))
     # What came before are imports and preparations, and what comes after them should be tidying up.
-    after = seen[during.stop :] if iteration == ROWS else ()
+    after = (seen[during.stop :] if iteration == ROWS else (), ending)
     ticks, work = seen[during], work[during]
     floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
     level = max((_owned(tick.tree) for tick in seen), default=0.0)
@@ -193,10 +193,10 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     span = work[-1] - work[0] if len(work) > 1 else 0.0
     gains = {name: _change(values) for name, values in series.items()}
     afterwards = {}
-    for name in EXACT if exact else ():
-        counted = _gains(after, bases, "blocks" if name == "python" else name)
+    for part, name in itertools.product(after, EXACT if exact else ()):
+        counted = _gains(part, bases, "blocks" if name == "python" else name)
         by = weight if name == "python" else 1.0
-        later = [(t.tree.seconds, by * v) for t, v in zip(after, counted, strict=True) if v is not None]
+        later = [(t.tree.seconds, by * v) for t, v in zip(part, counted, strict=True) if v is not None]
         growth = find_growth(later, floor, tolerance=tolerance)
         if growth is not None and growth.grows:
             afterwards[name] = growth

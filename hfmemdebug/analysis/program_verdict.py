@@ -198,8 +198,8 @@ def _open_question(program: Program) -> str | None:
         )
     for name, growth in program.afterwards.items():
         return (
-            f"{WORDS[name]} grew by {format_bytes(growth.growth)} after the last rows had been read, which was not for "
-            "long; a longer run would tell"
+            f"{WORDS[name]} grew by {format_bytes(growth.growth)} in what came after the work that was judged, "
+            "which was not for long; a longer run would tell"
         )
     for name, owner in program.owners.items():
         growth = owner.growth

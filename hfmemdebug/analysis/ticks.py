@@ -25,9 +25,14 @@ class Tick:
     processes: tuple[Sample, ...]
 
 
-def read_ticks(samples: Sequence[Sample]) -> tuple[Tick, ...]:
-    """The looks of a recording, up to where the program began to end."""
-    return _without_ending(_with_malloc(_gather(samples)))
+def read_ticks(samples: Sequence[Sample]) -> tuple[tuple[Tick, ...], tuple[Tick, ...]]:
+    """The looks of a recording, up to where the program began to let go of its children, and those after that."""
+    ticks = _with_malloc(_gather(samples))
+    root = ticks[0].processes[0].pid if ticks and ticks[0].processes else None
+    # From there on memory is freed that it had all along.
+    ticks = [t for t in ticks if not any(p.ending and p.pid == root for p in t.processes)]
+    last = _with_all_children(ticks)
+    return tuple(ticks[:last]), tuple(ticks[last:])
 
 
 def malloc_reads(ticks: Sequence[Tick]) -> int:
@@ -79,17 +84,12 @@ def _with_malloc(ticks: list[Tick]) -> list[Tick]:
     ]
 
 
-def _without_ending(ticks: list[Tick]) -> tuple[Tick, ...]:
-    """Leaves out what comes after the program has begun to end: there memory is freed that it had all along."""
-    root = ticks[0].processes[0].pid if ticks and ticks[0].processes else None
-    kept = [t for t in ticks if not any(p.ending and p.pid == root for p in t.processes)]
-    # Workers and children are let go one after the other: from the last look at which all were there.
-    children = [t.tree.children or 0 for t in kept]
+def _with_all_children(ticks: Sequence[Tick]) -> int:
+    """How many looks there are up to the last one at which all children were there, which are let go one by one."""
+    children = [t.tree.children or 0 for t in ticks]
     last = len(children) - 1
     while last > 0 and children[last - 1] >= children[last]:
         last -= 1
     if children:
         last += max(i for i, n in enumerate(children[last:]) if n == children[last])
-    if len(kept) - 1 - last <= MOST_ENDING * len(kept):
-        kept = kept[: last + 1]
-    return tuple(kept)
+    return last + 1 if len(ticks) - 1 - last <= MOST_ENDING * len(ticks) else len(ticks)
