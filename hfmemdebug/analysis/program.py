@@ -78,7 +78,7 @@ class Program:
         first_of: Each process as it was first seen.
         bases: By process and counter: what a fork has inherited; 0 for those that began by themselves.
         gains: Bytes that the tree has gained from first to last, by counter.
-        afterwards: What grew evenly once the last rows had been read or the workers had gone, by counter.
+        afterwards: What grew once the last rows had been read or the workers had gone, by counter.
     """
 
     recording: Recording
@@ -198,7 +198,8 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         by = weight if name == "python" else 1.0
         later = [(t.tree.seconds, by * v) for t, v in zip(part, counted, strict=True) if v is not None]
         growth = find_growth(later, floor, tolerance=tolerance)
-        if growth is not None and growth.grows:
+        # So short a time is uneven: what rose in it is a question, in whatever shape that did not stop.
+        if growth is not None and growth.low > 0 and growth.shape in ("growing", "inconclusive"):
             afterwards[name] = growth
     return Program(recording, seen, iteration, span, owners, level, exact, first_of, bases, gains, afterwards)
 
