@@ -1,7 +1,7 @@
 """
 verdict: leak or inconclusive
 cause: python-objects
-site: evaluations_kept.py:22
+site: evaluations_kept.py:21
 process: main
 why: six evaluations in the run, and the predictions of every one of them stay.
 """
