@@ -1,6 +1,5 @@
 """
 verdict: no-leak or inconclusive
-finding: bounded-cache or step
 why: answers are kept for four seconds, so that there are as many from then on, a third of the run.
 """
 
@@ -28,6 +27,6 @@ answers = Answers(seconds=4.0)
 for step in range(1000):
     start = step * 20 % len(dataset)
     for number, text in enumerate(dataset[start : start + 20]["text"]):
-        answers.put((step, number), text.split()[:20])
+        answers.put((step, number), text[:200].split())
     time.sleep(0.01)
 print(len(answers.known))

@@ -15,7 +15,7 @@ import datasets
 
 class Sentence:
     def __init__(self, text):
-        self.words, self.me = text.split()[:12], self  # the leak
+        self.words, self.me = text[:100].split(), self  # the leak
 
 
 dataset = datasets.load_from_disk(sys.argv[1])

@@ -18,7 +18,7 @@ def serve():
         # As a memory of what was asked before, by a key that never comes again.
         key = f"{number}:{line[:20]}"
         if key not in seen:
-            seen[key] = line.split()[:20]  # the leak
+            seen[key] = line.split()  # the leak
         print(len(seen[key]), flush=True)
 
 
@@ -32,7 +32,7 @@ def main():
     total = 0
     for step in range(1000):
         for text in dataset[step * 10 : step * 10 + 10]["text"]:
-            helper.stdin.write(" ".join(text.split()) + "\n")
+            helper.stdin.write(text[:200].replace("\n", " ") + "\n")
             helper.stdin.flush()
             total += int(helper.stdout.readline())
         time.sleep(0.01)

@@ -18,7 +18,7 @@ def counter():
     examples = []
 
     def count(row):
-        examples.append(row["text"].split()[:10])  # the leak
+        examples.append(row["text"][:80].split())  # the leak
         if len(examples) % 20 == 0:
             time.sleep(0.012)
         return {"count": len(examples[-1])}

@@ -12,7 +12,7 @@ import datasets
 
 class Sentence:
     def __init__(self, text):
-        self.words, self.me = text.split()[:12], self
+        self.words, self.me = text[:100].split(), self
 
 
 dataset = datasets.load_from_disk(sys.argv[1])
