@@ -150,6 +150,9 @@ def _guilty(program: Program) -> list[Owner]:
         return [*shared, *things, *exact]
     if exact or shared or things:
         return [*exact, *shared, *things]
+    if (program.recording.end or {}).get("traces") is not None:
+        # Tracing's own tables are among it, which grow with whatever is kept for a while.
+        grows.pop("other", None)
     return [grows[name] for name in ("other", "pages") if name in grows]
 
 
@@ -218,6 +221,11 @@ def _open_question(program: Program) -> str | None:
             return (
                 f"{WORDS[name]} grew by {format_bytes(growth.growth)} while tracing disturbed the counters; "
                 "without --trace it can be told whether that goes on"
+            )
+        if name == "other" and growth.grows:
+            return (
+                f"{WORDS[name]} grew by {format_bytes(growth.growth)}, and what tracing has in use is among it; without "
+                "--trace it can be told"
             )
         if growth.shape != "inconclusive":
             continue

@@ -407,6 +407,14 @@ def test_sites_and_holders_are_those_of_the_process_that_leaks() -> None:
     assert result.rate_bytes_per_iteration == pytest.approx(200 * 80, rel=0.05)
 
 
+def test_what_tracing_has_in_use_is_no_leak() -> None:
+    story = grown(inside(), "anon", 100 * MB)
+    assert judge({1: story}).cause == "anonymous-other"
+    traced = judge({1: story}, end={"traces": []})
+    assert traced.verdict == "inconclusive"
+    assert "without --trace it can be told" in traced.summary
+
+
 def test_seconds_before_and_under_tracing_are_not_compared() -> None:
     def story(t: float) -> dict[str, Any]:
         # Three times as fast until the third second of ten.
