@@ -224,8 +224,8 @@ def _open_question(program: Program) -> str | None:
             )
         if name == "other" and growth.grows:
             return (
-                f"{WORDS[name]} grew by {format_bytes(growth.growth)}, and what tracing has in use is among it; without "
-                "--trace it can be told"
+                f"{WORDS[name]} grew by {format_bytes(growth.growth)}, and what tracing has in use is among it; "
+                "without --trace it can be told"
             )
         if growth.shape != "inconclusive":
             continue
