@@ -192,7 +192,7 @@ def _open_question(program: Program) -> str | None:
     if may_be_garbage(program) and not is_garbage(program):
         if (rest := beside_garbage(program)) >= program.floor:
             return (
-                "Python objects grew, and at the end the collector took most of them as garbage; whether the other "
+                "Python objects grew, and at the end the collector took many of them as garbage; whether the other "
                 f"{format_bytes(rest)} go on growing a longer run would tell"
             )
         return (
