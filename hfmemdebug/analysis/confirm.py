@@ -12,7 +12,7 @@ from hfmemdebug.analysis.findings import leak_findings
 from hfmemdebug.analysis.trend import MORE_EPOCHS
 
 # What these hold has a bound, which the run did not reach.
-_BOUNDED_HOLDERS = ("lru_cache (maxsize=", "deque (maxlen=")
+_BOUNDED_HOLDERS = ("lru_cache (maxsize=", "deque (maxlen=", "`, bounded to ")
 # Counters that the tracing pass follows to see who makes files that are memory.
 _OF_FILES = ("dev_shm", "fds")
 

@@ -140,7 +140,7 @@ class _Sampler:
             self.tracked = _count_objects()
         slots[S_MODULES] = len(sys.modules)
         slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
-        slots[S_COLLECTOR_OFF] = 0 if gc.isenabled() else 1
+        slots[S_COLLECTOR_OFF] = 0 if _collector_runs() else 1
         arrow = self._arrow()
         if arrow is not None:
             slots[S_ARROW] = arrow
@@ -316,7 +316,7 @@ def start() -> None:
             sampler.slots[S_ENDING] = 1
             if sampler.tracer is not None:
                 sampler.tracer.end()
-            if gc.isenabled() and time.perf_counter() - sampler.began > 2.0:
+            if _collector_runs() and time.perf_counter() - sampler.began > 2.0:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
                 sampler.slots[S_GARBAGE] = _collect(sampler.tracked)
             _write_versions(folder)
@@ -339,6 +339,11 @@ def _collect(tracked: int | None) -> int:
     if come is None or not found:
         return freed
     return int(freed * min(1.0, max(come, 0) / found))
+
+
+def _collector_runs() -> bool:
+    """A threshold of 0 keeps it from running as well."""
+    return gc.isenabled() and gc.get_threshold()[0] > 0
 
 
 def _count_objects() -> int:

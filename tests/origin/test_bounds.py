@@ -1,0 +1,102 @@
+"""Containers that their own code bounds, in a number that the run did not reach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from origin.tracing import run_traced
+
+BEGIN = "import collections, itertools\nsteps = itertools.count()\n"
+LRU = (
+    "class Lru(collections.OrderedDict):\n"
+    "    def __init__(self, size):\n"
+    "        super().__init__()\n"
+    "        self.size = size\n"
+    "    def __setitem__(self, key, value):\n"
+    "        super().__setitem__(key, value)\n"
+    "        {trim}\n"
+)
+OWNER = (
+    "class Cache:\n"
+    "    {attributes}\n"
+    "    def __init__(self):\n"
+    "        self.data = {{}}\n"
+    "    def add(self, key, value):\n"
+    "        self.data[key] = value\n"
+    "        if len(self.data) > self.limit:\n"
+    "            self.evict()\n"
+    "    def evict(self):\n"
+    "        {evict}\n"
+    "cache = Cache()\n"
+    "def consume():\n"
+    "    cache.add(next(steps), bytes(1000))\n"
+)
+ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "cache = {}\n" + ADD + "    if len(cache) > 9000:\n        cache.pop(next(iter(cache)))\n",
+            "9,000 (program.py:6)",
+        ),
+        (
+            "cache = {}\ndef consume():\n    if len(cache) < 9 * 1000:\n        cache[next(steps)] = bytes(1000)\n",
+            "9,000 ",
+        ),
+        (
+            "cache = {}\ndef consume():\n    if 9000 <= len(cache):\n        return\n"
+            "    cache[next(steps)] = bytes(1000)\n",
+            "9,000 ",
+        ),
+        (
+            "MOST = 9000\ncache = {}\n"
+            + ADD
+            + "    while len(cache) > MOST:\n        del cache[min(cache)]\n",
+            "9,000 ",
+        ),
+        (
+            "kept = []\ndef consume():\n    kept.append(bytes(1000))\n"
+            "    if len(kept) >= 9000 and steps:\n        kept[:] = []\n",
+            "9,000 ",
+        ),
+        (
+            LRU.format(trim="if len(self) > self.size: self.popitem(last=False)")
+            + "cache = Lru(9000)\n"
+            + ADD,
+            "9,000 ",
+        ),
+        (OWNER.format(attributes="limit = 9000", evict="del self.data[min(self.data)]"), "9,000 "),
+        ("import queue\nq = queue.Queue(maxsize=9000)\ndef consume():\n    q.put(bytes(1000))\n", "9,000"),
+    ],
+)
+def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
+    holder = run_traced(tmp_path, BEGIN + source, "find_holders(walk, 20)")[0]
+    assert f"`, bounded to {words}" in holder["path"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # It was reached, and did not help.
+        "cache = {}\n" + ADD + "    if len(cache) > 3:\n        cache.pop('no such key', None)\n",
+        # Nobody takes anything out.
+        "cache = {}\n" + ADD + "    if len(cache) > 9000:\n        print('large')\n",
+        OWNER.format(attributes="limit = 9000", evict="pass"),
+        # The bound grows too.
+        "cache = {}\nmost = 9000\ndef consume():\n    global most\n    most += 1\n    if len(cache) < most:\n"
+        "        cache[next(steps)] = bytes(1000)\n",
+        # Another function fills it, and looks at nothing.
+        "cache = {}\ndef never():\n    if len(cache) < 9000:\n        cache[next(steps)] = 1\n" + ADD,
+        # What is bounded is the other one.
+        "cache = {}\nother = {}\n" + ADD + "    if len(other) > 9000:\n        other.clear()\n",
+        # It does not keep the rest from being put in.
+        "cache = {}\ndef consume():\n    if len(cache) < 9000 or steps:\n        cache[next(steps)] = bytes(1000)\n",
+        "import queue\nq = queue.Queue()\ndef consume():\n    q.put(bytes(1000))\n",
+    ],
+)
+def test_what_is_no_bound_is_not_called_one(tmp_path: Path, source: str) -> None:
+    holder = run_traced(tmp_path, BEGIN + source, "find_holders(walk, 20)")[0]
+    assert "bounded" not in holder["path"]
