@@ -295,7 +295,6 @@ class Arm:
                 **self.header,
                 "loaded": self._loaded.to_dict(),
                 "missing": list(self.probe.missing),
-                "arrow_backend": self.probe.arrow.backend,
                 "reproduce": self.reproduce,
                 "environment": environment(),
                 "workload": {
