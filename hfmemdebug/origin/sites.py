@@ -257,11 +257,14 @@ def warm_up(walk: Callable[[], Iterator[None]], most: int) -> int:
     return slices
 
 
-def take_snapshots(walk: Callable[[], Iterator[None]]) -> tuple[list[tracemalloc.Snapshot], int]:
+def take_snapshots(
+    walk: Callable[[], Iterator[None]], most: int = MOST_SLICES
+) -> tuple[list[tracemalloc.Snapshot], int]:
     """Traces Python's allocations over a few slices.
 
     Args:
         walk: Reads slices from the first one on, as it is iterated over.
+        most: Slices between two of them at most.
 
     Returns:
         The snapshots, and how many slices lie between two of them. As many come before the first one, for
@@ -269,7 +272,7 @@ def take_snapshots(walk: Callable[[], Iterator[None]]) -> tuple[list[tracemalloc
     """
     tracemalloc.start(FRAMES)
     try:
-        slices = warm_up(walk, MOST_SLICES)
+        slices = warm_up(walk, most)
         snapshots = [_snapshot()]
         for _ in range(PARTS):
             deque(itertools.islice(walk(), slices), maxlen=0)
