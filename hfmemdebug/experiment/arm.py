@@ -30,6 +30,7 @@ from hfmemdebug.experiment.mapped import MappedSince
 from hfmemdebug.experiment.protocol import Channel
 from hfmemdebug.origin.constants import string_constants
 from hfmemdebug.probes.environment import environment
+from hfmemdebug.probes.malloc import TUNABLES
 from hfmemdebug.probes.pages import drop_cached
 from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
 from hfmemdebug.recording.file import RecordingWriter
@@ -466,6 +467,10 @@ def main(read_fd: int, write_fd: int) -> None:
     task = next(channel.lines(), None)
     if task is None:
         return
+    if task["tunables"] is None:
+        os.environ.pop(TUNABLES, None)
+    else:
+        os.environ[TUNABLES] = task["tunables"]
     arm: Arm | None = None
     try:
         arm = Arm(channel, task)
