@@ -12,6 +12,7 @@ import inspect
 import operator
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from hfmemdebug.origin.paths import RootPath
 from hfmemdebug.origin.sites import filling, is_library
 
 _REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
+_FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
 _ROOM = (ast.Lt, ast.LtE, ast.NotEq)
 _FULL = (ast.Gt, ast.GtE, ast.Eq)
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -48,6 +50,15 @@ class Bound:
         """``, bounded to 5,000 (train.py:12)``, to be put behind the container's name."""
         where = f" ({Path(self.file).name}:{self.line})" if self.line is not None else ""
         return f", bounded to {self.size:,}{where}"
+
+
+@dataclass(frozen=True)
+class _Guard:
+    """A comparison: its line, the limit, and what is compared with it where that is not the length."""
+
+    line: int
+    limit: ast.expr
+    measure: ast.expr | None
 
 
 def bound_of(thing: Any, path: RootPath) -> Bound | None:
@@ -86,10 +97,10 @@ def _in_its_class(thing: Any) -> Bound | None:
             for method in node.body:
                 if isinstance(method, _Function) and method.args.args:
                     itself = partial(_is_name, name=method.args.args[0].arg)
-                    for line, limit in _guards(method, itself, tree):
-                        size = _number(limit, [thing], tree, method, file)
-                        if size is not None:
-                            return Bound(size, file, line)
+                    for guard in _guards(method, itself, tree, []):
+                        size = _number(guard.limit, [thing], tree, method, file)
+                        if size is not None and guard.measure is None:
+                            return Bound(size, file, guard.line)
     return None
 
 
@@ -102,36 +113,66 @@ def _beside_its_lines(thing: Any, path: RootPath) -> Bound | None:
     if tree is None:
         return None
 
+    # What is another object's is not reached by its bare name.
+    inside = path.place.endswith(f".{name}`")
+
     def is_it(node: ast.AST) -> bool:
-        return _is_name(node, name) or (isinstance(node, ast.Attribute) and node.attr == name)
+        return (not inside and _is_name(node, name)) or (
+            isinstance(node, ast.Attribute) and node.attr == name
+        )
 
     found: list[Bound] = []
-    for function in _innermost(tree, is_it):
-        bounds = [
-            Bound(size, file, line)
-            for line, limit in _guards(function, is_it, tree)
-            if (size := _number(limit, _owners(thing), tree, function, file)) is not None
-        ]
+    owners, length = _owners(thing), size_of(thing) or 0
+    fills = _filling(thing, tree, is_it)
+    for function in _innermost(tree, fills):
+        bounds = []
+        for guard in _guards(function, is_it, tree, fills):
+            limit = _number(guard.limit, owners, tree, function, file)
+            now = length if guard.measure is None else _value_of(guard.measure, owners, file)
+            # Of bytes there is at least one an item; what never changes measures nothing.
+            if limit is not None and now is not None and length <= now < limit:
+                bounds.append(Bound(limit, file, guard.line))
         if not bounds:
             return None
         found.append(bounds[0])
     return max(found, key=lambda bound: bound.size, default=None)
 
 
-def _innermost(tree: ast.AST, is_it: _Test) -> list[ast.AST]:
+def _filling(thing: Any, tree: ast.AST, is_it: _Test) -> list[ast.stmt | ast.expr]:
+    """What makes it longer: what is put at a place that a list has already does not."""
+    fills: list[ast.stmt | ast.expr] = [
+        node
+        for node in filling(tree, is_it)
+        if not (isinstance(node, ast.Assign) and isinstance(thing, (list, deque)))
+    ]
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and node.args
+            and is_it(node.args[0])
+            and _called(node) in _FILLING_CALLS
+        ):
+            fills.append(node)
+    return fills
+
+
+def _innermost(tree: ast.AST, fills: list[ast.stmt | ast.expr]) -> list[ast.AST]:
     """The functions that fill it; the module itself for a line outside of all functions."""
     functions = [node for node in ast.walk(tree) if isinstance(node, _Function)]
     found: dict[int, ast.AST] = {}
-    for node in filling(tree, is_it):
+    for node in fills:
         around = [f for f in functions if f.lineno <= node.lineno <= (f.end_lineno or f.lineno)]
         inner: ast.AST = max(around, key=lambda f: f.lineno) if around else tree
         found[id(inner)] = inner
     return list(found.values())
 
 
-def _guards(function: ast.AST, is_it: _Test, tree: ast.AST) -> Iterator[tuple[int, ast.expr]]:
-    """Comparisons of its length that keep more from being put in, or take something out: line and limit."""
-    fills = filling(function, is_it)
+def _guards(
+    function: ast.AST, is_it: _Test, tree: ast.AST, fills: list[ast.stmt | ast.expr]
+) -> Iterator[_Guard]:
+    """Comparisons that keep more from being put in, or take something out."""
+    within = {id(each) for each in ast.walk(function)}
+    fills = [node for node in fills if id(node) in within]
     for node in ast.walk(function):
         if not isinstance(node, (ast.If, ast.While)):
             continue
@@ -141,13 +182,17 @@ def _guards(function: ast.AST, is_it: _Test, tree: ast.AST) -> Iterator[tuple[in
             if _is_length(sides[1], is_it):
                 sides, kind = (sides[1], sides[0]), _TURNED.get(kind, kind)
             if not _is_length(sides[0], is_it):
+                # Something else that is measured, and has to go below its limit by what is taken out.
+                measured = kind in (ast.Gt, ast.GtE) and isinstance(sides[0], (ast.Name, ast.Attribute))
+                if measured and any(_empties(s, is_it, tree) for s in node.body):
+                    yield _Guard(node.lineno, sides[1], sides[0])
                 continue
             inside = {id(each) for statement in node.body for each in ast.walk(statement)}
             has_room = kind in _ROOM and fills and all(id(each) in inside for each in fills)
             leaves = isinstance(node.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
             leaves = leaves and all(each.lineno > node.lineno for each in fills)
             if has_room or (kind in _FULL and (leaves or any(_empties(s, is_it, tree) for s in node.body))):
-                yield node.lineno, sides[1]
+                yield _Guard(node.lineno, sides[1], None)
 
 
 def _comparisons(test: ast.expr) -> Iterator[ast.Compare]:
@@ -166,6 +211,11 @@ def _is_length(node: ast.AST, is_it: _Test) -> bool:
     )
 
 
+def _called(call: ast.Call) -> str | None:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
+
+
 def _empties(statement: ast.AST, is_it: _Test, tree: ast.AST, *, deeper: bool = True) -> bool:
     """Whether a statement takes something out of it, itself or in a function of the file that it calls."""
     for node in ast.walk(statement):
@@ -177,7 +227,7 @@ def _empties(statement: ast.AST, is_it: _Test, tree: ast.AST, *, deeper: bool = 
                 return True
         elif isinstance(node, ast.Call):
             called = node.func
-            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", None)
+            name = _called(node)
             if isinstance(called, ast.Attribute) and name in _REMOVING_CALLS and is_it(called.value):
                 return True
             if deeper and any(
@@ -205,11 +255,22 @@ def _number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST,
         left, right = (_number(side, owners, tree, function, file) for side in (node.left, node.right))
         return None if left is None or right is None else _ARITHMETIC[type(node.op)](left, right)
     if isinstance(node, ast.Name) and _times_set(tree, node.id) == 1 and not _is_local(function, node.id):
-        module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == file), None)
-        return _plain(vars(module).get(node.id)) if module is not None else None
+        return _value_of(node, owners, file)
     if isinstance(node, ast.Attribute) and _is_set_once(tree, node.attr):
-        return next((n for owner in owners if (n := _attribute(owner, node.attr)) is not None), None)
+        return _value_of(node, owners, file)
     return None
+
+
+def _value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
+    """What a variable of the module, or an attribute beside the container, is now."""
+    if isinstance(node, ast.Attribute):
+        return next((n for owner in owners if (n := _attribute(owner, node.attr)) is not None), None)
+    return _plain(_module(file).get(node.id)) if isinstance(node, ast.Name) else None
+
+
+def _module(file: str) -> dict[str, Any]:
+    module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == file), None)
+    return vars(module) if module is not None else {}
 
 
 def _times_set(tree: ast.AST, name: str) -> int:

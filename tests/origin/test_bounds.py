@@ -32,12 +32,25 @@ OWNER = (
     "def consume():\n"
     "    cache.add(next(steps), bytes(1000))\n"
 )
+BYTES = "cache = {{}}\ntotal = 0\ndef consume():\n    global total\n    cache[next(steps)] = bytes(1000)\n    {count}\n"
+DROP = "        total -= len(cache.pop(min(cache)))\n"
 ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
 
 
 @pytest.mark.parametrize(
     ("source", "words"),
     [
+        (
+            "kept = []\ndef consume():\n    if len(kept) < 9000:\n        kept.append(bytes(1000))\n"
+            "    else:\n        kept[0] = bytes(1000)\n",
+            "9,000 ",
+        ),
+        (
+            "import heapq\nkept = []\ndef consume():\n    if len(kept) < 9000:\n"
+            "        heapq.heappush(kept, bytes(1000))\n",
+            "9,000 ",
+        ),
+        (BYTES.format(count="total += 1000") + "    while total > 1000 * 9000:\n" + DROP, "9,000,000 "),
         (
             "cache = {}\n" + ADD + "    if len(cache) > 9000:\n        cache.pop(next(iter(cache)))\n",
             "9,000 (program.py:6)",
@@ -90,6 +103,8 @@ def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
         "        cache[next(steps)] = bytes(1000)\n",
         # Another function fills it, and looks at nothing.
         "cache = {}\ndef never():\n    if len(cache) < 9000:\n        cache[next(steps)] = 1\n" + ADD,
+        # It measures what nobody counts.
+        BYTES.format(count="pass") + "    while total > 9000:\n" + DROP,
         # What is bounded is the other one.
         "cache = {}\nother = {}\n" + ADD + "    if len(other) > 9000:\n        other.clear()\n",
         # It does not keep the rest from being put in.
