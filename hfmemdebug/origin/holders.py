@@ -30,7 +30,7 @@ from hfmemdebug.origin.containers import (
 )
 from hfmemdebug.origin.named import NamedValue, grown_names, named_values
 from hfmemdebug.origin.paths import RootPath, path_to
-from hfmemdebug.origin.pins import pinned_by, weight_of
+from hfmemdebug.origin.pins import pinned_by, plain_weight_of, weight_of
 from hfmemdebug.origin.sites import collector_runs, is_library
 
 MOST_HOLDERS = 3
@@ -96,6 +96,7 @@ def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[Holder
     Returns:
         Holders as the result document has them, what holds the most first, each with the name of the
         container, its module's file and its place for whoever looks for the line (each may be None). Where
+        it has a bound and holds nothing but numbers and texts, with ``bytes_per_iteration``; where
         little of what is held is used, with ``pins``: ``{kind, used_bytes, held_bytes}``, on average of an item.
     """
     before = take_census()
@@ -174,6 +175,10 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
         bound = bound_of(thing, path)
         words = path.words + (bound.words if bound is not None else "")
         holder = _holder(words, growth / slices, unit_of(thing), path)
+        has_bound = bound is not None or (isinstance(thing, deque) and thing.maxlen is not None)
+        plain = plain_weight_of(thing) if has_bound else None
+        if plain is not None:
+            holder["bytes_per_iteration"] = round(growth * plain / slices, 1)
         pins = pinned_by(thing, growth)
         if pins is not None:
             holder["pins"] = pins

@@ -431,6 +431,15 @@ def test_a_container_with_a_bound_that_was_not_reached_is_no_leak_yet(holder: st
     assert holder in result.summary
 
 
+def test_the_bound_of_what_holds_little_is_not_the_leaks() -> None:
+    holder = {"path": "module a: dict `d`, bounded to 5,000 (a.py:3)", "bytes_per_iteration": 130.0}
+    traced = {"trace": {"sites": [], "holders": [holder]}}
+    arms = [record(), record(consumer=True, python=leak(5000.0), end=traced)]
+    assert judge(arms).verdict == "leak"
+    holder["bytes_per_iteration"] = 4000.0
+    assert judge(arms).verdict == "inconclusive"
+
+
 def test_a_table_that_doubles_beside_objects_is_part_of_their_rate() -> None:
     doubling = record(
         consumer=True,

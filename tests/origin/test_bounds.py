@@ -90,6 +90,18 @@ def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
     assert f"`, bounded to {words}" in holder["path"]
 
 
+def test_what_a_bounded_container_holds_is_known_of_numbers_and_texts_alone(tmp_path: Path) -> None:
+    source = (
+        "class Some: pass\nfew = {}\ndef consume():\n    if len(few) < 9000:\n        few[next(steps)] = "
+    )
+    held = []
+    for value in ("1.5", "('x' * 1000, 1)", "Some()"):
+        (holder,) = run_traced(tmp_path, f"{BEGIN}{source}{value}\n", "find_holders(walk, 20)")
+        held.append(holder.get("bytes_per_iteration"))
+    assert 50 < held[0] < 250 < 1000 < held[1] < 1500
+    assert held[2] is None
+
+
 @pytest.mark.parametrize(
     "source",
     [
