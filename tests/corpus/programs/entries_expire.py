@@ -1,7 +1,7 @@
 """
 verdict: no-leak or inconclusive
 data: fixed
-why: a cache whose entries expire after half a second: as many as that brings, and no more.
+why: a cache whose entries expire after a fifth of a second: as many as that brings, and no more.
 """
 
 import collections
@@ -17,7 +17,7 @@ def remember(key, value):
     entries[key] = (now, value)
     while entries:
         oldest = next(iter(entries))
-        if now - entries[oldest][0] < 0.5:
+        if now - entries[oldest][0] < 0.2:
             break
         del entries[oldest]
 
