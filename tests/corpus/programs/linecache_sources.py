@@ -2,6 +2,7 @@
 verdict: leak
 cause: python-objects
 origin: user-code
+site: linecache_sources.py:22
 holder: linecache
 data: fixed
 why: code is generated for each slice, and its source put into linecache so that tracebacks show it, for ever.

@@ -2,7 +2,7 @@
 verdict: leak
 cause: python-objects or native-heap
 origin: user-code
-site: object_array_doubles.py:28
+site: object_array_doubles.py:27
 data: fixed
 why: records go into an object array that is doubled when it is full: each record stays, and the array jumps.
 """
