@@ -2,7 +2,7 @@
 verdict: leak
 cause: native-heap or python-objects
 origin: user-code
-site: bounded_memo_beside_a_leak.py:28
+site: memo_beside_blocks.py:28
 rate: 8100
 data: fixed
 why: a memo of numbers, 5000 at most, is still filling, while a C library's blocks of 8 KB are never freed.
