@@ -244,17 +244,13 @@ def _unowned(epochs: Epochs, against: Epochs | None, recording: Recording) -> Se
     """Anonymous memory and swap beyond what the exact counters have in use."""
 
     def unowned(arm: Epochs) -> Series:
-        owned = [arm.series(name) for name in (*owners, "copied") if _was_read(arm.series(name))]
+        owned = [arm.series(name) for name in (*EXACT, "copied") if _was_read(arm.series(name))]
         rest = arm.series("anon_swap")
         for series in owned:
             rest = rest.minus(series)
         # Bytes of Python's objects are known at the ends of epochs alone, so slices are not comparable.
         return Series((), rest.settled, 0) if rest.settled else rest
 
-    # Arrow's system pool is malloc, which then counts those bytes too.
-    owners: Sequence[str] = (
-        ("python", "malloc") if recording.header.get("arrow_backend") == "system" else EXACT
-    )
     rest = unowned(epochs)
     if against is not None:
         rest = rest.minus(unowned(against))

@@ -12,7 +12,9 @@ from hfmemdebug.analysis.findings import leak_findings
 from hfmemdebug.analysis.trend import MORE_EPOCHS
 
 # What these hold has a bound, which the run did not reach.
-_BOUNDED_HOLDERS = ("lru_cache (maxsize=", "deque (maxlen=")
+_BOUNDED_HOLDERS = ("lru_cache (maxsize=", "deque (maxlen=", "`, bounded to ")
+# ... and, where that is known, so much of what grew.
+LEAST_HELD = 0.5
 # Counters that the tracing pass follows to see who makes files that are memory.
 _OF_FILES = ("dev_shm", "fds")
 
@@ -49,8 +51,12 @@ def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -
     """Why what grew may have a bound after all: in a longer run it stopped, or it is a cache with a size."""
     if guilty is None:
         return None
-    held_by = next((str(h["path"]) for h in traced(guilty).get("holders") or ()), "")
-    if any(bound in held_by for bound in _BOUNDED_HOLDERS):
+    holder: dict[str, Any] = next(iter(traced(guilty).get("holders") or ()), {})
+    held_by = str(holder.get("path") or "")
+    # A cache of numbers holds numbers: the bound of one that fills beside a leak is not the leak's.
+    held = holder.get("bytes_per_iteration")
+    is_all = held is None or held >= LEAST_HELD * _bytes_kept(guilty)
+    if is_all and any(bound in held_by for bound in _BOUNDED_HOLDERS):
         return (
             f"what grew is a cache with a bound that the run did not reach, {held_by}; more slices would fill it "
             "(--iterations, --epochs)"

@@ -60,9 +60,6 @@ def make_bill(recording: Recording) -> Bill | None:
         grown = _grown(start, trimmed, name)
         if grown is not None:
             owners[name] = grown
-    if recording.header.get("arrow_backend") == "system" and "malloc" in owners:
-        # Arrow's blocks are malloc's then, and are counted there too.
-        owners["malloc"] -= owners.get("arrow", 0)
     copied = _grown(start, end, "copied")
     if copied is not None:
         owners["copied"] = copied

@@ -30,6 +30,7 @@ from hfmemdebug.experiment.mapped import MappedSince
 from hfmemdebug.experiment.protocol import Channel
 from hfmemdebug.origin.constants import string_constants
 from hfmemdebug.probes.environment import environment
+from hfmemdebug.probes.malloc import TUNABLES
 from hfmemdebug.probes.pages import drop_cached
 from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
 from hfmemdebug.recording.file import RecordingWriter
@@ -295,7 +296,6 @@ class Arm:
                 **self.header,
                 "loaded": self._loaded.to_dict(),
                 "missing": list(self.probe.missing),
-                "arrow_backend": self.probe.arrow.backend,
                 "reproduce": self.reproduce,
                 "environment": environment(),
                 "workload": {
@@ -467,6 +467,10 @@ def main(read_fd: int, write_fd: int) -> None:
     task = next(channel.lines(), None)
     if task is None:
         return
+    if task["tunables"] is None:
+        os.environ.pop(TUNABLES, None)
+    else:
+        os.environ[TUNABLES] = task["tunables"]
     arm: Arm | None = None
     try:
         arm = Arm(channel, task)

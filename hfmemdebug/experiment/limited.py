@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,17 @@ class ArmLimit:
     Args:
         command: What runs in it.
         limit: Memory in bytes; no swap beyond it.
+        environment: The command's environment.
         options: Arguments of `subprocess.Popen`.
 
     Raises:
         LimitError: No limit can be set here.
     """
 
-    def __init__(self, command: Sequence[str], limit: int, **options: Any) -> None:
-        self._started = start(command, Request(limit), **options)
+    def __init__(
+        self, command: Sequence[str], limit: int, *, environment: Mapping[str, str], **options: Any
+    ) -> None:
+        self._started = start(command, Request(limit), environment=environment, **options)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()

@@ -20,6 +20,7 @@ from hfmemdebug.errors import HfmemdebugError, error_from_dict
 from hfmemdebug.experiment.limited import ArmLimit
 from hfmemdebug.experiment.protocol import Channel
 from hfmemdebug.probes.cgroup import oom_kills
+from hfmemdebug.probes.malloc import TUNABLES, without_thread_caches
 from hfmemdebug.recording.file import append_line, load_recording
 
 # Not `-m`: that would put the working directory before the installed packages, where a file of the
@@ -120,6 +121,10 @@ class Crew:
         event_read, event_write = os.pipe()
         root = str(Path(__file__).resolve().parents[2])
         command = [sys.executable, "-c", _BOOT.format(root=root), str(command_read), str(event_write)]
+        given = os.environ if self._environment is None else self._environment
+        environment = without_thread_caches(given)
+        # What the user's code starts has the user's own settings.
+        task = {**task, "tunables": given.get(TUNABLES)}
         options: dict[str, Any] = {
             "pass_fds": (command_read, event_write),
             "stdin": subprocess.DEVNULL,
@@ -131,9 +136,9 @@ class Crew:
             "start_new_session": True,
         }
         if self._limit is None:
-            arm.process = subprocess.Popen(command, env=self._environment, **options)
+            arm.process = subprocess.Popen(command, env=environment, **options)
         else:
-            arm.limit = ArmLimit(command, self._limit, **options)
+            arm.limit = ArmLimit(command, self._limit, environment=environment, **options)
             arm.process = arm.limit.process
             task = {**task, "header": {**task["header"], "limit": arm.limit.header}}
         os.close(command_read)

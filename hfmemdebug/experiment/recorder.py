@@ -236,7 +236,6 @@ class Recorder:
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "loaded": None,
             "missing": list(self._probe.missing),
-            "arrow_backend": self._probe.arrow.backend if self._probe.arrow is not None else None,
             "environment": environment(),
             **({"launch": {**self._launch.to_dict(), "began": time.time()}} if self._launch else {}),
         }

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfmemdebug.origin import nameless
+from hfmemdebug.origin.bounds import bound_of
 from hfmemdebug.origin.containers import (
     count_types,
     identities,
@@ -29,8 +30,8 @@ from hfmemdebug.origin.containers import (
 )
 from hfmemdebug.origin.named import NamedValue, grown_names, named_values
 from hfmemdebug.origin.paths import RootPath, path_to
-from hfmemdebug.origin.pins import pinned_by, weight_of
-from hfmemdebug.origin.sites import is_library
+from hfmemdebug.origin.pins import pinned_by, plain_weight_of, weight_of
+from hfmemdebug.origin.sites import collector_runs, is_library
 
 MOST_HOLDERS = 3
 # A path takes a few looks at all objects, and each of them a tenth of a second.
@@ -95,20 +96,21 @@ def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[Holder
     Returns:
         Holders as the result document has them, what holds the most first, each with the name of the
         container, its module's file and its place for whoever looks for the line (each may be None). Where
+        it has a bound and holds nothing but numbers and texts, with ``bytes_per_iteration``; where
         little of what is held is used, with ``pins``: ``{kind, used_bytes, held_bytes}``, on average of an item.
     """
     before = take_census()
     half = max(1, slices // 2)
     deque(itertools.islice(walk(), half), maxlen=0)
     middle = named_values()
-    if gc.isenabled():
+    if collector_runs():
         gc.collect()
     types_then = count_types()
     deque(itertools.islice(walk(), slices - half), maxlen=0)
     # One more is what anything may have; every tenth slice is the rarest leak that is looked for.
     least = max(2, slices // 10)
     found: list[Holder] = []
-    if not gc.isenabled():
+    if not collector_runs():
         # What a collection would free is the leak then.
         for growth, kind in nameless.garbage_of_cycles(before.types, max(slices, least)):
             words = f"reference cycles, which the collector would free if it were not off: objects of type `{kind}`"
@@ -170,7 +172,13 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
         if (path.module or "").startswith("hfmemdebug."):
             # What this pass remembers itself.
             continue
-        holder = _holder(path.words, growth / slices, unit_of(thing), path)
+        bound = bound_of(thing, path)
+        words = path.words + (bound.words if bound is not None else "")
+        holder = _holder(words, growth / slices, unit_of(thing), path)
+        has_bound = bound is not None or (isinstance(thing, deque) and thing.maxlen is not None)
+        plain = plain_weight_of(thing) if has_bound else None
+        if plain is not None:
+            holder["bytes_per_iteration"] = round(growth * plain / slices, 1)
         pins = pinned_by(thing, growth)
         if pins is not None:
             holder["pins"] = pins

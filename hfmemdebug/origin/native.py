@@ -21,7 +21,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.origin.sites import LEAST_SHARE, MOST_SITES, PARTS, function_at, place_of, warm_up
+from hfmemdebug.origin.sites import (
+    LEAST_SHARE,
+    MOST_SITES,
+    PARTS,
+    collector_runs,
+    function_at,
+    place_of,
+    warm_up,
+)
 
 # So many frames next to the allocation, and so many next to the call in Python.
 INNERMOST, OUTERMOST = 4, 3
@@ -128,7 +136,7 @@ def _record(walk: Callable[[], Iterator[None]], most: int) -> tuple[int, list[fl
                 for _ in itertools.islice(walk(), slices if part else 0):
                     if time.monotonic() > until:
                         raise RuntimeError(f"more than {MOST_SECONDS:.0f} s for {part * slices} slices")
-                if gc.isenabled():
+                if collector_runs():
                     gc.collect()
                 time.sleep(_QUIET_SECONDS / 2)
                 marks.append(time.time() * 1000)

@@ -15,12 +15,35 @@ _DEEPEST = 3
 LEAST_HELD = 4096
 # A view that uses more of what it holds pins nothing that is worth a word.
 MOST_USED = 0.25
+# A place in a container's own table, at most.
+_PLACE = 104
+_PLAIN = (int, float, complex, bool, str, bytes, type(None))
 
 
 def weight_of(container: Any) -> float:
     """About how many bytes an item of a container holds, by the newest of them."""
     weights = [sum(_bytes_in(item)) for item in _newest(container)]
     return sum(weights) / len(weights) if weights else 1.0
+
+
+def plain_weight_of(container: Any) -> float | None:
+    """The same where its newest items are numbers and texts, which hold nothing else; None where they are not."""
+    newest = dict.items(container) if isinstance(container, dict) else None
+    items = _newest(container) if newest is None else itertools.islice(reversed(newest), _ITEMS)
+    weights = [_plain_bytes(item, _DEEPEST) for item in items]
+    known = [weight for weight in weights if weight is not None]
+    return _PLACE + sum(known) / len(known) if known and len(known) == len(weights) else None
+
+
+def _plain_bytes(item: Any, depth: int) -> int | None:
+    kind = type(item)
+    if kind in _PLAIN:
+        return sys.getsizeof(item)
+    if kind not in (tuple, list) or depth == 0:
+        return None
+    inside = [_plain_bytes(each, depth - 1) for each in item]
+    known = [size for size in inside if size is not None]
+    return sys.getsizeof(item) + sum(known) if len(known) == len(inside) else None
 
 
 def pinned_by(container: Any, growth: int) -> dict[str, Any] | None:

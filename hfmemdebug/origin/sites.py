@@ -225,17 +225,23 @@ def lines_that_fill(file: str, name: str) -> list[int]:
             isinstance(node, ast.Attribute) and node.attr == name
         )
 
-    lines: set[int] = set()
+    return sorted({node.lineno for node in filling(tree, is_it)})
+
+
+def filling(tree: ast.AST, is_it: Callable[[ast.AST], bool]) -> list[ast.Call | ast.Assign | ast.AugAssign]:
+    """The statements and calls that put something into the container that the function knows."""
+    found: list[ast.Call | ast.Assign | ast.AugAssign] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in _GROWING_CALLS and is_it(node.func.value):
-                lines.add(node.lineno)
+        if isinstance(node, ast.Call):
+            called = node.func
+            if isinstance(called, ast.Attribute) and called.attr in _GROWING_CALLS and is_it(called.value):
+                found.append(node)
         elif isinstance(node, ast.Assign):
             if any(isinstance(t, ast.Subscript) and is_it(t.value) for t in node.targets):
-                lines.add(node.lineno)
+                found.append(node)
         elif isinstance(node, ast.AugAssign) and is_it(node.target):
-            lines.add(node.lineno)
-    return sorted(lines)
+            found.append(node)
+    return found
 
 
 def warm_up(walk: Callable[[], Iterator[None]], most: int) -> int:
@@ -251,11 +257,14 @@ def warm_up(walk: Callable[[], Iterator[None]], most: int) -> int:
     return slices
 
 
-def take_snapshots(walk: Callable[[], Iterator[None]]) -> tuple[list[tracemalloc.Snapshot], int]:
+def take_snapshots(
+    walk: Callable[[], Iterator[None]], most: int = MOST_SLICES
+) -> tuple[list[tracemalloc.Snapshot], int]:
     """Traces Python's allocations over a few slices.
 
     Args:
         walk: Reads slices from the first one on, as it is iterated over.
+        most: Slices between two of them at most.
 
     Returns:
         The snapshots, and how many slices lie between two of them. As many come before the first one, for
@@ -263,7 +272,7 @@ def take_snapshots(walk: Callable[[], Iterator[None]]) -> tuple[list[tracemalloc
     """
     tracemalloc.start(FRAMES)
     try:
-        slices = warm_up(walk, MOST_SLICES)
+        slices = warm_up(walk, most)
         snapshots = [_snapshot()]
         for _ in range(PARTS):
             deque(itertools.islice(walk(), slices), maxlen=0)
@@ -273,8 +282,13 @@ def take_snapshots(walk: Callable[[], Iterator[None]]) -> tuple[list[tracemalloc
     return snapshots, slices
 
 
+def collector_runs() -> bool:
+    """Whether the collector runs by itself: it is neither off nor told never to, by a threshold of 0."""
+    return gc.isenabled() and gc.get_threshold()[0] > 0
+
+
 def _snapshot() -> tracemalloc.Snapshot:
     # Cycles that wait for the collector are no leak, unless the program has turned that off.
-    if gc.isenabled():
+    if collector_runs():
         gc.collect()
     return tracemalloc.take_snapshot()

@@ -12,6 +12,7 @@ from hfmemdebug.origin.lines import find_native_lines, mapped_bytes
 from hfmemdebug.origin.native import arrow_by_malloc, find_native_sites, is_installed
 from hfmemdebug.origin.sites import (
     LEAST_SHARE,
+    MOST_SLICES,
     find_sites,
     function_at,
     is_library,
@@ -22,6 +23,8 @@ from hfmemdebug.origin.sites import (
 LEAST_KEPT_SHARE = 0.2
 # A line of Python's that makes this share of a leak needs no other one beside it.
 LEAST_TRACED = 0.5
+# A leak of which no line is found comes more seldom than the pass is long, perhaps: then it is so many times as long.
+LONGER = 4
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,7 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
         ``followed``: the native counter whose lines were looked for, or None, and ``native_frames``: why there
         are no C frames where there might be some (``"not installed"``, or what memray failed of), else None.
     """
-    snapshots, slices = take_snapshots(walk)
-    sites, traced = find_sites(snapshots, slices)
-    del snapshots
-    holders = find_holders(walk, slices)
-    shown = users_lines(sites, holders)
+    shown, holders, traced, slices = _look(walk, MOST_SLICES)
     why_not: str | None = None
     followed: str | None = None
     if native is not None and not any(
@@ -76,6 +75,8 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
         shown = [*found, *_beside(found, shown, native.bytes_per_slice)]
     if not shown:
         shown = _site_of_buffer(holders)
+    if not shown and slices == MOST_SLICES:
+        shown, holders, traced, _ = _look(walk, LONGER * MOST_SLICES)
     for holder in holders:
         for name in ("name", "file", "place"):
             del holder[name]
@@ -86,6 +87,17 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
         "followed": followed,
         "native_frames": why_not,
     }
+
+
+def _look(
+    walk: Callable[[], Iterator[None]], most: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], float, int]:
+    """Sites and holders by so many slices at a time at most, the bytes of all sites, and how many slices it were."""
+    snapshots, slices = take_snapshots(walk, most)
+    sites, traced = find_sites(snapshots, slices)
+    del snapshots
+    holders = find_holders(walk, slices)
+    return users_lines(sites, holders), holders, traced, slices
 
 
 def users_lines(sites: list[dict[str, Any]], holders: list[dict[str, Any]]) -> list[dict[str, Any]]:

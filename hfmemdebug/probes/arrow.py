@@ -18,7 +18,7 @@ class ArrowProbe:
         self._pools: list[Any] = []
         for backend in pyarrow.supported_memory_backends():
             self._pools.append(getattr(pyarrow, f"{backend}_memory_pool")())
-        self.backend: str = pyarrow.default_memory_pool().backend_name
+        self._system: Any = pyarrow.system_memory_pool()
 
     def in_use(self) -> int:
         """Bytes in use over all pools. Under a microsecond."""
@@ -26,6 +26,11 @@ class ArrowProbe:
         for pool in self._pools:
             total += pool.bytes_allocated()
         return total
+
+    def in_malloc(self) -> int:
+        """Bytes of them that are malloc's blocks as well: the system pool's, whichever pool is the default."""
+        allocated: int = self._system.bytes_allocated()
+        return allocated
 
     def release_unused(self) -> None:
         """Asks every pool to give back to the kernel what it retains."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import re
 import sys
 
@@ -14,6 +15,11 @@ def allocated_blocks() -> int | None:
     """Blocks in use by CPython's allocators; None on other interpreters. 20 to 40 microseconds."""
     read = getattr(sys, "getallocatedblocks", None)
     return read() if read is not None else None
+
+
+def collector_runs() -> bool:
+    """Whether the collector runs by itself: it is neither off nor told never to, by a threshold of 0."""
+    return gc.isenabled() and gc.get_threshold()[0] > 0
 
 
 def clear_type_cache() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from hfmemdebug.probes.tcmalloc import Tcmalloc
 _IN_ITS_PLACE: dict[str, type[Jemalloc] | type[Tcmalloc]] = {"jemalloc": Jemalloc, "tcmalloc": Tcmalloc}
 
 
+# Read once, when a process begins.
+TUNABLES = "GLIBC_TUNABLES"
+_NO_CACHE = "glibc.malloc.tcache_count"
 # More than glibc's thread cache holds of each size, and how many are taken at most to find that many.
 _CACHED_CHUNKS, _MOST_CHUNKS = 16, 1024
 
@@ -31,6 +35,18 @@ class _Mallinfo2(ctypes.Structure):
             "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
         )
     ]  # fmt: skip
+
+
+def without_thread_caches(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a process whose threads keep no chunks for themselves, unless the user says how many.
+
+    `MallocProbe.fill_thread_cache` fills the calling thread's cache alone. Those of a library's pool of threads
+    (Arrow's reading a Parquet file) fill over thousands of slices, and a kilobyte an epoch looks like a leak.
+    """
+    said = environ.get(TUNABLES, "")
+    if _NO_CACHE in said:
+        return dict(environ)
+    return {**environ, TUNABLES: f"{said}:{_NO_CACHE}=0".lstrip(":")}
 
 
 @dataclass(frozen=True)

@@ -184,8 +184,7 @@ class ProcessProbe:
         def malloc_in_use() -> int | None:
             # With a full cache a block counts when it is asked for; else seven come and go at a time.
             self.malloc.fill_thread_cache()
-            reading = self.malloc.read()
-            return reading.in_use if reading is not None else None
+            return self._malloc_in_use()
 
         if name == "malloc":
             return malloc_in_use
@@ -206,6 +205,13 @@ class ProcessProbe:
         clear_type_cache()
         self.malloc.trim()
 
+    def _malloc_in_use(self) -> int | None:
+        """Without what Arrow has from malloc, whose own counter has that: a byte has one owner."""
+        reading = self.malloc.read()
+        if reading is None:
+            return None
+        return reading.in_use - (self.arrow.in_malloc() if self.arrow is not None else 0)
+
     def read(self) -> dict[str, Any]:
         """The cheap readings: `Sample` fields from ``seconds`` to ``peak_rss``."""
         # Exact counters first, before this function allocates anything of its own.
@@ -213,11 +219,10 @@ class ProcessProbe:
         began = self.clock()
         malloc = None
         if began >= self._malloc_due:
-            reading = self.malloc.read()
+            malloc = self._malloc_in_use()
             cost = self.clock() - began
             # mallinfo2 walks the free chunks: on a torn heap it takes long, and then it is read less often.
             self._malloc_due = began + cost / MALLOC_SHARE if cost > 0.0002 else 0.0
-            malloc = reading.in_use if reading is not None else None
         status = self.kernel.status()
         values = {
             "seconds": round(began - self._origin, 6),

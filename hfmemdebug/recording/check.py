@@ -20,7 +20,6 @@ _HEADER: dict[str, Any] = {
     "min_leak": _NUMBER,
     "missing": [str],
     "notes": [str],
-    "arrow_backend": _TEXT,
     "environment": {...: str},
     "arm": {"name": str, "mode": str, "consumer": bool},
     "workload": {

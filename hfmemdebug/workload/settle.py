@@ -10,6 +10,7 @@ import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from hfmemdebug.probes.cpython import collector_runs
 from hfmemdebug.probes.maps import Mapping, mappings_of
 from hfmemdebug.probes.pages import MADV_DONTNEED, advise
 from hfmemdebug.probes.process import ProcessProbe, read_mappings
@@ -35,7 +36,7 @@ def settle(
         drop: Drop the pages of those files.
     """
     emit("before", probe.read_settled(files))
-    if gc.isenabled():
+    if collector_runs():
         gc.collect()
         emit("collect", probe.read())
     if probe.arrow is not None:

@@ -15,8 +15,8 @@ def settled(step: str, epoch: int, **values: Any) -> Sample:
     return Sample(kind="settle", step=step, epoch=epoch, slice=0, seconds=0.0, **values)
 
 
-def recording(*samples: Sample, backend: str = "mimalloc") -> Recording:
-    header = {"arm": {"name": "memory-mapped", "mode": "mmap", "consumer": False}, "arrow_backend": backend}
+def recording(*samples: Sample) -> Recording:
+    header = {"arm": {"name": "memory-mapped", "mode": "mmap", "consumer": False}}
     return Recording(header=header, samples=samples, end=None)
 
 
@@ -74,15 +74,6 @@ def test_the_last_whole_settling_counts() -> None:
     assert bill is not None
     assert bill.growth == 20 * MB
     assert bill.explained == 1.0
-
-
-def test_arrow_on_malloc_is_not_counted_twice() -> None:
-    after = grown("trim", anon=50 * MB, malloc=50 * MB, arrow=50 * MB)
-    bill = make_bill(
-        recording(settled("start", 0, **START), grown("before", anon=50 * MB), after, backend="system")
-    )
-    assert bill is not None
-    assert (bill.owners["malloc"], bill.owners["arrow"], bill.owners["nobody"]) == (0, 50 * MB, 0)
 
 
 def test_of_little_growth_no_share_is_given() -> None:

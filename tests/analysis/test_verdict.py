@@ -95,7 +95,6 @@ def record(
                 {"path": "/d", "size_bytes": 100 * MB, "filesystem": filesystem, "memory_backed": tmpfs}
             ],
         },
-        "arrow_backend": "mimalloc",
     }
     ended = {"outcome": "completed", "loop_seconds": 0.1 * n, "observer_seconds": 0.001} | (end or {})
     return Recording(header, samples, None if killed else ended)
@@ -421,12 +420,24 @@ def test_a_crumb_that_stops_in_a_longer_run_is_no_leak() -> None:
     assert any("did not go on growing" in line for line in result.warnings)
 
 
-@pytest.mark.parametrize("holder", ["deque (maxlen=5000) `window`", "lru_cache (maxsize=5000) `f`"])
+@pytest.mark.parametrize(
+    "holder",
+    ["deque (maxlen=5000) `window`", "lru_cache (maxsize=5000) `f`", "dict `d`, bounded to 5,000 (a.py:3)"],
+)
 def test_a_container_with_a_bound_that_was_not_reached_is_no_leak_yet(holder: str) -> None:
     traced = {"trace": {"sites": [], "holders": [{"path": f"module a: {holder}"}]}}
     result = judge([record(), record(consumer=True, python=leak(5000.0), end=traced)])
     assert result.verdict == "inconclusive"
     assert holder in result.summary
+
+
+def test_the_bound_of_what_holds_little_is_not_the_leaks() -> None:
+    holder = {"path": "module a: dict `d`, bounded to 5,000 (a.py:3)", "bytes_per_iteration": 130.0}
+    traced = {"trace": {"sites": [], "holders": [holder]}}
+    arms = [record(), record(consumer=True, python=leak(5000.0), end=traced)]
+    assert judge(arms).verdict == "leak"
+    holder["bytes_per_iteration"] = 4000.0
+    assert judge(arms).verdict == "inconclusive"
 
 
 def test_a_table_that_doubles_beside_objects_is_part_of_their_rate() -> None:

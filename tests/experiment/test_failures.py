@@ -134,6 +134,18 @@ def test_meddling_does_no_harm(box: Box, code: str) -> None:
     assert document["arms"][0]["outcome"] == "completed"
 
 
+@pytest.mark.parametrize("own", [None, "glibc.malloc.arena_max=2"])
+def test_the_users_code_sees_its_own_environment(box: Box, own: str | None) -> None:
+    """What the arms' malloc was told is for them alone, not for what the user's code starts."""
+    box.env.pop("GLIBC_TUNABLES", None)
+    box.env.update({"GLIBC_TUNABLES": own} if own is not None else {})
+    status, document, _ = profile(
+        box, box.code(f"import os\ndef f(rows): assert os.environ.get('GLIBC_TUNABLES') == {own!r}\n")
+    )
+    assert (status, document["arms"][0]["outcome"]) == (0, "completed")
+    assert document["environment"]["malloc settings"] == (f"GLIBC_TUNABLES={own}" if own else "none set")
+
+
 def test_a_killed_arm_whose_children_live_on_does_not_hang(box: Box) -> None:
     """They hold its end of the pipe."""
     code = (

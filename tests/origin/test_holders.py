@@ -91,6 +91,17 @@ HELD = {
         "object",
         1,
     ),
+    "cycle_threshold_of_0": (
+        "import gc\n"
+        "gc.set_threshold(0)\n"
+        "class Node:\n"
+        "    pass\n"
+        "def consume():\n"
+        "    a=Node(); a.me=a; a.data=bytes(100)\n",
+        "reference cycles, which the collector would free if it were not off: objects of type `program.Node`",
+        "object",
+        1,
+    ),
     "cycle_saveall": (
         "import gc\n"
         "gc.set_debug(gc.DEBUG_SAVEALL)\n"

@@ -70,6 +70,18 @@ def test_what_was_asked_for_once_is_no_site(tmp_path: Path) -> None:
     assert found["traced_bytes_per_iteration"] < 32
 
 
+def test_what_comes_more_seldom_than_the_pass_is_long(tmp_path: Path) -> None:
+    source = (
+        "kept = []\ncalls = 0\n\n"
+        "def consume():\n    global calls\n    calls += 1\n"
+        "    if calls % 150 == 0:\n        kept.append(bytes(10**6))\n"
+    )
+    found = traced(tmp_path, source)
+    assert [site["line"] for site in found["sites"]] == [8]
+    assert found["sites"][0]["bytes_per_iteration"] == pytest.approx(10**6 / 160, rel=0.01)
+    assert found["holders"][0]["path"] == "module program: list `kept`"
+
+
 def test_bounded_cache_that_is_full_is_no_site(tmp_path: Path) -> None:
     source = "from collections import deque\nlast = deque(maxlen=10)\n\ndef consume():\n    last.append(bytes(1000))\n"
     found = traced(tmp_path, source)

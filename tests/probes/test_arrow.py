@@ -4,6 +4,7 @@ import pyarrow
 import pytest
 
 from hfmemdebug.probes.arrow import ArrowProbe
+from hfmemdebug.probes.process import ProcessProbe
 
 SIZE = 5 * 1024**2
 
@@ -38,8 +39,15 @@ def test_what_the_default_pool_held_counts_after_it_was_switched() -> None:
     assert held.size == SIZE
 
 
-def test_the_backend_is_the_default_pools() -> None:
-    assert ArrowProbe().backend == pyarrow.default_memory_pool().backend_name
+def test_what_arrow_has_from_malloc_is_not_counted_twice() -> None:
+    probe = ProcessProbe()
+    probe.watch_arrow()
+    before = probe.read()
+    held = pyarrow.allocate_buffer(SIZE, memory_pool=pyarrow.system_memory_pool())
+    after = probe.read()
+    assert after["arrow"] - before["arrow"] == held.size
+    assert after["malloc"] - before["malloc"] < SIZE // 10
+    assert probe.reader_of("malloc")() < after["malloc"] + SIZE // 10
 
 
 def test_releasing_keeps_what_is_in_use() -> None:

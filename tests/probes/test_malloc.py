@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hfmemdebug.probes.malloc import MallocProbe, find_allocator
+from hfmemdebug.probes.malloc import MallocProbe, find_allocator, without_thread_caches
 
 DEBIAN_10 = """\
 55d0c8a00000-55d0c8c9d000 r-xp 00000000 08:01 1837 /usr/bin/python3.7
@@ -176,3 +176,49 @@ print(json.dumps([after - before for before, after in zip(readings, readings[1:]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     moved = json.loads(done.stdout)
     assert max(map(abs, moved)) <= 64, moved
+
+
+def test_what_another_thread_keeps_for_itself_is_not_in_use() -> None:
+    program = """
+import ctypes, threading
+from hfmemdebug.probes.malloc import MallocProbe
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+begin, end = threading.Barrier(2), threading.Barrier(2)
+def work():
+    while True:
+        begin.wait()
+        for size in range(24, 1000, 16):
+            chunks = [libc.malloc(size) for _ in range(7)]
+            for chunk in chunks:
+                libc.free(chunk)
+        end.wait()
+threading.Thread(target=work, daemon=True).start()
+probe = MallocProbe()
+probe.trim()
+before = probe.read().in_use
+begin.wait()
+end.wait()
+probe.trim()
+print(probe.read().in_use - before)
+"""
+    moved = []
+    for environ in (dict(os.environ), without_thread_caches(os.environ)):
+        run = [sys.executable, "-c", program]
+        moved.append(int(subprocess.run(run, capture_output=True, text=True, check=True, env=environ).stdout))
+    assert moved[0] > 100_000 > 2000 > moved[1], moved
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes"),
+    [
+        (None, "glibc.malloc.tcache_count=0"),
+        ("glibc.malloc.arena_max=2", "glibc.malloc.arena_max=2:glibc.malloc.tcache_count=0"),
+        ("glibc.malloc.tcache_count=3", "glibc.malloc.tcache_count=3"),
+    ],
+)
+def test_the_users_own_tunables_stay(said: str | None, becomes: str) -> None:
+    given = {"HOME": "/", **({} if said is None else {"GLIBC_TUNABLES": said})}
+    assert without_thread_caches(given) == {"HOME": "/", "GLIBC_TUNABLES": becomes}

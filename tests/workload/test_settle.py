@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import mmap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +60,26 @@ def test_garbage_shows_at_the_collection(probe: ProcessProbe) -> None:
     assert readings["before"]["blocks"] - readings["collect"]["blocks"] >= 5000
 
 
-def test_a_collector_that_is_off_stays_off(probe: ProcessProbe) -> None:
+@pytest.mark.parametrize(
+    "turn_off", [gc.disable, lambda: gc.set_threshold(0)], ids=["disable", "threshold of 0"]
+)
+def test_a_collector_that_is_off_stays_off(probe: ProcessProbe, turn_off: Callable[[], None]) -> None:
     gc.collect()
-    gc.disable()
+    thresholds = gc.get_threshold()
+    turn_off()
+    found = gc.isenabled(), gc.get_threshold()
     try:
         for _ in range(5000):
             Cycle()
         readings = run(probe)
         assert "collect" not in readings
-        assert not gc.isenabled()
+        assert (gc.isenabled(), gc.get_threshold()) == found
         assert readings["before"]["blocks"] - readings["trim"]["blocks"] < 1000, "nothing was collected"
         settle_once(probe)
-        assert not gc.isenabled()
+        assert (gc.isenabled(), gc.get_threshold()) == found
     finally:
         gc.enable()
+        gc.set_threshold(*thresholds)
         gc.collect()
 
 

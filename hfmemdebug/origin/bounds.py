@@ -1,0 +1,347 @@
+"""Bounds that code sets itself: ``if len(cache) > 5000: cache.popitem()``, as a deque has its maxlen.
+
+A container that is below such a bound grows as a leak does, and is none. Only a bound whose number is known counts,
+and only while it is not reached: what has grown past it is not kept by it.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import inspect
+import operator
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hfmemdebug.origin.containers import size_of
+from hfmemdebug.origin.paths import RootPath
+from hfmemdebug.origin.sites import filling, is_library
+
+_REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
+_FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
+_ROOM = (ast.Lt, ast.LtE, ast.NotEq)
+_FULL = (ast.Gt, ast.GtE, ast.Eq)
+_TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Eq: ast.Eq, ast.NotEq: ast.NotEq,
+}  # fmt: skip
+_ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv,
+}  # fmt: skip
+_Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+_Test = Callable[[ast.AST], bool]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How long a container may get, and the line that says so; no line where a library's class has the number."""
+
+    size: int
+    file: str
+    line: int | None
+
+    @property
+    def words(self) -> str:
+        """``, bounded to 5,000 (train.py:12)``, to be put behind the container's name."""
+        where = f" ({Path(self.file).name}:{self.line})" if self.line is not None else ""
+        return f", bounded to {self.size:,}{where}"
+
+
+@dataclass(frozen=True)
+class _Guard:
+    """A comparison: its line, the limit, and what is compared with it where that is not the length."""
+
+    line: int
+    limit: ast.expr
+    measure: ast.expr | None
+
+
+def bound_of(thing: Any, path: RootPath) -> Bound | None:
+    """The bound that a container has and has not reached; None where there is none, or nobody knows.
+
+    Args:
+        thing: The container.
+        path: The way to it.
+    """
+    size = size_of(thing)
+    if size is None:
+        return None
+    found = _of_a_library(thing) or _in_its_class(thing) or _beside_its_lines(thing, path)
+    return found if found is not None and found.size > size else None
+
+
+def _of_a_library(thing: Any) -> Bound | None:
+    """The ``maxsize`` of an installed class around it, as cachetools' caches and the queues have."""
+    for owner in _owners(thing):
+        file = _file_of(type(owner))
+        if file is not None and is_library(file):
+            size = _attribute(owner, "maxsize")
+            if size is not None and size > 0:
+                return Bound(size, file, None)
+    return None
+
+
+def _in_its_class(thing: Any) -> Bound | None:
+    """A subclass of dict that looks at its own length when it is given something."""
+    file = _file_of(type(thing))
+    tree = _tree(file) if file is not None and not is_library(file) else None
+    if tree is None or file is None:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == type(thing).__name__:
+            for method in node.body:
+                if isinstance(method, _Function) and method.args.args:
+                    itself = partial(_is_name, name=method.args.args[0].arg)
+                    for guard in _guards(method, itself, tree, []):
+                        size = _number(guard.limit, [thing], tree, method, file)
+                        if size is not None and guard.measure is None:
+                            return Bound(size, file, guard.line)
+    return None
+
+
+def _beside_its_lines(thing: Any, path: RootPath) -> Bound | None:
+    """A comparison of its length in each of the functions that put something into it."""
+    file, name = path.file, path.name
+    if file is None or name is None or is_library(file) or not path.place.endswith(f"{name}`"):
+        return None
+    tree = _tree(file)
+    if tree is None:
+        return None
+
+    # What is another object's is not reached by its bare name.
+    inside = path.place.endswith(f".{name}`")
+
+    def is_it(node: ast.AST) -> bool:
+        return (not inside and _is_name(node, name)) or (
+            isinstance(node, ast.Attribute) and node.attr == name
+        )
+
+    found: list[Bound] = []
+    owners, length = _owners(thing), size_of(thing) or 0
+    fills = _filling(thing, tree, is_it)
+    for function in _innermost(tree, fills):
+        bounds = []
+        for guard in _guards(function, is_it, tree, fills):
+            limit = _number(guard.limit, owners, tree, function, file)
+            now = length if guard.measure is None else _value_of(guard.measure, owners, file)
+            # Of bytes there is at least one an item; what never changes measures nothing.
+            if limit is not None and now is not None and length <= now < limit:
+                bounds.append(Bound(limit, file, guard.line))
+        if not bounds:
+            return None
+        found.append(bounds[0])
+    return max(found, key=lambda bound: bound.size, default=None)
+
+
+def _filling(thing: Any, tree: ast.AST, is_it: _Test) -> list[ast.stmt | ast.expr]:
+    """What makes it longer: what is put at a place that a list has already does not."""
+    fills: list[ast.stmt | ast.expr] = [
+        node
+        for node in filling(tree, is_it)
+        if not (isinstance(node, ast.Assign) and isinstance(thing, (list, deque)))
+    ]
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and node.args
+            and is_it(node.args[0])
+            and _called(node) in _FILLING_CALLS
+        ):
+            fills.append(node)
+    return fills
+
+
+def _innermost(tree: ast.AST, fills: list[ast.stmt | ast.expr]) -> list[ast.AST]:
+    """The functions that fill it; the module itself for a line outside of all functions."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, _Function)]
+    found: dict[int, ast.AST] = {}
+    for node in fills:
+        around = [f for f in functions if f.lineno <= node.lineno <= (f.end_lineno or f.lineno)]
+        inner: ast.AST = max(around, key=lambda f: f.lineno) if around else tree
+        found[id(inner)] = inner
+    return list(found.values())
+
+
+def _guards(
+    function: ast.AST, is_it: _Test, tree: ast.AST, fills: list[ast.stmt | ast.expr]
+) -> Iterator[_Guard]:
+    """Comparisons that keep more from being put in, or take something out."""
+    within = {id(each) for each in ast.walk(function)}
+    fills = [node for node in fills if id(node) in within]
+    for node in ast.walk(function):
+        if not isinstance(node, (ast.If, ast.While)):
+            continue
+        for comparison in _comparisons(node.test):
+            sides = comparison.left, comparison.comparators[0]
+            kind: type[ast.cmpop] = type(comparison.ops[0])
+            if _is_length(sides[1], is_it):
+                sides, kind = (sides[1], sides[0]), _TURNED.get(kind, kind)
+            if not _is_length(sides[0], is_it):
+                # Something else that is measured, and has to go below its limit by what is taken out.
+                measured = kind in (ast.Gt, ast.GtE) and isinstance(sides[0], (ast.Name, ast.Attribute))
+                if measured and any(_empties(s, is_it, tree) for s in node.body):
+                    yield _Guard(node.lineno, sides[1], sides[0])
+                continue
+            inside = {id(each) for statement in node.body for each in ast.walk(statement)}
+            has_room = kind in _ROOM and fills and all(id(each) in inside for each in fills)
+            leaves = isinstance(node.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
+            leaves = leaves and all(each.lineno > node.lineno for each in fills)
+            if has_room or (kind in _FULL and (leaves or any(_empties(s, is_it, tree) for s in node.body))):
+                yield _Guard(node.lineno, sides[1], None)
+
+
+def _comparisons(test: ast.expr) -> Iterator[ast.Compare]:
+    """The comparisons that must hold together: of what is said with ``or``, none has to."""
+    for part in test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]:
+        if isinstance(part, ast.Compare) and len(part.ops) == 1:
+            yield part
+
+
+def _is_length(node: ast.AST, is_it: _Test) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and _is_name(node.func, "len")
+        and len(node.args) == 1
+        and is_it(node.args[0])
+    )
+
+
+def _called(call: ast.Call) -> str | None:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
+
+
+def _empties(statement: ast.AST, is_it: _Test, tree: ast.AST, *, deeper: bool = True) -> bool:
+    """Whether a statement takes something out of it, itself or in a function of the file that it calls."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Delete):
+            if any(isinstance(t, ast.Subscript) and is_it(t.value) for t in node.targets):
+                return True
+        elif isinstance(node, ast.Assign):
+            if any(_is_laid_anew(target, is_it) for target in node.targets):
+                return True
+        elif isinstance(node, ast.Call):
+            called = node.func
+            name = _called(node)
+            if isinstance(called, ast.Attribute) and name in _REMOVING_CALLS and is_it(called.value):
+                return True
+            if deeper and any(
+                isinstance(f, _Function) and f.name == name and _empties(f, is_it, tree, deeper=False)
+                for f in ast.walk(tree)
+            ):
+                return True
+    return False
+
+
+def _is_laid_anew(target: ast.expr, is_it: _Test) -> bool:
+    """``cache = …``, ``cache[:10] = …`` and ``young, old = …``."""
+    if isinstance(target, ast.Tuple):
+        return any(_is_laid_anew(each, is_it) for each in target.elts)
+    return is_it(
+        target.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice) else target
+    )
+
+
+def _number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST, file: str) -> int | None:
+    """What a limit is, as long as it is one number all the time."""
+    if isinstance(node, ast.Constant):
+        return node.value if type(node.value) is int else None
+    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+        left, right = (_number(side, owners, tree, function, file) for side in (node.left, node.right))
+        return None if left is None or right is None else _ARITHMETIC[type(node.op)](left, right)
+    if isinstance(node, ast.Name) and _times_set(tree, node.id) == 1 and not _is_local(function, node.id):
+        return _value_of(node, owners, file)
+    if isinstance(node, ast.Attribute) and _is_set_once(tree, node.attr):
+        return _value_of(node, owners, file)
+    return None
+
+
+def _value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
+    """What a variable of the module, or an attribute beside the container, is now."""
+    if isinstance(node, ast.Attribute):
+        return next((n for owner in owners if (n := _attribute(owner, node.attr)) is not None), None)
+    return _plain(_module(file).get(node.id)) if isinstance(node, ast.Name) else None
+
+
+def _module(file: str) -> dict[str, Any]:
+    module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == file), None)
+    return vars(module) if module is not None else {}
+
+
+def _times_set(tree: ast.AST, name: str) -> int:
+    return sum(
+        isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load) for n in ast.walk(tree)
+    )
+
+
+def _is_local(function: ast.AST, name: str) -> bool:
+    return isinstance(function, _Function) and any(
+        (isinstance(n, ast.arg) and n.arg == name)
+        or (isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store))
+        for n in ast.walk(function)
+    )
+
+
+def _is_set_once(tree: ast.AST, attribute: str) -> bool:
+    """Whether nothing but a constructor sets an attribute."""
+
+    def is_set(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Attribute) and node.attr == attribute and not isinstance(node.ctx, ast.Load)
+        )
+
+    makers = [
+        n
+        for n in ast.walk(tree)
+        if isinstance(n, _Function) and n.name in ("__init__", "__new__", "__post_init__")
+    ]
+    in_makers = {id(n) for maker in makers for n in ast.walk(maker) if is_set(n)}
+    return all(id(n) in in_makers for n in ast.walk(tree) if is_set(n))
+
+
+def _owners(thing: Any) -> list[Any]:
+    """The objects that have it as an attribute."""
+    found = []
+    modules = {id(vars(m)) for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)}
+    for referrer in gc.get_referrers(thing):
+        if id(referrer) in modules:
+            continue
+        if type(referrer) is dict:
+            found += [r for r in gc.get_referrers(referrer) if getattr(r, "__dict__", None) is referrer]
+        elif not isinstance(referrer, (list, tuple, set, types.FrameType, types.ModuleType)):
+            found.append(referrer)
+    return found
+
+
+def _attribute(owner: Any, name: str) -> int | None:
+    """A number that an object, or its class, has under a name; nobody's property is asked."""
+    value = inspect.getattr_static(owner, name, None)
+    if isinstance(value, types.MemberDescriptorType):
+        value = value.__get__(owner, type(owner))
+    return _plain(value)
+
+
+def _plain(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _file_of(kind: type) -> str | None:
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    return file if isinstance(file, str) else None
+
+
+def _tree(file: str) -> ast.Module | None:
+    try:
+        return ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
+    except (OSError, SyntaxError, ValueError):
+        return None

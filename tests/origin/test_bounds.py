@@ -1,0 +1,129 @@
+"""Containers that their own code bounds, in a number that the run did not reach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from origin.tracing import run_traced
+
+BEGIN = "import collections, itertools\nsteps = itertools.count()\n"
+LRU = (
+    "class Lru(collections.OrderedDict):\n"
+    "    def __init__(self, size):\n"
+    "        super().__init__()\n"
+    "        self.size = size\n"
+    "    def __setitem__(self, key, value):\n"
+    "        super().__setitem__(key, value)\n"
+    "        {trim}\n"
+)
+OWNER = (
+    "class Cache:\n"
+    "    {attributes}\n"
+    "    def __init__(self):\n"
+    "        self.data = {{}}\n"
+    "    def add(self, key, value):\n"
+    "        self.data[key] = value\n"
+    "        if len(self.data) > self.limit:\n"
+    "            self.evict()\n"
+    "    def evict(self):\n"
+    "        {evict}\n"
+    "cache = Cache()\n"
+    "def consume():\n"
+    "    cache.add(next(steps), bytes(1000))\n"
+)
+BYTES = "cache = {{}}\ntotal = 0\ndef consume():\n    global total\n    cache[next(steps)] = bytes(1000)\n    {count}\n"
+DROP = "        total -= len(cache.pop(min(cache)))\n"
+ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "kept = []\ndef consume():\n    if len(kept) < 9000:\n        kept.append(bytes(1000))\n"
+            "    else:\n        kept[0] = bytes(1000)\n",
+            "9,000 ",
+        ),
+        (
+            "import heapq\nkept = []\ndef consume():\n    if len(kept) < 9000:\n"
+            "        heapq.heappush(kept, bytes(1000))\n",
+            "9,000 ",
+        ),
+        (BYTES.format(count="total += 1000") + "    while total > 1000 * 9000:\n" + DROP, "9,000,000 "),
+        (
+            "cache = {}\n" + ADD + "    if len(cache) > 9000:\n        cache.pop(next(iter(cache)))\n",
+            "9,000 (program.py:6)",
+        ),
+        (
+            "cache = {}\ndef consume():\n    if len(cache) < 9 * 1000:\n        cache[next(steps)] = bytes(1000)\n",
+            "9,000 ",
+        ),
+        (
+            "cache = {}\ndef consume():\n    if 9000 <= len(cache):\n        return\n"
+            "    cache[next(steps)] = bytes(1000)\n",
+            "9,000 ",
+        ),
+        (
+            "MOST = 9000\ncache = {}\n"
+            + ADD
+            + "    while len(cache) > MOST:\n        del cache[min(cache)]\n",
+            "9,000 ",
+        ),
+        (
+            "kept = []\ndef consume():\n    kept.append(bytes(1000))\n"
+            "    if len(kept) >= 9000 and steps:\n        kept[:] = []\n",
+            "9,000 ",
+        ),
+        (
+            LRU.format(trim="if len(self) > self.size: self.popitem(last=False)")
+            + "cache = Lru(9000)\n"
+            + ADD,
+            "9,000 ",
+        ),
+        (OWNER.format(attributes="limit = 9000", evict="del self.data[min(self.data)]"), "9,000 "),
+        ("import queue\nq = queue.Queue(maxsize=9000)\ndef consume():\n    q.put(bytes(1000))\n", "9,000"),
+    ],
+)
+def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
+    holder = run_traced(tmp_path, BEGIN + source, "find_holders(walk, 20)")[0]
+    assert f"`, bounded to {words}" in holder["path"]
+
+
+def test_what_a_bounded_container_holds_is_known_of_numbers_and_texts_alone(tmp_path: Path) -> None:
+    source = (
+        "class Some: pass\nfew = {}\ndef consume():\n    if len(few) < 9000:\n        few[next(steps)] = "
+    )
+    held = []
+    for value in ("1.5", "('x' * 1000, 1)", "Some()"):
+        (holder,) = run_traced(tmp_path, f"{BEGIN}{source}{value}\n", "find_holders(walk, 20)")
+        held.append(holder.get("bytes_per_iteration"))
+    assert 50 < held[0] < 250 < 1000 < held[1] < 1500
+    assert held[2] is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # It was reached, and did not help.
+        "cache = {}\n" + ADD + "    if len(cache) > 3:\n        cache.pop('no such key', None)\n",
+        # Nobody takes anything out.
+        "cache = {}\n" + ADD + "    if len(cache) > 9000:\n        print('large')\n",
+        OWNER.format(attributes="limit = 9000", evict="pass"),
+        # The bound grows too.
+        "cache = {}\nmost = 9000\ndef consume():\n    global most\n    most += 1\n    if len(cache) < most:\n"
+        "        cache[next(steps)] = bytes(1000)\n",
+        # Another function fills it, and looks at nothing.
+        "cache = {}\ndef never():\n    if len(cache) < 9000:\n        cache[next(steps)] = 1\n" + ADD,
+        # It measures what nobody counts.
+        BYTES.format(count="pass") + "    while total > 9000:\n" + DROP,
+        # What is bounded is the other one.
+        "cache = {}\nother = {}\n" + ADD + "    if len(other) > 9000:\n        other.clear()\n",
+        # It does not keep the rest from being put in.
+        "cache = {}\ndef consume():\n    if len(cache) < 9000 or steps:\n        cache[next(steps)] = bytes(1000)\n",
+        "import queue\nq = queue.Queue()\ndef consume():\n    q.put(bytes(1000))\n",
+    ],
+)
+def test_what_is_no_bound_is_not_called_one(tmp_path: Path, source: str) -> None:
+    holder = run_traced(tmp_path, BEGIN + source, "find_holders(walk, 20)")[0]
+    assert "bounded" not in holder["path"]
