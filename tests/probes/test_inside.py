@@ -184,12 +184,12 @@ def test_a_fork_keeps_sharing_what_its_parent_has(tmp_path: Path) -> None:
 def test_rows_are_counted_however_they_are_read(tmp_path: Path) -> None:
     dataset = programs.make_dataset(tmp_path)
     code = (
-        "import _hfmemdebug_sampler, datasets, sys\n"
+        "import _hfmemdebug_hooks, datasets, sys\n"
         "ds = datasets.load_from_disk(sys.argv[1])\n"
         f"for reads in {list(READS)!r}:\n"
-        "    before = _hfmemdebug_sampler.rows[0]\n"
+        "    before = _hfmemdebug_hooks.rows[0]\n"
         "    eval(reads)\n"
-        "    print(_hfmemdebug_sampler.rows[0] - before)\n"
+        "    print(_hfmemdebug_hooks.rows[0] - before)\n"
     )
     counted = [int(line) for line in run(code, tmp_path, str(dataset), flags=()).split()]
     assert dict(zip(READS, counted, strict=True)) == READS
