@@ -16,7 +16,10 @@ LEAST_OF_THE_MOST = 0.1
 def find_origin(
     program: Program, guilty: Sequence[Owner]
 ) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
-    """Sites and holders as the result document has them, the largest first; empty where nothing was traced."""
+    """Sites and holders as the result document has them, the largest first.
+
+    Lines that make segments of shared memory are always known; the others where the program was traced.
+    """
     traces = (program.recording.end or {}).get("traces") or ()
     exact = [owner.name for owner in guilty if owner.name in EXACT]
     pids = {
@@ -45,6 +48,8 @@ def find_origin(
         for holder in trace["holders"]:
             held = holders.setdefault(holder["path"], {**holder, "growth_per_iteration": 0.0})
             held["growth_per_iteration"] += holder["growth_per_iteration"] / iterations
+    if any(owner.name == "segments" for owner in guilty):
+        sites.update(_of_segments(program))
     total = sum(site["bytes_per_iteration"] for site in sites.values())
     ranked = sorted(sites.values(), key=lambda site: -site["bytes_per_iteration"])
     return (
@@ -56,6 +61,22 @@ def find_origin(
             for holder in sorted(holders.values(), key=lambda h: -h["growth_per_iteration"])[:MOST_HOLDERS]
         ),
     )
+
+
+def _of_segments(program: Program) -> dict[tuple[str, int], dict[str, Any]]:
+    """The lines that made the segments which were there when there were most."""
+    return {
+        (line["file"], line["line"]): {
+            "file": line["file"],
+            "line": line["line"],
+            "function": line["function"],
+            "kind": "native",
+            "bytes_per_iteration": line["bytes"] / program.iterations,
+            "count_per_iteration": line["count"] / program.iterations,
+        }
+        for line in (program.recording.end or {}).get("shm_lines") or ()
+        if program.iterations
+    }
 
 
 def _rounded(site: dict[str, Any]) -> dict[str, Any]:

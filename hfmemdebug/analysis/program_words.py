@@ -86,9 +86,11 @@ def advice(
 def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
     """How to get to the line: tracing names those that go through Python's allocators."""
     cause = leaks[0].cause
-    if not program.exact or cause not in _TRACEABLE:
+    end = program.recording.end or {}
+    known = cause == "shared-memory" and end.get("shm_lines")
+    if not program.exact or known or cause not in _TRACEABLE:
         return list(OF_LEAK.get(cause, ()))
-    traces = (program.recording.end or {}).get("traces")
+    traces = end.get("traces")
     if traces is None:
         return [
             "To find the line and what holds it: hfmemdebug run --trace, with the same program behind it."

@@ -8,6 +8,7 @@ from __future__ import annotations
 import _frozen_importlib_external
 import operator
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,16 +145,31 @@ def _shared_memory(module: Any) -> None:
 
 
 def _note_segment(name: str) -> None:
-    """Says which segments are this program's: /dev/shm is everybody's, and no segment tells who has made it."""
+    """Says which segments are this program's: /dev/shm is everybody's, and no segment tells who has made it.
+
+    And from which line: the innermost that is not a library's.
+    """
+    frame = sys._getframe(1)
+    while frame is not None and _is_library(frame.f_code.co_filename):
+        frame = frame.f_back  # type: ignore[assignment]
+    place = "" if frame is None else "\t%s\t%d" % (os.path.abspath(frame.f_code.co_filename), frame.f_lineno)
     try:
         path = os.path.join(os.environ["HFMEMDEBUG_RUN"], "segments")
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, (name.lstrip("/") + "\n").encode())
+            os.write(fd, (name.lstrip("/") + place + "\n").encode(errors="surrogateescape"))
         finally:
             os.close(fd)
     except (OSError, KeyError):
         pass
+
+
+def _is_library(file: str) -> bool:
+    return (
+        file.startswith(("<", os.path.dirname(os.__file__), os.path.dirname(os.path.abspath(__file__))))
+        or "site-packages" in file
+        or "dist-packages" in file
+    )
 
 
 _PATCHES: dict[str, Callable[[Any], None]] = {

@@ -8,8 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from hfmemdebug.origin.sites import function_at
 
 _SHM = "/dev/shm"
 # From one sum to the next, in seconds and in times of what one costs: each segment is asked for.
@@ -21,18 +25,24 @@ class Segments:
     """The segments of one program.
 
     Args:
-        pages: The folder in which its samplers note the names, as they are made.
+        pages: The folder in which its samplers note the names as they are made, and the lines that make them.
         clock: Seconds, monotonic.
+
+    Attributes:
+        most: Bytes in them when there were most.
     """
 
     def __init__(self, pages: Path, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._path = pages / "segments"
         self._clock = clock
         self._read = 0
-        self._living: set[str] = set()
+        # By name: the file and line that made it, where a line of the program's is known.
+        self._living: dict[str, tuple[str, int] | None] = {}
         self._due = 0.0
         self._size: int | None = None
         self.most = 0
+        # Bytes and segments by line, then.
+        self._by_line: dict[tuple[str, int], list[int]] = {}
 
     def size(self) -> int | None:
         """Bytes in them, as of half a second ago at most where they are few; None where none was ever made."""
@@ -48,13 +58,33 @@ class Segments:
             # A line is written at once.
             new = file.read()
             self._read += len(new)
-            self._living.update(new.decode().split())
+            self._living.update(map(_parsed, new.decode(errors="surrogateescape").splitlines()))
         if not self._read:
             return
         self._size = 0
-        for name in list(self._living):
+        by_line: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
+        for name, place in list(self._living.items()):
             try:
-                self._size += os.stat(f"{_SHM}/{name}").st_blocks * 512
+                size = os.stat(f"{_SHM}/{name}").st_blocks * 512
             except OSError:
-                self._living.discard(name)
-        self.most = max(self.most, self._size)
+                del self._living[name]
+                continue
+            self._size += size
+            if place is not None:
+                by_line[place][0] += size
+                by_line[place][1] += 1
+        if self._size > self.most:
+            self.most, self._by_line = self._size, by_line
+
+    def by_line(self) -> list[dict[str, Any]]:
+        """What each line of the program had made when there were most: its place, ``bytes`` and ``count``."""
+        return [
+            {"file": file, "line": line, "function": function_at(file, line), "bytes": size, "count": count}
+            for (file, line), (size, count) in self._by_line.items()
+        ]
+
+
+def _parsed(line: str) -> tuple[str, tuple[str, int] | None]:
+    name, _, place = line.partition("\t")
+    file, _, number = place.rpartition("\t")
+    return name, (file, int(number)) if number.isdigit() else None

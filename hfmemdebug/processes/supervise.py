@@ -121,6 +121,7 @@ class Supervisor:
                     "samplers": inside.seen,
                     "traces": read_traces(pages, began) if self.trace else None,
                     "shm_of_ours": segments.most,
+                    "shm_lines": segments.by_line(),
                     "shm_new_files_bytes": writers.new_files_bytes,
                     "written_bytes": writers.written,
                     "written_by_others_bytes": writers.written_by_others(),

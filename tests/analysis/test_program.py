@@ -301,9 +301,21 @@ def test_segments_of_ones_own_are_seen_through_what_others_put_into_dev_shm() ->
         own = {} if segments is None else {"segments": round(segments * MB)}
         return {"dev_shm": round(others(t) + (segments or 0) * MB), **own}
 
-    result = judge({1: inside()}, rows=lambda t: 1e6 * t, tree=lambda t: tree(20 * t, t))
+    lines = [
+        {"file": "/code/a.py", "line": 3, "function": "share", "bytes": 5 * MB, "count": 5},
+        {"file": "/code/a.py", "line": 9, "function": "share", "bytes": 15 * MB, "count": 300},
+    ]
+    result = judge(
+        {1: inside()}, rows=lambda t: 1e6 * t, tree=lambda t: tree(20 * t, t), end={"shm_lines": lines}
+    )
     assert (result.verdict, result.cause) == ("leak", "shared-memory")
     assert result.rate_bytes_per_iteration == pytest.approx(20 * MB / 1000, rel=0.1)
+    assert [(site["line"], site["kind"], site["share"]) for site in result.sites] == [
+        (9, "native", 0.75), (3, "native", 0.25),
+    ]  # fmt: skip
+    assert result.sites[0]["bytes_per_iteration"] == pytest.approx(15 * MB / 1000, rel=0.05)
+    assert "/code/a.py:9" in result.advice[0]
+    assert not any("--trace" in line for line in result.advice)
     for told in (lambda t: 20.0, lambda t: None):
         result = judge({1: inside()}, rows=lambda t: 1e6 * t, tree=lambda t, told=told: tree(told(t), t))
         assert result.verdict == "no-leak", result.summary

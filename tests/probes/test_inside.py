@@ -225,15 +225,17 @@ def test_no_page_is_no_reading(tmp_path: Path) -> None:
     assert reader.versions(1) == {}
 
 
-def test_shared_memory_that_the_program_makes_is_known_by_name(tmp_path: Path) -> None:
+def test_shared_memory_that_the_program_makes_is_known_by_name_and_line(tmp_path: Path) -> None:
     code = (
         "from multiprocessing import shared_memory\n"
-        "block = shared_memory.SharedMemory(create=True, size=100)\n"
+        "def make():\n"
+        "    return shared_memory.SharedMemory(create=True, size=100)\n"
+        "block = make()\n"
         "same = shared_memory.SharedMemory(block.name)\n"
         "print(block.name); same.close(); block.close(); block.unlink()\n"
     )
     out = run(code, tmp_path)
-    assert (tmp_path / "pages/segments").read_text() == out
+    assert (tmp_path / "pages/segments").read_text() == f"{out.strip()}\t{tmp_path}/program.py\t3\n"
 
 
 ENDINGS = {

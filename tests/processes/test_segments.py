@@ -12,6 +12,9 @@ from hfmemdebug.processes.segments import Segments
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 
+# A line of the function below.
+LINE = 22
+
 
 def test_what_was_made_and_not_unlinked(tmp_path: Path) -> None:
     now = [0.0]
@@ -27,7 +30,7 @@ def test_what_was_made_and_not_unlinked(tmp_path: Path) -> None:
         for segment in made:
             segment.buf[:] = b"x" * segment.size
             with (tmp_path / "segments").open("a") as file:
-                file.write(segment.name + "\n")
+                file.write(f"{segment.name}\t{__file__}\t{LINE}\n")
         # It is asked for twice a second at most.
         assert segments.size() is None
         assert later() == 2 << 20
@@ -36,6 +39,11 @@ def test_what_was_made_and_not_unlinked(tmp_path: Path) -> None:
         made[1].unlink()
         assert later() == 0
         assert segments.most == 2 << 20
+        (line,) = segments.by_line()
+        assert line == {
+            "file": __file__, "line": LINE, "function": "test_what_was_made_and_not_unlinked",
+            "bytes": 2 << 20, "count": 2,
+        }  # fmt: skip
     finally:
         for segment in made:
             segment.close()

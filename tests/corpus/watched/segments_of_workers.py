@@ -1,6 +1,7 @@
 """
 verdict: leak
 cause: shared-memory
+site: segments_of_workers.py:21
 libraries: torch
 why: workers hand batches over in segments that they make by hand, and nobody unlinks them while it runs.
 """
@@ -17,7 +18,7 @@ dataset = datasets.load_from_disk(sys.argv[1])
 
 def collate(rows):
     text = "".join(row["text"] for row in rows).encode()
-    segment = shared_memory.SharedMemory(create=True, size=len(text))
+    segment = shared_memory.SharedMemory(create=True, size=len(text))  # the leak
     segment.buf[: len(text)] = text
     segment.close()
     return segment.name
