@@ -29,7 +29,9 @@ def leak_summary(ordered: Sequence[Rank], guilty: Sequence[Rank], nodes: Mapping
             f"{worst.result.iteration} stay behind in each, most in {_named(worst, nodes)}{what}."
         )
     clean = sum(rank.result.verdict == "no-leak" for rank in ordered)
-    others = f"; {'the other ' if clean == rest else ''}{_keep_nothing(clean)}" if clean else ""
+    others = f"; {_keep_nothing(clean)}" if clean else ""
+    if clean and clean == rest:
+        others = "; the other rank keeps nothing" if clean == 1 else f"; the other {_keep_nothing(clean)}"
     if len(guilty) == 1:
         return (
             f"Leak in 1 of {count_of(len(ordered), 'rank')}: {_named(worst, nodes)} keeps {of}{what}{others}."

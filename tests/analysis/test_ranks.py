@@ -78,6 +78,8 @@ def test_the_rank_that_leaks_comes_first_and_its_node_with_it() -> None:
         "Leak in 1 of 4 ranks: rank 2 (node 1) keeps 30.3 KB per 1000 rows; the other 3 ranks keep nothing."
     )
     assert [entry["rank"] for entry in result.ranks or ()] == [2, 0, 1, 3]
+    of_two = merge([judged(0, world=2), judged(1, "leak", rate=31_000.0, world=2)])
+    assert of_two.summary.endswith("per 1000 rows; the other rank keeps nothing.")
     assert [(place["node"], place["leaking"]) for place in result.nodes or ()] == [(0, []), (1, [2])]
     assert [arm.name for arm in result.arms] == ["rank 2", "rank 0", "rank 1", "rank 3"]
     assert {p["role"] for p in result.processes or ()} == {f"rank {n}: main" for n in range(4)}
