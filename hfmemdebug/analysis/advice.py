@@ -103,8 +103,12 @@ def of_holder(holder: dict[str, Any]) -> str:
     return f"Clear or bound what keeps it: {path}."
 
 
+_TOO_LARGE = "Lower its bound, if there is less memory than what it holds when it is full"
 # The first that is found in the words of a holder.
 _OF_HOLDER = (
+    ("lru_cache (maxsize=", _TOO_LARGE),
+    ("deque (maxlen=", _TOO_LARGE),
+    ("`, bounded to ", _TOO_LARGE),
     ("lru_cache (", "Give the cache a bound, lru_cache(maxsize=…)"),
     ("reference cycles", "Turn the collector on again, gc.enable(), or call gc.collect() now and then"),
     ("module gc: list `garbage", "Unset gc.set_debug(gc.DEBUG_SAVEALL), or empty gc.garbage"),

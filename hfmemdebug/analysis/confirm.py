@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,8 @@ from hfmemdebug.analysis.assess import ALONE_IN_DEV_SHM, EXACT, LIBRARY_FLOOR, A
 from hfmemdebug.analysis.findings import leak_findings
 from hfmemdebug.analysis.trend import MORE_EPOCHS
 
-# What these hold has a bound, which the run did not reach.
-_BOUNDED_HOLDERS = ("lru_cache (maxsize=", "deque (maxlen=", "`, bounded to ")
+# What these hold has a bound, which the run did not reach: how many items, unless something else is measured.
+_BOUND = re.compile(r"(?:lru_cache \(maxsize=|deque \(maxlen=|`, bounded to )(\d[\d,]*)( in `)?")
 # ... and, where that is known, so much of what grew.
 LEAST_HELD = 0.5
 # Counters that the tracing pass follows to see who makes files that are memory.
@@ -56,7 +57,8 @@ def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -
     # A cache of numbers holds numbers: the bound of one that fills beside a leak is not the leak's.
     held = holder.get("bytes_per_iteration")
     is_all = held is None or held >= LEAST_HELD * _bytes_kept(guilty)
-    if is_all and any(bound in held_by for bound in _BOUNDED_HOLDERS):
+    bound = _BOUND.search(held_by)
+    if is_all and bound is not None and not _is_beyond_memory(bound, holder, guilty):
         return (
             f"what grew is a cache with a bound that the run did not reach, {held_by}; more slices would fill it "
             "(--iterations, --epochs)"
@@ -69,6 +71,14 @@ def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -
         f"{words.OWNER[component.name]} grew over the {len(guilty.recording.slices)} slices of the arm "
         f"'{guilty.name}' and not steadily over the {len(other.recording.slices)} of '{other.name}'; {MORE_EPOCHS}"
     )
+
+
+def _is_beyond_memory(bound: re.Match[str], holder: dict[str, Any], guilty: Assessment) -> bool:
+    """Whether a cache would need more than all memory before its bound is reached: then it is none."""
+    memory, items = guilty.recording.header.get("memory_bytes"), holder.get("growth_per_iteration")
+    if bound[2] or not memory or not items:
+        return False
+    return bool(int(bound[1].replace(",", "")) * _bytes_kept(guilty) / items > memory)
 
 
 def _against(component: Component, guilty: Assessment, assessments: Sequence[Assessment]) -> list[Assessment]:

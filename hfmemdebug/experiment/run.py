@@ -18,7 +18,7 @@ from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.experiment.budget import Budget
 from hfmemdebug.experiment.process import ArmProcess, Crew
 from hfmemdebug.experiment.settings import Settings
-from hfmemdebug.probes.cgroup import memory_available
+from hfmemdebug.probes.cgroup import memory_available, memory_total
 from hfmemdebug.recording.file import Recording, load_recording
 from hfmemdebug.workload.slices import SlicePlan, plan_slices
 
@@ -119,6 +119,7 @@ class Round:
         self._epoch_seconds: float | None = None
         self._epoch_began = 0.0
         self._free = memory_available()
+        self._memory = _lower(memory_total(), settings.limit)
         self._available = _lower(self._free, settings.limit)
         self._last_look = 0.0
         self._stopped = False
@@ -179,6 +180,7 @@ class Round:
     def _task(self, arm: ArmProcess) -> dict[str, Any]:
         header = self.settings.header(self.command)
         header["arm"] = {"name": arm.name, "mode": arm.mode, "consumer": arm.consumer}
+        header["memory_bytes"] = self._memory
         header["created"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
         return {
             "spec": self.settings.spec.to_dict(with_token=True),

@@ -39,17 +39,26 @@ _Test = Callable[[ast.AST], bool]
 
 @dataclass(frozen=True)
 class Bound:
-    """How long a container may get, and the line that says so; no line where a library's class has the number."""
+    """How long a container may get, and the line that says so.
+
+    Attributes:
+        size: The number.
+        file: Where it stands.
+        line: No line where a library's class has the number.
+        measure: What is compared with it where that is not the container's length, as the code says it.
+    """
 
     size: int
     file: str
     line: int | None
+    measure: str | None = None
 
     @property
     def words(self) -> str:
         """``, bounded to 5,000 (train.py:12)``, to be put behind the container's name."""
         where = f" ({Path(self.file).name}:{self.line})" if self.line is not None else ""
-        return f", bounded to {self.size:,}{where}"
+        what = f" in `{self.measure}`" if self.measure is not None else ""
+        return f", bounded to {self.size:,}{what}{where}"
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,8 @@ def _beside_its_lines(thing: Any, path: RootPath) -> Bound | None:
             now = length if guard.measure is None else _value_of(guard.measure, owners, file)
             # Of bytes there is at least one an item; what never changes measures nothing.
             if limit is not None and now is not None and length <= now < limit:
-                bounds.append(Bound(limit, file, guard.line))
+                measure = ast.unparse(guard.measure) if guard.measure is not None else None
+                bounds.append(Bound(limit, file, guard.line, measure))
         if not bounds:
             return None
         found.append(bounds[0])

@@ -93,6 +93,16 @@ def memory_limit(*, root: Path = Path("/")) -> int | None:
     return min(limits, default=None)
 
 
+def memory_total(*, root: Path = Path("/")) -> int | None:
+    """Bytes that this process could ever have: the machine's memory, or a lower limit; None where neither is known.
+
+    Args:
+        root: Where `/proc` and `/sys` are found.
+    """
+    known = [memory_limit(root=root), parse_meminfo(_read(root / "proc/meminfo") or "").get("MemTotal")]
+    return min((value for value in known if value is not None), default=None)
+
+
 def memory_available(*, root: Path = Path("/")) -> int | None:
     """Bytes that this process may still use before the kernel kills or throttles it.
 

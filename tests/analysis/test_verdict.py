@@ -431,6 +431,25 @@ def test_a_container_with_a_bound_that_was_not_reached_is_no_leak_yet(holder: st
     assert holder in result.summary
 
 
+@pytest.mark.parametrize(
+    "holder",
+    [
+        "deque (maxlen=5000000) `w`",
+        "lru_cache (maxsize=5000000) `f`",
+        "dict `d`, bounded to 5,000,000 (a.py:3)",
+    ],
+)
+def test_a_bound_that_no_memory_would_hold_is_none(holder: str) -> None:
+    held = {"path": f"module a: {holder}", "growth_per_iteration": 1.0}
+    consumer = record(consumer=True, python=leak(5000.0), end={"trace": {"sites": [], "holders": [held]}})
+    for memory, verdict in ((64 << 30, "inconclusive"), (16 << 30, "leak")):
+        consumer.header["memory_bytes"] = memory
+        assert judge([record(), consumer]).verdict == verdict
+    # As many bytes, and not as many items.
+    held["path"] = "module a: dict `d`, bounded to 5,000,000 in `total` (a.py:3)"
+    assert judge([record(), consumer]).verdict == "inconclusive"
+
+
 def test_the_bound_of_what_holds_little_is_not_the_leaks() -> None:
     holder = {"path": "module a: dict `d`, bounded to 5,000 (a.py:3)", "bytes_per_iteration": 130.0}
     traced = {"trace": {"sites": [], "holders": [holder]}}

@@ -50,7 +50,10 @@ ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
             "        heapq.heappush(kept, bytes(1000))\n",
             "9,000 ",
         ),
-        (BYTES.format(count="total += 1000") + "    while total > 1000 * 9000:\n" + DROP, "9,000,000 "),
+        (
+            BYTES.format(count="total += 1000") + "    while total > 1000 * 9000:\n" + DROP,
+            "9,000,000 in `total` (program.py:9)",
+        ),
         (
             "cache = {}\n" + ADD + "    if len(cache) > 9000:\n        cache.pop(next(iter(cache)))\n",
             "9,000 (program.py:6)",

@@ -7,6 +7,7 @@ import pytest
 from hfmemdebug.probes.cgroup import (
     cgroup_version,
     memory_available,
+    memory_total,
     memory_limit,
     parse_cgroup,
     parse_meminfo,
@@ -115,6 +116,7 @@ def test_v2_limit_is_the_lowest_among_the_ancestors(tmp_path: Path) -> None:
         },
     )
     assert memory_limit(root=root) == 2 * GB
+    assert memory_total(root=root) == 2 * GB
     assert cgroup_version(root=root) == "v2"
 
 
