@@ -7,8 +7,8 @@ import pytest
 from hfmemdebug.probes.cgroup import (
     cgroup_version,
     memory_available,
-    memory_total,
     memory_limit,
+    memory_total,
     parse_cgroup,
     parse_meminfo,
     parse_mounts,
