@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program, gain
 from hfmemdebug.analysis.words import OWNER
 from hfmemdebug.recording.sample import Sample
@@ -31,6 +33,8 @@ _NOTEWORTHY_PAGES = 16 * MB
 # Python objects own the buffers that malloc keeps where one comes with at most this much.
 _MOST_PER_OBJECT = 4 * MB
 _LEAST_OBJECTS = 64.0
+# Key, value, what they consist of, and the links between them.
+_BLOCKS_AN_ENTRY = 20
 # Garbage in cycles that the collector had not come to look at.
 _GARBAGE_SHARE = 0.5
 # `import datasets` leaves 2,300 blocks in cycles behind; with torch and transformers it is several times as many.
@@ -102,6 +106,29 @@ def _objects_that_stayed(program: Program, malloc: Owner) -> float | None:
             stayed = sum(site["count_per_iteration"] for site in trace["sites"])
             found.append(stayed * program.iterations / iterations)
     return sum(found) if found else None
+
+
+def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
+    """What grew where it may be a cache alone that is not full yet; None where it is not.
+
+    As many entries must have come as blocks, but for what belongs to an entry; and it must be full before the
+    memory is.
+    """
+    end, memory = program.recording.end or {}, program.recording.header.get("memory_bytes")
+    cache = next(iter(end.get("caches") or ()), None)
+    if cache is None or not guilty or any(owner.name not in EXACT for owner in guilty):
+        return None
+    python = program.owners.get("python")
+    blocks = sum(gained for _, gained in python.gained if gained > 0) if python is not None else 0.0
+    grown = sum(owner.growth.growth for owner in guilty)
+    if blocks > _BLOCKS_AN_ENTRY * cache["entries"]:
+        return None
+    if memory and cache["bound"] * grown / cache["entries"] > memory:
+        return None
+    return (
+        f"what grew may be a cache with a bound that the run did not reach, {cache['path']}, with "
+        f"{format_count(cache['entries'])} entries at the end; a longer run would fill it"
+    )
 
 
 def is_garbage(program: Program) -> bool:

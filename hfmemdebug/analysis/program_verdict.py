@@ -12,6 +12,7 @@ from hfmemdebug.analysis.program_findings import (
     WORDS,
     benign_of,
     beside_garbage,
+    filling_cache,
     is_garbage,
     leak_of,
     may_be_garbage,
@@ -44,10 +45,12 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     if not program.ticks:
         return _unseen(recording)
     attached = header["command"] == "attach"
-    guilty = _guilty(program)
+    suspects = _guilty(program)
+    filling = filling_cache(program, suspects)
+    guilty = [] if filling else suspects
     leaks = tuple(leak_of(program, owner) for owner in guilty)
     benign = benign_of(program)
-    still_open = None if guilty else _open_question(program)
+    still_open = filling or (None if guilty else _open_question(program))
     died = _how_it_died(recording)
     verdict = "leak" if guilty else "inconclusive" if still_open or died else "no-leak"
     if attached and guilty:

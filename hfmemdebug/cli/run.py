@@ -13,6 +13,7 @@ import typer
 from hfmemdebug.cli import options as o
 from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.write import check_outputs, claims_stdout
+from hfmemdebug.probes.cgroup import memory_total
 
 # Ours that take a value, which is not the script.
 _WITH_VALUE = ("-o", "--output", "--min-leak", "--limit")
@@ -129,6 +130,7 @@ def run(
             "command": "run",
             "command_line": typed_command(sys.argv[1:]),
             "min_leak": floor,
+            "memory_bytes": memory_total(),
             "arm": {"name": "program", "mode": "program", "consumer": False},
             "workload": {"program": [Path(command[0]).name, *command[1:2]]},
             **({"launch": {**launch.to_dict(), "began": time.time()}} if launch is not None else {}),

@@ -26,6 +26,8 @@ MALLOC_SHARE = 0.004
 PYTHON_SHARE = 0.002
 # Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
 LEAST_BLOCKS = 1000
+# The libraries' own caches have bounds of some hundred entries.
+LEAST_ENTRIES, MOST_CACHES = 1000, 3
 
 SLOTS = 24
 ROLE_AT, ROLE_BYTES = SLOTS * 8, 64
@@ -321,11 +323,13 @@ def start() -> None:
             sampler.slots[S_ENDING] = 1
             if sampler.tracer is not None:
                 sampler.tracer.end()
-            if _collects() and time.perf_counter() - sampler.began > 2.0:
+            lived = time.perf_counter() - sampler.began > 2.0
+            more = sys.getallocatedblocks() - sampler.blocks[0]
+            caches = _unfilled_caches() if lived and more >= LEAST_BLOCKS else []
+            if _collects() and lived:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
-                more = sys.getallocatedblocks() - sampler.blocks[0]
                 sampler.slots[S_GARBAGE] = _collect(sampler.tracked, whole=more < LEAST_BLOCKS)
-            _write_versions(folder)
+            _write_versions(folder, caches)
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
@@ -395,8 +399,29 @@ def _count_objects() -> int:
     return sum(map(len, map(gc.get_objects, [None])))
 
 
-def _write_versions(folder: str) -> None:
-    """What the program ran on: its environment may be another one than hfmemdebug's."""
+def _unfilled_caches() -> list[list[Any]]:
+    """Caches with many entries and a bound that they have not reached: name, entries, bound."""
+    import functools
+
+    kind = type(functools.lru_cache(maxsize=None)(len))
+    interval = sys.getswitchinterval()
+    # A thread that fills a tuple meanwhile would get a SystemError where our list refers to it.
+    sys.setswitchinterval(60.0)
+    try:
+        caches = [thing for thing in gc.get_objects() if type(thing) is kind]
+    finally:
+        sys.setswitchinterval(interval)
+    found: list[list[Any]] = []
+    for cache in caches:
+        info = cache.cache_info()
+        if info.maxsize is not None and LEAST_ENTRIES <= info.currsize < info.maxsize:
+            name = getattr(cache, "__qualname__", None) or "?"
+            found.append(["lru_cache (maxsize=%d) `%s`" % (info.maxsize, name), info.currsize, info.maxsize])
+    return sorted(found, key=lambda cache: -cache[1])[:MOST_CACHES]
+
+
+def _write_versions(folder: str, caches: list[list[Any]]) -> None:
+    """What the program ran on: its environment may be another one than hfmemdebug's. And caches that fill still."""
     # Not before the end: its import takes as long as a fifth of all that is done at the start.
     import json
 
@@ -416,4 +441,4 @@ def _write_versions(folder: str) -> None:
             lines["%s version" % name] = str(version)
     path = os.path.join(folder, "%d.json" % os.getpid())
     with open(path, "w") as file:
-        json.dump(lines, file)
+        json.dump({"versions": lines, "caches": caches}, file)

@@ -84,8 +84,18 @@ class InsideReader:
 
     def versions(self, pid: int) -> dict[str, str]:
         """Versions that the program ran on; empty where it did not come to say so."""
+        return {str(k): str(v) for k, v in self._last_words(pid).get("versions", {}).items()}
+
+    def caches(self, pid: int) -> list[dict[str, Any]]:
+        """Caches with many entries and a bound that was not reached as the program ended."""
+        return [
+            {"path": name, "entries": entries, "bound": bound}
+            for name, entries, bound in self._last_words(pid).get("caches", ())
+        ]
+
+    def _last_words(self, pid: int) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
-            return {str(k): str(v) for k, v in json.loads((self._folder / f"{pid}.json").read_text()).items()}
+            return dict(json.loads((self._folder / f"{pid}.json").read_text()))
         return {}
 
     def forget(self, pid: int) -> None:

@@ -117,6 +117,7 @@ class Supervisor:
                     "exit_status": self.exit_status,
                     "seconds": round(seconds, 3),
                     "versions": inside.versions(process.pid),
+                    "caches": inside.caches(process.pid),
                     "garbage_blocks": inside.garbage_blocks.get(process.pid),
                     "samplers": inside.seen,
                     "traces": read_traces(pages, began) if self.trace else None,

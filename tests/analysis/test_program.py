@@ -39,6 +39,7 @@ def judge(
     command: str = "run",
     looks: int = LOOKS,
     min_leak: int | None = None,
+    header: dict[str, Any] | None = None,
 ) -> Result:
     """The verdict on stories that are told as time goes from 0 to 1; None is a process that does not live."""
     samples: list[Sample] = []
@@ -54,12 +55,13 @@ def judge(
         sums.update(children=len(fields) - 1, rows=int(rows(t)), dev_shm=0)
         sums.update(tree(t))
         samples.append(Sample(kind="tree", epoch=1, slice=look, seconds=look / 10, **sums))
-    header = {
+    first_line = {
         "command": command,
         "arm": {"name": "program", "mode": "program", "consumer": False},
         "workload": {},
+        **(header or {}),
     }
-    recording = Recording(header, tuple(samples), {"outcome": "completed", **(end or {})})
+    recording = Recording(first_line, tuple(samples), {"outcome": "completed", **(end or {})})
     return judge_program(recording, min_leak=min_leak)
 
 
@@ -595,3 +597,26 @@ def test_a_leaking_worker_that_ends_first() -> None:
     result = judge({1: inside(), 2: worker, **others}, rows=lambda t: 1e6 * t)
     assert result.verdict == "leak", result.summary
     assert "DataLoader worker 1 (PID 2)" in result.summary
+
+
+def test_a_cache_that_is_not_full_yet_may_be_all_that_grew() -> None:
+    """Two blocks for each of 50,000 entries, 10 MB in all."""
+    growing = grown(grown(inside(), "blocks", 100_000), "python", 10 * MB)
+    cache = {"path": "lru_cache (maxsize=200000) `f`", "entries": 50_000, "bound": 200_000}
+
+    def judged(**changed: Any) -> Result:
+        return judge({1: growing}, rows=lambda t: 1e6 * t, end={"caches": [{**cache, **changed}]})
+
+    result = judged()
+    assert result.verdict == "inconclusive"
+    assert "lru_cache (maxsize=200000) `f`, with 50,000 entries" in result.summary
+    # It has too few entries for what came, or no memory would hold it.
+    assert judged(entries=2_000).verdict == "leak"
+    header = {"memory_bytes": 1 << 30}
+    assert judge({1: growing}, rows=lambda t: 1e6 * t, end={"caches": [cache]}, header=header).verdict == (
+        "inconclusive"
+    )
+    cache["bound"] = 200_000_000
+    assert (
+        judge({1: growing}, rows=lambda t: 1e6 * t, end={"caches": [cache]}, header=header).verdict == "leak"
+    )

@@ -225,6 +225,20 @@ def test_no_page_is_no_reading(tmp_path: Path) -> None:
     assert reader.versions(1) == {}
 
 
+def test_caches_that_are_not_full_as_the_program_ends_are_told(tmp_path: Path) -> None:
+    code = (
+        "import functools, os, time\n"
+        "@functools.lru_cache(maxsize=5000)\ndef half_full(n): return [n]\n"
+        "@functools.lru_cache(maxsize=2000)\ndef full(n): return [n]\n"
+        "@functools.lru_cache(maxsize=None)\ndef unbounded(n): return [n]\n"
+        "time.sleep(2.5)\n"
+        "for n in range(2500): half_full(n), full(n), unbounded(n)\n"
+        "print(os.getpid())"
+    )
+    found = InsideReader(tmp_path / "pages").caches(int(run(code, tmp_path)))
+    assert found == [{"path": "lru_cache (maxsize=5000) `half_full`", "entries": 2500, "bound": 5000}]
+
+
 def test_shared_memory_that_the_program_makes_is_known_by_name_and_line(tmp_path: Path) -> None:
     code = (
         "from multiprocessing import shared_memory\n"
