@@ -54,14 +54,15 @@ def find_growth(
     judged = [(x, y) for x, y in points if x >= first + WARMUP * span]
     if span <= 0 or len(judged) < LEAST_POINTS:
         return None
-    lows = _lows(judged)
-    if lows is None:
+    found = _lows(judged)
+    if found is None:
         grown = judged[-1][1] - judged[0][1]
         # Between two bursts nobody knows when it grew: all of it may have been a leak's.
         most = (max(y for _, y in judged) - min(y for _, y in judged)) / span
         if most * span <= max(floor, tolerance):
             return Trend("stable", grown / span, -most, most, grown, max(floor / span, most))
         return Trend("inconclusive", grown / span, 0.0, most, grown, most, "its work came in bursts")
+    lows = [low for _, low in found]
     rises = [b - a for a, b in itertools.pairwise(lows)]
     per_window, error = _slope(lows)
     unit = WINDOWS / (judged[-1][0] - judged[0][0])
@@ -88,13 +89,14 @@ def find_growth(
         return growth("step" if max(rises) > MOST_IN_ONE * total else "plateau")
     if not clear:
         return growth("stable" if _is_level(judged, small) else "inconclusive", _NOISE)
-    early, late = lows[WINDOWS // 2 - 1] - lows[0], lows[-1] - lows[WINDOWS // 2]
+    early, late = _pace(found[0], found[WINDOWS // 2 - 1]), _pace(found[WINDOWS // 2], found[-1])
     at_the_end = rises[-1] + rises[-2] - per_window / 2 if seldom else min(rises[-2:])
     if min(rises) < -per_window / 2 or at_the_end <= 0:
         return growth("inconclusive", "it grew in fits and starts")
     if max(rises) > MOST_IN_ONE * total:
         return growth("inconclusive", "much of it came in one step")
-    if late < NOT_FADING * early or _slows(lows):
+    # By the last window alone it does not: the worker that leaks may have done its part before the others have.
+    if late < NOT_FADING * early or (_slows(found) and _slows(found[:-1])):
         return growth("inconclusive", "it grew ever more slowly")
     return growth("growing")
 
@@ -125,28 +127,41 @@ def _slope(values: Sequence[float]) -> tuple[float, float]:
     return slope, 2 * stdev(residuals) / sqrt(sum((i - centre) ** 2 for i in range(WINDOWS)))
 
 
-def _slows(values: Sequence[float]) -> bool:
-    """Whether a parabola through the values shows a pace that falls, by more than twice its error."""
-    places = [i - (WINDOWS - 1) / 2 for i in range(WINDOWS)]
-    bends = [place**2 - fmean(p**2 for p in places) for place in places]
+def _pace(start: tuple[float, float], end: tuple[float, float]) -> float:
+    """Growth for one unit of work. Where few readings fall into a window, its lowest may lie anywhere in it."""
+    return (end[1] - start[1]) / (end[0] - start[0])
+
+
+def _slows(points: Sequence[tuple[float, float]]) -> bool:
+    """Whether a parabola through the points shows a pace that falls, by more than twice its error."""
+    centre, middle = fmean(x for x, _ in points), fmean(y for _, y in points)
+    places = [x - centre for x, _ in points]
+    square = sum(p**2 for p in places)
+    # A square that is at right angles to the line, so that each can be fitted alone.
+    tilt = sum(p**3 for p in places) / square
+    bends = [p**2 - square / len(places) - tilt * p for p in places]
     slope, bend = (
-        sum(c * value for c, value in zip(contrast, values, strict=True)) / sum(c**2 for c in contrast)
+        sum(c * y for c, (_, y) in zip(contrast, points, strict=True)) / sum(c**2 for c in contrast)
         for contrast in (places, bends)
     )
-    middle = fmean(values)
-    residuals = [v - middle - slope * p - bend * b for v, p, b in zip(values, places, bends, strict=True)]
-    error = 2 * sqrt(sum(r**2 for r in residuals) / (WINDOWS - 3) / sum(b**2 for b in bends))
-    first, last = slope + 2 * bend * places[0], slope + 2 * bend * places[-1]
-    return -bend > error and last < STEADY * first
+    residuals = [
+        y - middle - slope * p - bend * b for (_, y), p, b in zip(points, places, bends, strict=True)
+    ]
+    error = 2 * sqrt(sum(r**2 for r in residuals) / (len(points) - 3) / sum(b**2 for b in bends))
+    first, last = (slope + bend * (2 * place - tilt) for place in (places[0], places[-1]))
+    # Over fewer windows the same bend makes less of a difference.
+    fall = (1 - STEADY) * (len(points) - 1) / (WINDOWS - 1)
+    return -bend > error and last < (1 - fall) * first
 
 
-def _lows(judged: Sequence[tuple[float, float]]) -> list[float] | None:
-    """The lowest value in each of the windows of equal work; None where a window is empty."""
+def _lows(judged: Sequence[tuple[float, float]]) -> list[tuple[float, float]] | None:
+    """The first of the lowest points in each of the windows of equal work; None where a window is empty."""
     first, last = judged[0][0], judged[-1][0]
-    lows: list[float | None] = [None] * WINDOWS
+    lows: list[tuple[float, float] | None] = [None] * WINDOWS
     for x, y in judged:
         window = min(WINDOWS - 1, int((x - first) / (last - first) * WINDOWS)) if last > first else 0
         known = lows[window]
-        lows[window] = y if known is None else min(known, y)
+        if known is None or y < known[1]:
+            lows[window] = x, y
     found = [low for low in lows if low is not None]
     return found if len(found) == WINDOWS else None

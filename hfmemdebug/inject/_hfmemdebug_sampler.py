@@ -406,7 +406,7 @@ def _unfilled_caches() -> list[list[Any]]:
     kind = type(functools.lru_cache(maxsize=None)(len))
     interval = sys.getswitchinterval()
     # A thread that fills a tuple meanwhile would get a SystemError where our list refers to it.
-    sys.setswitchinterval(60.0)
+    sys.setswitchinterval(1.0)
     try:
         caches = [thing for thing in gc.get_objects() if type(thing) is kind]
     finally:

@@ -117,3 +117,18 @@ def test_work_comes_evenly_where_it_was_looked_at_all_through() -> None:
     assert comes_evenly([float(i) for i in range(40)])
     assert comes_evenly([100.0] + [100.0 + i for i in range(40)])
     assert not comes_evenly([float(i) if i < 50 else 50.0 + i for i in range(100)])
+
+
+@pytest.mark.parametrize("readings", range(22, 60))
+def test_of_few_readings_even_growth_is_even(readings: int) -> None:
+    """Two or three of them fall into a window, and its lowest value is now the first third's and now the half's."""
+    trend = find_growth([(float(i), 1.5 * MB * i) for i in range(readings)], FLOOR)
+    assert trend is not None
+    assert trend.shape == "growing", trend.needs
+
+
+def test_a_worker_that_is_done_before_the_others_has_not_slowed_down() -> None:
+    points = [(float(i), 1.5 * MB * min(i, 20.5)) for i in range(24)]
+    trend = find_growth(points, FLOOR)
+    assert trend is not None
+    assert trend.shape == "growing", trend.needs
