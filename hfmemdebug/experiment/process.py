@@ -97,7 +97,8 @@ class Crew:
     Args:
         listen: Called with each arm and event, for whoever shows progress.
         limit: Memory in bytes that each arm may use, or None.
-        environment: Of arms that run without a limit; None for ours.
+        environment: The arms'; None for ours.
+        thread_caches: Whether malloc keeps chunks at hand for each thread, and counts them as used.
     """
 
     def __init__(
@@ -106,9 +107,11 @@ class Crew:
         *,
         limit: int | None = None,
         environment: Mapping[str, str] | None = None,
+        thread_caches: bool = True,
     ) -> None:
         self._limit = limit
         self._environment = environment
+        self._thread_caches = thread_caches
         self.arms: list[ArmProcess] = []
         self._events: queue.SimpleQueue[tuple[ArmProcess, dict[str, Any]]] = queue.SimpleQueue()
         self._listen = listen
@@ -122,7 +125,7 @@ class Crew:
         root = str(Path(__file__).resolve().parents[2])
         command = [sys.executable, "-c", _BOOT.format(root=root), str(command_read), str(event_write)]
         given = os.environ if self._environment is None else self._environment
-        environment = without_thread_caches(given)
+        environment = dict(given) if self._thread_caches else without_thread_caches(given)
         # What the user's code starts has the user's own settings.
         task = {**task, "tunables": given.get(TUNABLES)}
         options: dict[str, Any] = {
