@@ -6,7 +6,6 @@ would count what it takes itself. So one more arm runs, which is not judged, wit
 
 from __future__ import annotations
 
-import itertools
 import os
 import tempfile
 import time
@@ -72,17 +71,6 @@ def trace_workers(
     with tempfile.TemporaryDirectory(prefix="hfmemdebug-") as folder:
         pages = Path(folder) / "pages"
         pages.mkdir(mode=0o700)
-        arm = Round(
-            replace(settings, epochs=epochs, iterations=plan.count, step=step),
-            "diagnose",
-            [ArmKind(name, recording.header["arm"]["mode"], True)],
-            Path(folder),
-            note,
-            clock=Budget(WHOLE_SECONDS, default=None, asked=True),
-            earlier=earlier,
-            environment=environment(pages, os.environ, trace="children"),
-            enough=lambda: told(),
-        )
         first: float | None = None
 
         def of_workers() -> list[dict[str, Any]]:
@@ -96,6 +84,17 @@ def trace_workers(
                 first = time.monotonic()
             return first is not None and time.monotonic() - first > OTHERS_SECONDS
 
+        arm = Round(
+            replace(settings, epochs=epochs, iterations=plan.count, step=step),
+            "diagnose",
+            [ArmKind(name, recording.header["arm"]["mode"], True)],
+            Path(folder),
+            note,
+            clock=Budget(WHOLE_SECONDS, default=None, asked=True),
+            earlier=earlier,
+            environment=environment(pages, os.environ, trace="children"),
+            enough=told,
+        )
         note(arm.leader, {"event": "note", "text": "its workers are traced: which line it comes from"})
         try:
             arm.run()
@@ -139,4 +138,4 @@ def per_slice(traces: Sequence[dict[str, Any]], slices: Sequence[float], rate: f
         for place, (size, count) in totals.items()
     ]
     found.sort(key=lambda site: -site["bytes_per_iteration"])
-    return {"sites": list(itertools.islice(found, MOST_SITES)), "holders": holders}
+    return {"sites": found[:MOST_SITES], "holders": holders}
