@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from hfmemdebug.analysis.growth import WINDOWS, comes_evenly, find_growth
 from hfmemdebug.analysis.series import value
-from hfmemdebug.analysis.ticks import Tick, malloc_reads, read_ticks
+from hfmemdebug.analysis.ticks import Tick, longest_unread, malloc_reads, read_ticks
 from hfmemdebug.analysis.trend import Trend
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
@@ -37,6 +37,8 @@ LEAST_SHARE_WITH_ROWS = 0.4
 LEAST_LOOKS = 22
 # So many modules between two looks are an import of a library, and not of what somebody has forgotten until then.
 MANY_MODULES = 8
+# A step in so much of the work is within three windows, and the others show that it was one.
+MOST_UNREAD = 0.2
 # Where none were read in the last part, something else was going on there.
 READING_UNTIL = 0.75
 # A process that lives for this share of the run is judged alone as well.
@@ -136,14 +138,11 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     first_of, bases = _first(seen), _bases(seen)
     tolerance = max(floor, TOLERATED_SHARE * level)
     owners: dict[str, Owner] = {}
-    reads = malloc_reads(ticks)
 
     def judge(name: str, values: Sequence[float | None], floor: float, tolerance: float) -> None:
         points = [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
         growth = find_growth(points, floor, tolerance=tolerance, seldom=name in THINGS)
         if growth is not None:
-            if name == "malloc" and reads < WINDOWS and growth.shape in ("growing", "inconclusive"):
-                growth = replace(growth, shape="inconclusive", needs=f"it could be read only {reads} times")
             owners[name] = Owner(name, growth, _gained(ticks, name))
 
     def judge_alone(name: str, counter: str, weight: float) -> None:
@@ -174,6 +173,8 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
             if any(value is not None for value in series[name]):
                 judge(name, series[name], floor, tolerance)
                 judge_alone(name, *(("blocks", weight) if name == "python" else (name, 1.0)))
+        if "malloc" in owners:
+            owners["malloc"] = _unless_unread(owners["malloc"], ticks, work)
         rest = [
             None if pages is None else pages - sum(series[name][i] or 0.0 for name in EXACT)
             for i, pages in enumerate(series["anon_swap"])
@@ -202,6 +203,22 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         if growth is not None and growth.low > 0 and growth.shape in ("growing", "inconclusive"):
             afterwards[name] = growth
     return Program(recording, seen, iteration, span, owners, level, exact, first_of, bases, gains, afterwards)
+
+
+def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) -> Owner:
+    """What it did, or that it was read too seldom: between two readings a step looks like even growth.
+
+    Where it rose until it was read for the last time, it has not been seen to stop.
+    """
+    growth = malloc.growth
+    if growth.shape == "stable":
+        return malloc
+    reads = malloc_reads(ticks)
+    unread = longest_unread(ticks, work, malloc.gained[0][0].pid) if malloc.gained else 0.0
+    if reads >= WINDOWS and unread <= MOST_UNREAD * (work[-1] - work[0]):
+        return malloc
+    needs = f"it could be read only {reads} times, and once not in {unread / (work[-1] - work[0]):.0%} of the work"
+    return replace(malloc, growth=replace(growth, shape="inconclusive", needs=needs))
 
 
 def _work(ticks: Sequence[Tick], traced: float) -> tuple[str, list[float], slice]:

@@ -48,6 +48,20 @@ def malloc_reads(ticks: Sequence[Tick]) -> int:
     return max((last[pid] - first[pid] for pid in last), default=0)
 
 
+def longest_unread(ticks: Sequence[Tick], work: Sequence[float], pid: int | None) -> float:
+    """The longest work of a process in which its malloc was not read anew."""
+    read = [work[0]]
+    # The first value that is seen here may have been read before any of this work.
+    last: int | None = None
+    for x, tick in zip(work, ticks, strict=True):
+        for p in tick.processes:
+            if p.pid == pid and p.malloc is not None:
+                if p.malloc_reads is None or (last is not None and p.malloc_reads != last):
+                    read.append(x)
+                last = p.malloc_reads
+    return max(b - a for a, b in itertools.pairwise([*read, work[-1]]))
+
+
 def _gather(samples: Sequence[Sample]) -> list[Tick]:
     ticks: list[Tick] = []
     waiting: list[Sample] = []

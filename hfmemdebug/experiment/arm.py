@@ -196,10 +196,10 @@ class Arm:
         assert self.report is not None
         return self.report
 
-    def calibrate(self) -> None:
-        """Measures what a row costs."""
+    def calibrate(self, step: int | None) -> None:
+        """Measures what a row costs, in slices of this size where the user has chosen it."""
         with self._users_code("reading the first items"):
-            found = calibrate(self.dataset, self._loaded.rows, self.probe)
+            found = calibrate(self.dataset, self._loaded.rows, self.probe, step=step)
         self.reproduce = self._reproduce(found.bytes_per_row)
         self.channel.send(
             event="calibrated", bytes_per_row=found.bytes_per_row, seconds_per_row=found.seconds_per_row

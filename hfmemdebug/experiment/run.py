@@ -198,7 +198,7 @@ class Round:
         if name in ("sample", "tick"):
             self._watch()
         elif name == "load_done" and arm is self.leader:
-            arm.send(do="calibrate")
+            arm.send(do="calibrate", step=self.settings.step)
         elif name == "calibrated":
             self._plan(event["bytes_per_row"], event["seconds_per_row"])
             self._start_reading()

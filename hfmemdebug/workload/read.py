@@ -12,12 +12,14 @@ from hfmemdebug.data.arrays import Rows
 from hfmemdebug.data.iterables import Items
 from hfmemdebug.errors import InputError
 from hfmemdebug.probes.process import ProcessProbe
-from hfmemdebug.workload.slices import SlicePlan
+from hfmemdebug.workload.slices import MAX_SLICE_BYTES, SlicePlan, plan_slices
 
 # A first small slice grows until it decodes to this much or takes this long.
 ENOUGH_BYTES = 8 * 1024**2
 ENOUGH_SECONDS = 0.02
 MOST_ROWS = 1000
+# A whole slice is read for the measure where it should not take longer than this.
+LONGEST_SLICE = 0.25
 _END = object()
 
 
@@ -54,12 +56,18 @@ def epoch_reader(dataset: Any, plan: SlicePlan) -> Callable[[int], Any]:
     return read
 
 
-def calibrate(dataset: Any, rows: int | None, probe: ProcessProbe) -> Calibration:
+def calibrate(dataset: Any, rows: int | None, probe: ProcessProbe, *, step: int | None = None) -> Calibration:
     """Reads a few rows and measures what they decode to and how long it takes.
 
     The rows come from the middle of the dataset, since first rows are often shorter. The consumer is not
     called: what it keeps would be counted before its time. Python's and numpy's allocations are traced;
     what malloc and Arrow hold besides (decoded images) is read from their counters.
+
+    Args:
+        dataset: The rows, or an iterable's items.
+        rows: How many there are; None for a stream.
+        probe: Reads this process.
+        step: Rows in a slice, where the user has said so.
 
     Raises:
         InputError: The dataset has no rows.
@@ -81,8 +89,18 @@ def calibrate(dataset: Any, rows: int | None, probe: ProcessProbe) -> Calibratio
             or rows_read < count
             or (rows is not None and count >= rows)
         ):
-            return Calibration(max(decoded, 1) / max(rows_read, 1), seconds / max(rows_read, 1))
+            break
         count *= 10
+    found = Calibration(max(decoded, 1) / max(rows_read, 1), seconds / max(rows_read, 1))
+    if rows is None:
+        return found
+    step = plan_slices(rows, bytes_per_row=found.bytes_per_row, step=step).step
+    cost = max(found.bytes_per_row / MAX_SLICE_BYTES, found.seconds_per_row / LONGEST_SLICE)
+    if step <= rows_read or step * cost > 1:
+        return found
+    # What a slice decodes to lies on pages that are new each time: a row costs several times what it does among few.
+    seconds = min(_measure_once(dataset, rows, step, probe, traced=False)[2] for _ in range(2))
+    return Calibration(found.bytes_per_row, seconds / step)
 
 
 def _calibrate_items(items: Items, probe: ProcessProbe) -> Calibration:

@@ -195,6 +195,33 @@ def test_malloc_that_was_read_too_seldom_is_told_so() -> None:
     assert "read only" in result.summary
 
 
+@pytest.mark.parametrize(("since", "until"), [(-0.1, 0.97), (0.1, 0.8), (0.3, 0.6), (0.02, 0.9)])
+def test_malloc_that_was_not_read_for_long_is_no_even_growth(since: float, until: float) -> None:
+    """As on a busy machine: an import has filled it, and both readings that show that are far apart."""
+
+    def story(t: float) -> dict[str, Any]:
+        unread = since < t < until
+        malloc = (60 if unread or t <= since else 69) * MB
+        # It was read often enough before and after.
+        return {
+            **inside()(t),
+            "malloc": malloc,
+            "malloc_reads": round(500 * (t if not unread else max(since, 0))),
+        }
+
+    result = judge({1: story}, rows=lambda t: 24_000 * t)
+    assert result.verdict != "leak", result.summary
+
+
+def test_malloc_that_rose_until_it_was_read_no_more_has_not_stopped() -> None:
+    def story(t: float) -> dict[str, Any]:
+        seen = min(t, 0.6)
+        return {**inside()(t), "malloc": round((60 + 40 * seen) * MB), "malloc_reads": round(500 * seen)}
+
+    result = judge({1: story}, rows=lambda t: 24_000 * t)
+    assert result.verdict == "inconclusive", result.summary
+
+
 def test_a_little_garbage_may_be_what_imports_have_left() -> None:
     story = grown(inside(), "blocks", 30_000)
     assert judge({1: story}).verdict == "leak"

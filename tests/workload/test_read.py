@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -93,6 +93,27 @@ def test_what_was_read_for_the_measure_is_given_back() -> None:
     assert before is not None
     assert after is not None
     assert abs(after.in_use - before.in_use) < 1_000_000
+
+
+def test_a_row_is_timed_in_a_slice_of_the_size_that_will_be_read() -> None:
+    class Counted:
+        format: ClassVar = {"type": None}
+
+        def __init__(self) -> None:
+            self.asked: list[int] = []
+
+        def __getitem__(self, asked: slice) -> dict[str, list[int]]:
+            self.asked.append(asked.stop - asked.start)
+            return {"n": list(range(asked.start, asked.stop))}
+
+    chosen, ours, too_large = Counted(), Counted(), Counted()
+    calibrate(chosen, 1_000_000, ProcessProbe(), step=20_000)
+    assert max(chosen.asked) == 20_000
+    calibrate(ours, 1_000_000, ProcessProbe())
+    assert max(ours.asked) == plan_slices(1_000_000, bytes_per_row=40.0).step == 20_000
+    # What nobody should have in memory for a measure alone.
+    calibrate(too_large, 10**9, ProcessProbe(), step=10**8)
+    assert max(too_large.asked) <= 1000
 
 
 def test_no_rows() -> None:
