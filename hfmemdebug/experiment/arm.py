@@ -27,7 +27,7 @@ from hfmemdebug.data.load import is_iterable
 from hfmemdebug.data.spec import DatasetSpec, LoadReport
 from hfmemdebug.errors import HfmemdebugError
 from hfmemdebug.experiment.mapped import MappedSince
-from hfmemdebug.experiment.protocol import Channel
+from hfmemdebug.experiment.protocol import LOST_STATUS, Channel
 from hfmemdebug.origin.constants import string_constants
 from hfmemdebug.probes.environment import environment
 from hfmemdebug.probes.malloc import TUNABLES
@@ -493,6 +493,8 @@ def main(read_fd: int, write_fd: int) -> None:
     except BrokenPipeError:
         return
     except Exception as error:
+        if channel.lost:
+            os._exit(LOST_STATUS)
         traceback.print_exception(error)
         channel.send(event="crashed", message=f"{type(error).__name__}: {error}")
 

@@ -18,7 +18,7 @@ from typing import Any
 from hfmemdebug.data.spec import LoadReport
 from hfmemdebug.errors import HfmemdebugError, error_from_dict
 from hfmemdebug.experiment.limited import ArmLimit
-from hfmemdebug.experiment.protocol import Channel
+from hfmemdebug.experiment.protocol import LOST_STATUS, Channel
 from hfmemdebug.probes.cgroup import oom_kills
 from hfmemdebug.probes.malloc import TUNABLES, without_thread_caches
 from hfmemdebug.recording.file import append_line, load_recording
@@ -274,6 +274,8 @@ def describe_death(code: int, recording: Path, *, killer: str | None) -> str:
             where = f"after slice {last.slice} of epoch {last.epoch}, holding {(held or 0) / 2**20:,.0f} MB"
             if last.unreclaimable is not None:
                 where += " that could not be taken back"
+    if code == LOST_STATUS:
+        return f"it has closed all open files, ours as well (os.closerange, or as a daemon does), {where}"
     if code >= 0:
         return f"it ended with exit status {code} {where}"
     try:

@@ -16,6 +16,7 @@ from typing import Any
 
 from hfmemdebug.errors import InputError
 from hfmemdebug.recording.check import wrong_in_end, wrong_in_header, wrong_in_sample
+from hfmemdebug.recording.descriptor import Descriptor
 from hfmemdebug.recording.sample import Sample
 
 SCHEMA = "hfmemdebug.recording.v1"
@@ -67,11 +68,12 @@ class RecordingWriter:
     """
 
     path: Path
-    _fd: int = field(init=False, default=-1)
+    _file: Descriptor = field(init=False)
 
     def __post_init__(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._file = Descriptor(os.open(self.path, flags, 0o600))
 
     def header(self, document: Mapping[str, Any]) -> None:
         """Writes the header line."""
@@ -87,12 +89,10 @@ class RecordingWriter:
 
     def close(self) -> None:
         """Closes the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._file.close()
 
     def _line(self, document: Mapping[str, Any]) -> None:
-        os.write(self._fd, _ENCODER.encode(document).encode() + b"\n")
+        self._file.write(_ENCODER.encode(document).encode() + b"\n")
 
     def __enter__(self) -> RecordingWriter:
         return self

@@ -54,8 +54,9 @@ def profile(box: Box, target: str, *more: str) -> tuple[int, dict[str, object], 
         ("import os; os.kill(os.getpid(), 9)", "killed", "SIGKILL after slice 2 of epoch 1"),
         ("import os; os.kill(os.getpid(), 6)", "killed", "SIGABRT after slice 2"),
         ("import ctypes; ctypes.string_at(0)", "killed", "SIGSEGV after slice 2 of epoch 1"),
+        ("import os; os.closerange(3, 1024)", "failed", "closed all open files"),
     ],
-    ids=["raise", "exit", "interrupt", "base", "str", "_exit", "kill", "abort", "segv"],
+    ids=["raise", "exit", "interrupt", "base", "str", "_exit", "kill", "abort", "segv", "close"],
 )
 def test_a_death_in_a_slice(box: Box, statement: str, outcome: str, says: str) -> None:
     status, document, err = profile(box, box.code(IN_SLICE_3.format(statement)))
@@ -71,6 +72,16 @@ def test_a_death_in_a_slice(box: Box, statement: str, outcome: str, says: str) -
     assert recording.end["outcome"] == outcome
     if statement.startswith("raise ValueError"):
         assert "ValueError: boom\nsecond line" in err, "their traceback is theirs and whole"
+
+
+def test_files_that_get_the_numbers_of_ours_stay_as_they_are(box: Box) -> None:
+    opens = "import os; os.closerange(3, 1024); kept = [open(f'own-{i}', 'w') for i in range(20)]"
+    status, document, _ = profile(box, box.code(IN_SLICE_3.format(opens)))
+    assert (status, document["verdict"]) == (4, "inconclusive")
+    assert "closed all open files" in document["arms"][0]["outcome_detail"]
+    own = list(box.folder.glob("own-*"))
+    assert len(own) == 20
+    assert not any(file.stat().st_size for file in own)
 
 
 @pytest.mark.parametrize(
