@@ -56,6 +56,7 @@ class Census:
         named: What can grow under one name.
         threads: Identities of the threads that run.
         callbacks: How many functions wait for the end of the program.
+        frozen: How many objects no collection looks at.
     """
 
     sizes: dict[int, int]
@@ -64,6 +65,7 @@ class Census:
     named: dict[str, NamedValue]
     threads: frozenset[int]
     callbacks: int
+    frozen: int
 
 
 def take_census() -> Census:
@@ -77,6 +79,7 @@ def take_census() -> Census:
         named_values(),
         nameless.running_threads(),
         nameless.callbacks(),
+        gc.get_freeze_count(),
     )
 
 
@@ -114,21 +117,26 @@ def find_holders(walk: Callable[[], Iterator[None]], slices: int) -> list[Holder
         # What a collection would free is the leak then.
         for growth, kind in nameless.garbage_of_cycles(before.types, max(slices, least)):
             words = f"reference cycles, which the collector would free if it were not off: objects of type `{kind}`"
-            found.append(_holder(words, growth / slices, "object"))
+            found.append(holder_document(words, growth / slices, "object"))
     else:
         gc.collect()
     growth, where = nameless.grown_threads(before.threads)
     if growth >= least:
-        found.append(_holder(f"threads that do not end{where}", growth / slices, "thread"))
+        found.append(holder_document(f"threads that do not end{where}", growth / slices, "thread"))
     found += _grown_containers(before, slices, least, with_threads=growth < least)
     growth = nameless.callbacks() - before.callbacks
     if growth >= least:
-        found.append(_holder("functions registered with `atexit`", growth / slices, "function"))
+        found.append(holder_document("functions registered with `atexit`", growth / slices, "function"))
+    growth = gc.get_freeze_count() - before.frozen
+    if growth >= least and not found:
+        words = "objects that `gc.freeze()` keeps from the collector: cycles among them are never freed"
+        found.append(holder_document(words, growth / slices, "object"))
     found = found or _grown_names(before, middle, slices) or _chains(before, types_then, slices, half)
     return found[:MOST_HOLDERS]
 
 
-def _holder(words: str, growth: float, unit: str, path: RootPath | None = None) -> Holder:
+def holder_document(words: str, growth: float, unit: str, path: RootPath | None = None) -> Holder:
+    """A holder: its path in words, by how much it grows per slice, and in what."""
     return {
         "path": words,
         "growth_per_iteration": round(growth, 2),
@@ -174,7 +182,7 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
             continue
         bound = bound_of(thing, path)
         words = path.words + (bound.words if bound is not None else "")
-        holder = _holder(words, growth / slices, unit_of(thing), path)
+        holder = holder_document(words, growth / slices, unit_of(thing), path)
         has_bound = bound is not None or (isinstance(thing, deque) and thing.maxlen is not None)
         plain = plain_weight_of(thing) if has_bound else None
         if plain is not None:
@@ -203,7 +211,7 @@ def _grown_names(before: Census, middle: dict[str, NamedValue], slices: int) -> 
     """Texts, buffers, tuples and arrays that a name stands for, made anew or in place."""
     holders = []
     for value, growth in grown_names(before.named, middle, named_values()):
-        holder = _holder(value.words, growth / slices, value.unit)
+        holder = holder_document(value.words, growth / slices, value.unit)
         holder.update(name=value.name, file=value.file, place=value.words)
         holders.append(holder)
     return holders
@@ -243,7 +251,7 @@ def _chains(before: Census, middle: Counter[type], slices: int, half: int) -> li
         words = f"objects of type `{kind.__module__}.{kind.__qualname__}`" if path is None else path.words
         if path is not None and issubclass(kind, BaseException):
             words += ", a chain of exceptions, each with the local variables of its traceback"
-        holders.append(_holder(words, growth / slices, f"`{kind.__qualname__}`"))
+        holders.append(holder_document(words, growth / slices, f"`{kind.__qualname__}`"))
     return holders
 
 

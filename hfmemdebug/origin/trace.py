@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfmemdebug.origin.holders import find_holders
+from hfmemdebug.origin.kept import find_keepers
 from hfmemdebug.origin.lines import find_native_lines, mapped_bytes
 from hfmemdebug.origin.native import arrow_by_malloc, find_native_sites, is_installed
 from hfmemdebug.origin.sites import (
@@ -97,6 +98,8 @@ def _look(
     sites, traced = find_sites(snapshots, slices)
     del snapshots
     holders = find_holders(walk, slices)
+    if sites and not holders:
+        holders = find_keepers(walk, slices, [(site["file"], site["line"]) for site in sites])
     return users_lines(sites, holders), holders, traced, slices
 
 

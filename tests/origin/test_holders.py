@@ -363,6 +363,16 @@ HELD = {
 }
 
 
+def test_what_no_collection_looks_at(tmp_path: Path) -> None:
+    source = (
+        "import gc\nclass Node:\n    def __init__(self): self.me = self\n"
+        "def consume():\n    Node()\n    gc.freeze()\n"
+    )
+    (holder,) = run_traced(tmp_path, source, "find_holders(walk, 20)", unseen=10)
+    assert "gc.freeze()" in holder["path"]
+    assert holder["growth_per_iteration"] >= 1
+
+
 @pytest.mark.parametrize("name", HELD)
 def test_holder(tmp_path: Path, name: str) -> None:
     source, path, unit, growth = HELD[name]

@@ -16,6 +16,7 @@ sys.path.insert(0, {folder!r})
 import program
 from hfmemdebug.origin import native
 from hfmemdebug.origin.holders import find_holders
+from hfmemdebug.origin.kept import find_keepers
 from hfmemdebug.origin.trace import NativeGrowth, trace
 
 # However busy the machine is.

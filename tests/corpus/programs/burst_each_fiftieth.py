@@ -2,7 +2,8 @@
 verdict: leak
 cause: python-objects
 origin: user-code
-site: burst_each_fiftieth.py:19
+site: burst_each_fiftieth.py:20
+holder: kept
 rate: 600
 data: fixed
 why: 30 KB stay at every fiftieth slice, which is once in each epoch of fifty.

@@ -2,6 +2,7 @@
 verdict: leak
 cause: python-objects
 origin: user-code
+holder: gc.freeze()
 data: fixed
 why: a cycle with 2 KB is made at each slice, and gc.freeze() puts it where no collection looks.
 """

@@ -2,6 +2,7 @@
 verdict: leak
 cause: native-heap or python-objects
 origin: user-code
+holder: suspicious
 data: varying
 why: of the rows, one in a thousand or fewer is put aside each time that it is seen: one slice of an epoch adds 3 KB.
 """

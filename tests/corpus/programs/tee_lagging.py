@@ -2,7 +2,8 @@
 verdict: leak
 cause: python-objects
 origin: user-code
-site: tee_lagging.py:13
+site: tee_lagging.py:14
+holder: second
 rate: 1070
 data: fixed
 why: of the two ends of itertools.tee only one is read; the other one keeps everything.

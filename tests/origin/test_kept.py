@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from origin.tracing import run_traced
+
+KEPT = {
+    "seldom": (
+        "kept=[]\nn=0\ndef consume():\n    global n\n    n+=1\n"
+        "    if n % 20 == 0: kept.append(bytearray(300))  # here\n",
+        "module program: list `kept`",
+        "item",
+        0.05,
+    ),
+    "patched": (
+        "step=len\ndef consume():\n    global step\n    inner=step\n    def patched(v): return inner(v)  # here\n"
+        "    step=patched\n",
+        "module program: function `step`",
+        "`function`",
+        1,
+    ),
+    "tee": (
+        "import itertools\nblocks=(bytearray(1000) for _ in itertools.count())  # here\n"
+        "first,second=itertools.tee(blocks)\ndef consume(): next(first)\n",
+        "module program: bytearray `second`",
+        "`bytearray`",
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_who_keeps_what_a_line_has_made(tmp_path: Path, name: str) -> None:
+    source, path, unit, growth = KEPT[name]
+    (line,) = (i for i, text in enumerate(source.splitlines(), 1) if "# here" in text)
+    places = f"[(program.__file__, {line})]"
+    (holder,) = run_traced(tmp_path, source, f"find_keepers(walk, 80, {places})", unseen=100)
+    assert holder["path"] == path
+    assert holder["unit"] == unit
+    assert holder["growth_per_iteration"] == pytest.approx(growth, rel=0.3)
+
+
+def test_nobody_in_python_keeps_what_an_extension_does(tmp_path: Path) -> None:
+    source = (
+        "import ctypes\ndef consume():\n    lost=bytes(bytearray(1000))\n"
+        "    ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))\n"
+    )
+    assert run_traced(tmp_path, source, "find_keepers(walk, 40, [(program.__file__, 3)])", unseen=10) == []
+
+
+def test_a_container_that_fills_with_what_another_line_makes_is_none(tmp_path: Path) -> None:
+    source = "seen=[]\ndef consume():\n    seen.append(object())\n    return bytearray(1000)\n"
+    assert run_traced(tmp_path, source, "find_keepers(walk, 40, [(program.__file__, 4)])", unseen=10) == []
