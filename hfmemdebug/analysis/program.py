@@ -8,7 +8,6 @@ then make a sawtooth, and their parent's memory is counted once.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -35,8 +34,9 @@ SECONDS = "second"
 LEAST_ROWS = 1000
 LEAST_SHARE_WITH_ROWS = 0.4
 LEAST_LOOKS = 22
-# So many modules between two looks are an import of a library, and not of what somebody has forgotten until then.
+# So many modules within so many looks are an import of a library, and not of what somebody has forgotten until then.
 MANY_MODULES = 8
+IMPORTING = 5
 # A step in so much of the work is within three windows, and the others show that it was one.
 MOST_UNREAD = 0.2
 # Where none were read in the last part, something else was going on there.
@@ -71,12 +71,14 @@ class Program:
     """A watched program, ready to be judged.
 
     Attributes:
-        ticks: What is judged: the looks from the first to where the program began to end.
+        ticks: The looks from the first to where the program began to end.
         iteration: ``"1000 rows"`` or ``"second"``.
         iterations: Of those, over the judged looks.
+        judged_seconds: The time between the first and the last of the judged looks.
         owners: What could be judged.
         level: The most that the tree had of anonymous and shared memory, in bytes.
         exact: Whether a sampler inside has read the exact counters of the process that does the work.
+        floor: Growth over the whole run, in bytes, below which nothing is called a leak.
         first_of: Each process as it was first seen.
         bases: By process and counter: what a fork has inherited; 0 for those that began by themselves.
         gains: Bytes that the tree has gained from first to last, by counter.
@@ -87,18 +89,15 @@ class Program:
     ticks: tuple[Tick, ...]
     iteration: str
     iterations: float
+    judged_seconds: float
     owners: dict[str, Owner]
     level: float
     exact: bool
+    floor: float
     first_of: dict[int, Sample] = field(default_factory=dict)
     bases: dict[int, dict[str, float]] = field(default_factory=dict)
     gains: dict[str, int | None] = field(default_factory=dict)
     afterwards: dict[str, Trend] = field(default_factory=dict)
-
-    @property
-    def floor(self) -> float:
-        """Growth over the whole run, in bytes, below which nothing is called a leak."""
-        return float(self.recording.header.get("min_leak") or FLOOR_OVER_RUN)
 
     @property
     def rows(self) -> int:
@@ -202,7 +201,22 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         # So short a time is uneven: what rose in it is a question, in whatever shape that did not stop.
         if growth is not None and growth.low > 0 and growth.shape in ("growing", "inconclusive"):
             afterwards[name] = growth
-    return Program(recording, seen, iteration, span, owners, level, exact, first_of, bases, gains, afterwards)
+    judged_seconds = ticks[-1].tree.seconds - ticks[0].tree.seconds if ticks else 0.0
+    return Program(
+        recording,
+        seen,
+        iteration,
+        span,
+        judged_seconds,
+        owners,
+        level,
+        exact,
+        floor,
+        first_of,
+        bases,
+        gains,
+        afterwards,
+    )
 
 
 def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) -> Owner:
@@ -253,21 +267,43 @@ def _started(ticks: Sequence[Tick]) -> slice:
 
     A library that is imported for what comes last, such as a chart, ends the work that was before it.
     """
-    known: dict[int | None, int] = {}
-    bursts = [0]
-    # Children that come and go import things all the time.
-    seen = Counter(process.pid for tick in ticks for process in tick.processes)
+    modules: dict[int | None, list[tuple[int, int]]] = {}
     for number, tick in enumerate(ticks):
         for process in tick.processes:
-            if process.modules is not None and seen[process.pid] >= LEAST_LIFE * len(ticks):
-                if process.modules - known.get(process.pid, 0) >= MANY_MODULES:
-                    bursts.append(number)
-                known[process.pid] = process.modules
-    if len(ticks) - bursts[-1] < LEAST_LOOKS:
-        before, end = max(itertools.pairwise([*bursts, len(ticks)]), key=lambda ends: ends[1] - ends[0])
-        if end - before >= LEAST_LIFE * len(ticks):
-            return slice(before, end)
-    return slice(bursts[-1], None)
+            if process.modules is not None:
+                modules.setdefault(process.pid, []).append((number, process.modules))
+    # Children that come and go import things all the time.
+    long_lived = [known for known in modules.values() if len(known) >= LEAST_LIFE * len(ticks)]
+    bursts = sorted(burst for known in long_lived for burst in _imports(known))
+    # When nothing had been imported for so long before, and when it began once more.
+    quiet = [(0, len(ticks))]
+    for began, ended in bursts:
+        since, _ = quiet.pop()
+        quiet += [(since, max(began, since)), (max(ended, since), len(ticks))]
+    last, _ = quiet[-1]
+    if len(ticks) - last < LEAST_LOOKS:
+        since, until = max(quiet, key=lambda span: span[1] - span[0])
+        if until - since >= LEAST_LIFE * len(ticks):
+            return slice(since, until)
+    return slice(last, None)
+
+
+def _imports(known: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """From which look to which a process imported libraries, by how many modules it had at each look."""
+    found: list[tuple[int, int]] = []
+    recent: list[tuple[int, int]] = []
+    before = 0
+    for number, modules in known:
+        recent = [rise for rise in recent if number - rise[0] < IMPORTING]
+        if modules > before:
+            recent.append((number, modules - before))
+        before = modules
+        if recent and sum(more for _, more in recent) >= MANY_MODULES:
+            began = recent[0][0]
+            if found and began <= found[-1][1]:
+                began = found.pop()[0]
+            found.append((began, recent[-1][0]))
+    return found
 
 
 def _first(ticks: Sequence[Tick]) -> dict[int, Sample]:

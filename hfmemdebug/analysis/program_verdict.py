@@ -300,7 +300,7 @@ def is_steady_below_floor(program: Program, owner: Owner) -> bool:
 
 
 def _per_second(program: Program, rate: float) -> float | None:
-    return round(rate * program.iterations / program.seconds, 1) if program.seconds else None
+    return round(rate * program.iterations / program.judged_seconds, 1) if program.judged_seconds else None
 
 
 def _unreclaimable(tree: Sample) -> int | None:

@@ -322,6 +322,19 @@ def test_imports_at_the_end_leave_what_was_before_them_to_be_judged() -> None:
         assert (result.verdict, result.cause) == ("leak", "native-heap"), result.summary
 
 
+def test_imports_at_the_end_that_take_long_are_seen_from_their_first_module_on() -> None:
+    """As they do where allocations are traced: a few modules between two looks, and memory with them."""
+
+    def story(t: float) -> dict[str, Any]:
+        late = max(0.0, t - 0.85)
+        told = grown(grown(inside(), "blocks", 300_000), "blocks", 3_000_000, from_t=0.85)(t)
+        return {**told, "modules": 500 + 100 * (t > 0.03) + round(300 * late)}
+
+    result = judge({1: story}, looks=160)
+    assert (result.verdict, result.cause) == ("leak", "python-objects"), result.summary
+    assert result.rate_bytes_per_second == pytest.approx(300_000 * 64 / 16, rel=0.1)
+
+
 def test_segments_of_ones_own_are_seen_through_what_others_put_into_dev_shm() -> None:
     def others(t: float) -> float:
         return 60 * MB * (t * 3 % 1)
