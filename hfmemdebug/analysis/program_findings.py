@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hfmemdebug.analysis.growth import WARMUP
 from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program, gain
 from hfmemdebug.analysis.words import OWNER
 from hfmemdebug.recording.sample import Sample
@@ -37,6 +38,7 @@ _LEAST_OBJECTS = 64.0
 _BLOCKS_AN_ENTRY = 20
 # Garbage in cycles that the collector had not come to look at.
 _GARBAGE_SHARE = 0.5
+_HELD_SHARE = 0.5
 # `import datasets` leaves 2,300 blocks in cycles behind; with torch and transformers it is several times as many.
 _GARBAGE_OF_IMPORTS = 20_000
 
@@ -148,13 +150,26 @@ def beside_garbage(program: Program) -> float:
 def may_be_garbage(program: Program) -> bool:
     """Whether the collector took as much as had grown, which may have been there since the imports."""
     python = program.owners.get("python")
-    if python is None or not python.growth.grows:
+    if python is None or not python.growth.grows or _is_held(program, python):
         return False
     if (program.recording.end or {}).get("traces") is not None and _garbage(program) >= _GARBAGE_OF_IMPORTS:
         # What a look of the tracer's takes for a moment is among what was gained: no share can be told.
         return True
     gained = sum(gained for _, gained in python.gained if gained > 0)
     return _garbage(program) >= _GARBAGE_SHARE * gained
+
+
+def _is_held(program: Program, python: Owner) -> bool:
+    """Whether containers that the tracer came to from a name took in at least half of what came: that is no garbage."""
+    gained = {sample.pid: blocks for sample, blocks in python.gained if blocks > 0}
+    judged = (1 - WARMUP) * program.iterations
+    held = 0.0
+    for trace in (program.recording.end or {}).get("traces") or ():
+        iterations = program.iterations_between(trace["from"], trace["to"])
+        if trace["pid"] in gained and iterations:
+            items = sum(holder["growth_per_iteration"] for holder in trace["holders"])
+            held += min(gained[trace["pid"]], items / iterations * judged)
+    return held >= _HELD_SHARE * sum(gained.values()) > 0
 
 
 def _garbage(program: Program) -> int:

@@ -167,6 +167,16 @@ def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
     assert judge({1: story}, end={"garbage_blocks": 60_000, "traces": []}).verdict == "inconclusive"
 
 
+def test_what_the_tracer_found_under_a_name_is_no_garbage() -> None:
+    story = grown(inside(), "blocks", 200_000)
+    held = {"path": "module train: list `seen`", "growth_per_iteration": 90_000, "unit": "item"}
+    few = {**held, "growth_per_iteration": 1_000}
+    for holder, verdict in ((held, "leak"), (few, "inconclusive")):
+        end = {"garbage_blocks": 90_000, "traces": [traced(holders=[holder])]}
+        result = judge({1: story}, end=end)
+        assert result.verdict == verdict, result.summary
+
+
 def read_now_and_then(story: Story, reads: int) -> Story:
     """The story of a process whose torn heap can be read only so often: in between, what was read is told again."""
     return lambda t: {
