@@ -6,31 +6,26 @@ It does what its supervisor tells it, one command at a time: ``prepare``, ``load
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import ctypes
 import gc
 import itertools
 import os
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hfmemdebug.data.filesystems import describe_files
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.data.spec import DatasetSpec, LoadReport
 from hfmemdebug.errors import HfmemdebugError
+from hfmemdebug.experiment.failure import ProgramError, describe
 from hfmemdebug.experiment.mapped import MappedSince
-from hfmemdebug.experiment.protocol import LOST_STATUS, Channel
-from hfmemdebug.origin.constants import string_constants
+from hfmemdebug.experiment.protocol import Channel
 from hfmemdebug.probes.environment import environment
-from hfmemdebug.probes.malloc import TUNABLES
 from hfmemdebug.probes.pages import drop_cached
 from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
 from hfmemdebug.recording.file import RecordingWriter
@@ -40,21 +35,6 @@ from hfmemdebug.workload.read import calibrate, epoch_reader, rows_in, take_into
 from hfmemdebug.workload.reclaim import prove_reclaim
 from hfmemdebug.workload.settle import settle, settle_once
 from hfmemdebug.workload.slices import SlicePlan
-
-_PR_SET_PDEATHSIG = 1
-
-
-class ProgramError(Exception):
-    """What is measured failed; its own error is the cause of this exception.
-
-    Args:
-        where: What was being done.
-        quiet: The error's own line says enough: it is not in the user's code, whose traceback helps.
-    """
-
-    def __init__(self, where: str, *, quiet: bool = False) -> None:
-        super().__init__(where)
-        self.quiet = quiet
 
 
 class _StoppedError(BaseException):
@@ -431,86 +411,3 @@ def working_directory() -> Path | None:
         return Path.cwd()
     except FileNotFoundError:
         return None
-
-
-def describe(error: BaseException) -> str:
-    """An error of the user's code in one line, also where its own text fails.
-
-    The text is told where it stands in the code that raised it: else it may hold values of the data, which a
-    report must not, and the place is told instead.
-    """
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    first = (text.splitlines() or [""])[0][:200]
-    if isinstance(error, OSError) and error.strerror:
-        # Without the file that it may name.
-        return f"{type(error).__name__}: {error.strerror}"
-    if isinstance(error, (ImportError, NameError)) or (
-        isinstance(error, SystemExit) and isinstance(error.code, int)
-    ):
-        return f"{type(error).__name__}: {first}"
-    frames = traceback.extract_tb(error.__traceback__)
-    if first and any(first.strip("'\"") in string_constants(frame.filename) for frame in frames):
-        return f"{type(error).__name__}: {first}"
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if first and frames else ""
-    return f"{type(error).__name__}{where}"
-
-
-def main(read_fd: int, write_fd: int) -> None:
-    """The arm's process, from its first line to its end."""
-    _end_with_parent()
-    # Ctrl-C is for the supervisor to take: it asks for a stop, so that what was measured is kept.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel = Channel(read_fd, write_fd)
-    task = next(channel.lines(), None)
-    if task is None:
-        return
-    if task["tunables"] is None:
-        os.environ.pop(TUNABLES, None)
-    else:
-        os.environ[TUNABLES] = task["tunables"]
-    arm: Arm | None = None
-    try:
-        arm = Arm(channel, task)
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            arm.stopping = True
-
-        signal.signal(signal.SIGTERM, stop)
-        if task["consumer"]:
-            arm.import_consumer(task["consumer"])
-        arm.obey()
-        arm.close()
-    except ProgramError as error:
-        assert arm is not None
-        assert error.__cause__ is not None
-        arm.fail(str(error), error.__cause__, quiet=error.quiet)
-        arm.close()
-    except HfmemdebugError as error:
-        channel.send(event="error", error=error.to_dict())
-    except BrokenPipeError:
-        return
-    except Exception as error:
-        if channel.lost:
-            os._exit(LOST_STATUS)
-        traceback.print_exception(error)
-        channel.send(event="crashed", message=f"{type(error).__name__}: {error}")
-
-
-def _end_with_parent() -> None:
-    """The kernel ends this process when its supervisor dies, also by kill -9. Linux only (prctl(2))."""
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
-    # The user's code may have registered ends of its own (worker pools do). What comes after them, the
-    # interpreter's teardown, frees gigabytes one by one and prints noise of abandoned streams.
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)

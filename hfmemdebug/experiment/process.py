@@ -27,7 +27,7 @@ from hfmemdebug.recording.file import append_line, load_recording
 # user's named like a module of ours or of the standard library would be imported instead.
 _BOOT = (
     "import sys, runpy; sys.path[0:1] = []; sys.path.append({root!r}); "
-    "runpy.run_module('hfmemdebug.experiment.arm', run_name='__main__', alter_sys=True)"
+    "runpy.run_module('hfmemdebug.experiment.child', run_name='__main__', alter_sys=True)"
 )
 # An arm that was asked to stop finishes its slice; one that does not within this time is killed.
 GRACE_SECONDS = 10.0

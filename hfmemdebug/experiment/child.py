@@ -1,0 +1,81 @@
+"""The process of an arm, from its first line to its end.
+
+Started by `hfmemdebug.experiment.process` with the numbers of two pipes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+
+from hfmemdebug.errors import HfmemdebugError
+from hfmemdebug.experiment.arm import Arm
+from hfmemdebug.experiment.failure import ProgramError
+from hfmemdebug.experiment.protocol import LOST_STATUS, Channel
+from hfmemdebug.probes.malloc import TUNABLES
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(read_fd: int, write_fd: int) -> None:
+    """The arm's process, from its first line to its end."""
+    _end_with_parent()
+    # Ctrl-C is for the supervisor to take: it asks for a stop, so that what was measured is kept.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = Channel(read_fd, write_fd)
+    task = next(channel.lines(), None)
+    if task is None:
+        return
+    if task["tunables"] is None:
+        os.environ.pop(TUNABLES, None)
+    else:
+        os.environ[TUNABLES] = task["tunables"]
+    arm: Arm | None = None
+    try:
+        arm = Arm(channel, task)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            arm.stopping = True
+
+        signal.signal(signal.SIGTERM, stop)
+        if task["consumer"]:
+            arm.import_consumer(task["consumer"])
+        arm.obey()
+        arm.close()
+    except ProgramError as error:
+        assert arm is not None
+        assert error.__cause__ is not None
+        arm.fail(str(error), error.__cause__, quiet=error.quiet)
+        arm.close()
+    except HfmemdebugError as error:
+        channel.send(event="error", error=error.to_dict())
+    except BrokenPipeError:
+        return
+    except Exception as error:
+        if channel.lost:
+            os._exit(LOST_STATUS)
+        traceback.print_exception(error)
+        channel.send(event="crashed", message=f"{type(error).__name__}: {error}")
+
+
+def _end_with_parent() -> None:
+    """The kernel ends this process when its supervisor dies, also by kill -9. Linux only (prctl(2))."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
+    # The user's code may have registered ends of its own (worker pools do). What comes after them, the
+    # interpreter's teardown, frees gigabytes one by one and prints noise of abandoned streams.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
