@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from hfmemdebug.analysis.growth import WINDOWS, comes_evenly, find_growth
 from hfmemdebug.analysis.series import value
-from hfmemdebug.analysis.ticks import Tick, longest_unread, malloc_reads, read_ticks
+from hfmemdebug.analysis.ticks import Tick, malloc_reads, read_ticks, unread_malloc
 from hfmemdebug.analysis.trend import Trend
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
@@ -39,6 +39,8 @@ MANY_MODULES = 8
 IMPORTING = 5
 # A step in so much of the work is within three windows, and the others show that it was one.
 MOST_UNREAD = 0.2
+# Where more was not read, the rest must have this share of the growth that even growth has there.
+EVEN_OUTSIDE = 0.6
 # Where none were read in the last part, something else was going on there.
 READING_UNTIL = 0.75
 # A process that lives for this share of the run is judged alone as well.
@@ -224,14 +226,27 @@ def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) 
 
     Where it rose until it was read for the last time, it has not been seen to stop.
     """
-    growth = malloc.growth
-    if growth.shape == "stable":
+    growth, reads, span = malloc.growth, malloc_reads(ticks), work[-1] - work[0]
+    if growth.shape == "stable" or not malloc.gained:
         return malloc
-    reads = malloc_reads(ticks)
-    unread = longest_unread(ticks, work, malloc.gained[0][0].pid) if malloc.gained else 0.0
-    if reads >= WINDOWS and unread <= MOST_UNREAD * (work[-1] - work[0]):
-        return malloc
-    needs = f"it could be read only {reads} times, and once not in {unread / (work[-1] - work[0]):.0%} of the work"
+    gaps = unread_malloc(ticks, work, malloc.gained[0][0].pid)
+    needs = f"it could be read only {reads} times"
+    if growth.shape in ("growing", "inconclusive"):
+        gap = max(gaps, key=lambda gap: gap.work)
+        outside = sum(each.rise for each in gaps) - gap.rise
+        # As much came in the rest of the work as of even growth.
+        even = gap.work <= MOST_UNREAD * span or (
+            gap.work <= span / 2
+            and outside >= EVEN_OUTSIDE * (1 - gap.work / span) * (outside + gap.rise) > 0
+        )
+        if reads >= WINDOWS and (even or not growth.grows):
+            return malloc
+    else:
+        gap = gaps[-1]
+        if gap.work <= MOST_UNREAD * span:
+            return malloc
+    if reads >= WINDOWS:
+        needs = f"it was not read for {gap.work / span:.0%} of the work"
     return replace(malloc, growth=replace(growth, shape="inconclusive", needs=needs))
 
 

@@ -48,18 +48,35 @@ def malloc_reads(ticks: Sequence[Tick]) -> int:
     return max((last[pid] - first[pid] for pid in last), default=0)
 
 
-def longest_unread(ticks: Sequence[Tick], work: Sequence[float], pid: int | None) -> float:
-    """The longest work of a process in which its malloc was not read anew."""
-    read = [work[0]]
+@dataclass(frozen=True)
+class Unread:
+    """Work of a process in which its malloc was not read anew.
+
+    Attributes:
+        work: How much of it.
+        rise: Bytes that its malloc had more at the end; 0 where it was not read any more.
+    """
+
+    work: float
+    rise: int
+
+
+def unread_malloc(ticks: Sequence[Tick], work: Sequence[float], pid: int | None) -> list[Unread]:
+    """The work between any two readings of a process's malloc, with that before the first and after the last one."""
+    found: list[Unread] = []
+    since, value = work[0], None
     # The first value that is seen here may have been read before any of this work.
     last: int | None = None
     for x, tick in zip(work, ticks, strict=True):
         for p in tick.processes:
-            if p.pid == pid and p.malloc is not None:
-                if p.malloc_reads is None or (last is not None and p.malloc_reads != last):
-                    read.append(x)
-                last = p.malloc_reads
-    return max(b - a for a, b in itertools.pairwise([*read, work[-1]]))
+            if p.pid != pid or p.malloc is None:
+                continue
+            value = p.malloc if value is None else value
+            if p.malloc_reads is None or (last is not None and p.malloc_reads != last):
+                found.append(Unread(x - since, p.malloc - value))
+                since, value = x, p.malloc
+            last = p.malloc_reads
+    return [*found, Unread(work[-1] - since, 0)]
 
 
 def _gather(samples: Sequence[Sample]) -> list[Tick]:

@@ -223,6 +223,14 @@ def test_malloc_that_was_not_read_for_long_is_no_even_growth(since: float, until
     assert result.verdict != "leak", result.summary
 
 
+def test_malloc_that_was_not_read_for_a_while_and_grew_before_and_after_it() -> None:
+    def story(t: float) -> dict[str, Any]:
+        seen = 0.3 if 0.3 < t < 0.6 else t
+        return {**inside()(t), "malloc": round((60 + 40 * seen) * MB), "malloc_reads": round(500 * seen)}
+
+    assert judge({1: story}, rows=lambda t: 24_000 * t).verdict == "leak"
+
+
 def test_malloc_that_rose_until_it_was_read_no_more_has_not_stopped() -> None:
     def story(t: float) -> dict[str, Any]:
         seen = min(t, 0.6)
