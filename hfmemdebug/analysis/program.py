@@ -8,6 +8,7 @@ then make a sawtooth, and their parent's memory is counted once.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -128,8 +129,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
     """
     seen, ending = read_ticks(recording.samples)
-    traces = (recording.end or {}).get("traces") or ()
-    iteration, work, during = _work(seen, max((trace["began"] for trace in traces), default=0.0))
+    iteration, work, during = _work(seen, _traced_from(recording, seen))
     # What came before are imports and preparations, and what comes after them should be tidying up.
     after = (seen[during.stop :] if iteration == ROWS else (), ending)
     ticks, work = seen[during], work[during]
@@ -275,6 +275,17 @@ def _work(ticks: Sequence[Tick], traced: float) -> tuple[str, list[float], slice
         slower = 0
     started = _started(ticks)
     return SECONDS, seconds, slice(max(started.start, slower), started.stop)
+
+
+def _traced_from(recording: Recording, ticks: Sequence[Tick]) -> float:
+    """When the allocations of those that live long began to be traced, in seconds; 0 where none were.
+
+    What is made anew for each epoch begins once more each time, and is as slow in all of them.
+    """
+    traces = (recording.end or {}).get("traces") or ()
+    lived = Counter(process.pid for tick in ticks for process in tick.processes)
+    long = [trace["began"] for trace in traces if lived[trace["pid"]] >= LEAST_LIFE * len(ticks)]
+    return max(long or (trace["began"] for trace in traces), default=0.0)
 
 
 def _started(ticks: Sequence[Tick]) -> slice:

@@ -499,6 +499,22 @@ def test_seconds_before_and_under_tracing_are_not_compared() -> None:
     assert judge({1: story}, end={"traces": [traced(began=3.0, **{"from": 4.0})]}).verdict == "leak"
 
 
+def test_workers_made_anew_and_traced_each_time_leave_the_whole_run_to_be_judged() -> None:
+    """Twenty epochs of three seconds, at the beginning of which something stays each time."""
+
+    def main(t: float) -> dict[str, Any]:
+        return {**inside()(t), "blocks": 500_000 + 10_000 * int(20 * t)}
+
+    processes: dict[int, Any] = {1: main}
+    processes |= {2 + n: forked(n / 20, (n + 1) / 20, 0) for n in range(20)}
+    traces = [traced(began=1.0)]
+    traces += [
+        traced(pid=2 + n, began=3 * n + 0.2, **{"from": 3 * n + 1, "to": 3 * n + 3}) for n in range(20)
+    ]
+    result = judge(processes, end={"traces": traces}, looks=600)
+    assert (result.verdict, result.cause) == ("leak", "python-objects"), result.summary
+
+
 # The pace in MB over the run, the noise, and after how many windows it comes back.
 @pytest.mark.parametrize(("pace", "amplitude", "period"), [(1.8, 0.7, 2), (2.2, 0.9, 3)])
 def test_small_growth_under_a_trace_is_not_called_none(pace: float, amplitude: float, period: int) -> None:
