@@ -17,6 +17,10 @@ _HELPERS = (
 _LAUNCHER = re.compile(r"(?:^|/)(?:torchrun|accelerate|mpirun|mpiexec|srun|deepspeed|horovodrun)$")
 _LAUNCHER_MODULE = re.compile(r"^(?:torch\.distributed\.(?:run|launch)|accelerate\.commands\.\w+)$")
 _PYTHON = re.compile(r"(?:^|/)(?:python|pypy)[\d.]*$")
+# Alone or behind flags without a value, as in ``-um module``; what follows is the program's.
+_RUNS = re.compile(r"-[bBdEhiIOPqRsSuvVx?]*([cm])")
+_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+_LONGEST_NAME = 40
 # A map worker writes its shard under such a name beside the dataset, and renames it when it is done.
 _MAP_OUTPUT = re.compile(r"/tmp[a-z0-9_]{8}$")
 
@@ -91,13 +95,27 @@ def _kind(clue: Clues, by_pid: Mapping[int, Clues]) -> str:
         return "main"
     name = _name(clue.command[0]) if clue.command else clue.comm
     if clue.command and _PYTHON.search(clue.command[0]):
-        script = next((part for part in clue.command[1:] if not part.startswith("-")), "")
-        return f"python {_name(script)}".strip()
+        return f"python {_program(clue.command[1:])}".strip()
     return name or "unknown"
 
 
+def _program(arguments: Sequence[str]) -> str:
+    """What an interpreter runs: the script's name, or the module's; of ``-c`` not the code, which may hold anything."""
+    rest = iter(arguments)
+    for part in rest:
+        if part == "-" or not part.startswith("-"):
+            return _name(part)
+        if runs := _RUNS.match(part):
+            return "-c" if runs[1] == "c" else f"-m {part[runs.end() :] or next(rest, '')}".strip()
+        if part in _WITH_VALUE:
+            next(rest, None)
+    return ""
+
+
 def _name(path: str) -> str:
-    return path.rpartition("/")[2]
+    """The last part of a path, in a line: a process may write over its name, with whatever it likes."""
+    name = " ".join(path.rpartition("/")[2].split())
+    return "".join(c for c in name if c.isprintable())[:_LONGEST_NAME]
 
 
 def _helper(clue: Clues) -> str | None:

@@ -58,3 +58,24 @@ def test_other_programs_have_their_names() -> None:
     )
     assert roles_of([main, Clues(2, 1, "sed", ("/bin/sed", "-n"), started=1)])[2] == "sed"
     assert roles_of([main, Clues(2, 1, "", (), started=1)])[2] == "unknown"
+
+
+def test_an_interpreter_is_told_by_what_it_runs_and_not_by_its_code() -> None:
+    main = Clues(1, None, "bash", ("bash", "-c", "…"))
+    runs = {
+        ("python", "-c", "import os\ntoken = 'secret'"): "python -c",
+        ("python3.12", "-W", "ignore", "-uc", "secret"): "python -c",
+        ("python", "-X", "dev", "-m", "package.train", "--token", "secret"): "python -m package.train",
+        ("python", "-Impackage", "secret"): "python -m package",
+        ("python", "-"): "python -",
+        ("python", "-u"): "python",
+    }
+    for command, role in runs.items():
+        assert roles_of([main, Clues(2, 1, "python", command, started=1)])[2] == role
+
+
+def test_a_name_that_a_process_has_written_over_is_one_short_line() -> None:
+    main = Clues(1, None, "bash", ("bash",))
+    [_, role] = roles_of([main, Clues(2, 1, "x", ("serve:\n\x1b[31mred " + "x" * 99,), started=1)]).values()
+    assert role.isprintable()
+    assert len(role) <= 40
