@@ -107,6 +107,9 @@ class TreeWatch:
             pause = max(LEAST_BETWEEN_DISCOVERIES, self._discover(began) / DISCOVERY_SHARE)
             self._discovery_due = began + min(pause, MOST_BETWEEN_DISCOVERIES)
         seconds = round(began - self._origin, 4)
+        if not self._looks:
+            # The sums would begin with the RSS of the root, and go on with its PSS: less, and nothing was freed.
+            self._read_pss(began)
         samples = []
         for watched in list(self._watched.values()):
             try:
@@ -145,7 +148,9 @@ class TreeWatch:
         cost = self.spent() - spent
         changed = False
         for pid in [w.pid for w in self._watched.values() if now < w.settled_at]:
-            if foreign.command_line(pid) != self._watched[pid].clues.command:
+            command = foreign.command_line(pid)
+            # One that has ended has none any more: the next reading finds that out, and keeps its last words.
+            if command and command != self._watched[pid].clues.command:
                 # Between fork and exec it was its parent's copy; it is something else now.
                 self._watched[pid].reader.close()
                 del self._watched[pid]
