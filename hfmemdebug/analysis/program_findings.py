@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hfmemdebug.analysis.growth import WARMUP
 from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program, gain
@@ -43,7 +44,23 @@ _HELD_SHARE = 0.5
 _GARBAGE_OF_IMPORTS = 20_000
 
 
-def leak_of(program: Program, owner: Owner) -> Finding:
+def leaks_of(program: Program, guilty: Sequence[Owner]) -> tuple[Finding, ...]:
+    """What the owners that leak amount to: buffers that Python's objects own are one with the objects."""
+    found = [_leak_of(program, owner) for owner in guilty]
+    objects = [leak for leak in found if leak.cause == "python-objects"]
+    if len(objects) < 2:
+        return tuple(found)
+    intervals = [leak.interval for leak in objects if leak.interval is not None]
+    together = replace(
+        max(objects, key=lambda leak: leak.growth_bytes),
+        growth_bytes=sum(leak.growth_bytes for leak in objects),
+        rate_bytes_per_iteration=round(sum(leak.rate_bytes_per_iteration or 0.0 for leak in objects), 1),
+        interval=(round(sum(low for low, _ in intervals), 1), round(sum(high for _, high in intervals), 1)),
+    )
+    return tuple(together if leak is objects[0] else leak for leak in found if leak not in objects[1:])
+
+
+def _leak_of(program: Program, owner: Owner) -> Finding:
     """What an owner that grows amounts to."""
     growth = owner.growth
     cause = _CAUSE[owner.name]

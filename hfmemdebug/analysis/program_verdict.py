@@ -14,7 +14,7 @@ from hfmemdebug.analysis.program_findings import (
     beside_garbage,
     filling_cache,
     is_garbage,
-    leak_of,
+    leaks_of,
     may_be_garbage,
 )
 from hfmemdebug.analysis.program_origin import find_origin
@@ -48,7 +48,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     suspects = _guilty(program)
     filling = filling_cache(program, suspects)
     guilty = [] if filling else suspects
-    leaks = tuple(leak_of(program, owner) for owner in guilty)
+    leaks = leaks_of(program, guilty)
     benign = benign_of(program)
     still_open = filling or (None if guilty else _open_question(program))
     died = _how_it_died(recording)
@@ -264,8 +264,14 @@ def _how_it_died(recording: Recording) -> str | None:
 
 
 def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
-    lines = [str(note) for note in (recording.end or {}).get("notes") or ()]
-    if not program.exact and recording.header["command"] == "run":
+    end = recording.end or {}
+    lines = [str(note) for note in end.get("notes") or ()]
+    # A program that had ended by the second look has not shown whether there is one.
+    if (
+        not program.exact
+        and recording.header["command"] == "run"
+        and (len(program.ticks) > 1 or not end.get("samplers"))
+    ):
         lines.append(
             "no sampler ran inside the program (no CPython, or started with -I, -E or -S): it is judged from outside, "
             "by its pages, which show large leaks alone"
@@ -277,8 +283,13 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
                 f"{WORDS[name]} grew by {format_bytes(owner.growth.rate)} per {program.iteration} all along: too "
                 "little in this run to be called a leak; a longer one, or --min-leak, would tell"
             )
-    if any(p.pss is None for p in program.ticks[-1].processes):
-        lines.append("PSS may not be read for every process: sums count shared pages in each of those")
+    last = program.ticks[-1].processes
+    # A process that was there for one look alone has had no turn yet.
+    unread = [p for p in last if p.pss is None and p.seconds > program.first_of[p.pid or 0].seconds]
+    if unread and not any("PSS" in line for line in lines):
+        who = ", ".join(f"{p.role} ({p.pid})" for p in unread[:8])
+        more = f" and {len(unread) - 8} more" if len(unread) > 8 else ""
+        lines.append(f"PSS was not read of {who}{more}: sums count the pages that they share in each of them")
     return tuple(dict.fromkeys(lines))
 
 
@@ -310,7 +321,9 @@ def _unreclaimable(tree: Sample) -> int | None:
 
 def _arm(program: Program, recording: Recording) -> ArmSummary:
     end = recording.end or {"outcome": "killed", "detail": "the recording ends without a closing line"}
-    first, last = program.ticks[0].tree, program.ticks[-1].tree
+    # Of what is PSS from the first look to the last: what was RSS before would seem to shrink.
+    shared_once = [tick for tick in program.ticks if all(p.pss is not None for p in tick.processes)]
+    first, last = (shared_once or program.ticks)[0].tree, program.ticks[-1].tree
     unreclaimable = [v for tick in program.ticks if (v := _unreclaimable(tick.tree)) is not None]
     # A sum of RSS would count shared pages in each process.
     pss = [tick.tree.pss for tick in program.ticks if tick.tree.pss is not None]
@@ -336,7 +349,7 @@ def _arm(program: Program, recording: Recording) -> ArmSummary:
         peak_rss_bytes=max(pss, default=None),
         peak_unreclaimable_bytes=max(unreclaimable, default=None),
         recording=str(recording.path) if recording.path is not None else None,
-        seconds=program.seconds,
+        seconds=round(program.seconds, 4),
         growth=growth,
         observer_share=end.get("observer_share"),
         exit_status=end.get("exit_status"),

@@ -86,6 +86,11 @@ def advice(
 def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
     """How to get to the line: tracing names those that go through Python's allocators."""
     cause = leaks[0].cause
+    if not program.exact and cause == "anonymous-other":
+        return [
+            "Nothing was read inside of the program. One that runs on CPython 3.8 or newer, without -I, -E and -S, "
+            "tells what keeps the memory, and with --trace the line; of others a memory profiler of their language does."
+        ]
     end = program.recording.end or {}
     known = cause == "shared-memory" and end.get("shm_lines")
     if not program.exact or known or cause not in _TRACEABLE:

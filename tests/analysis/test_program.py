@@ -106,6 +106,28 @@ def test_malloc_alone_is_native_and_with_objects_it_is_theirs() -> None:
     assert (arrays.verdict, arrays.cause) == ("leak", "python-objects")
 
 
+def test_what_objects_own_is_one_finding_with_them() -> None:
+    result = judge({1: grown(grown(inside(), "malloc", 64 * MB), "blocks", 100_000)})
+    [leak] = [finding for finding in result.findings if finding.role == "leak"]
+    assert leak.cause == "python-objects"
+    assert leak.rate_bytes_per_iteration == result.rate_bytes_per_iteration
+    assert leak.interval is not None
+    assert leak.interval[0] <= (leak.rate_bytes_per_iteration or 0) <= leak.interval[1]
+    # Of the three quarters after the warm-up.
+    assert 40 * MB < leak.growth_bytes < 70 * MB
+
+
+def test_seconds_are_those_that_were_judged() -> None:
+    def story(t: float) -> dict[str, Any]:
+        return {**grown(inside(), "malloc", 64 * MB, from_t=0.5)(t), "modules": round(3000 * min(t, 0.5))}
+
+    result = judge({1: story})
+    assert (result.verdict, result.iteration) == ("leak", "second")
+    # It comes in the second half of ten seconds alone.
+    assert result.rate_bytes_per_second == result.rate_bytes_per_iteration
+    assert result.rate_bytes_per_second == pytest.approx(6.4 * MB, rel=0.05)
+
+
 def test_one_worker_alone_leaks() -> None:
     workers: dict[int, Any] = {n: forked(0.1, 1.0, n) for n in range(2, 5)}
     leaking = workers[3]
@@ -595,6 +617,32 @@ def test_pages_decide_where_no_sampler_is_inside() -> None:
     )
     assert (result.verdict, result.cause) == ("leak", "anonymous-other")
     assert any("judged from outside" in line for line in result.warnings)
+    assert "Nothing was read inside" in result.advice[0]
+
+
+def test_what_ended_at_once_is_not_said_to_be_judged_from_outside() -> None:
+    assert judge({1: still(pss=None)}, looks=1, end={"samplers": 1}).warnings == ()
+    assert "no sampler ran" in judge({1: still()}, looks=1, end={"samplers": 0}).warnings[0]
+    assert "no sampler ran" in judge({1: still()}, looks=2, end={"samplers": 1}).warnings[0]
+
+
+def test_a_process_whose_pss_was_not_read_is_named_once() -> None:
+    processes = {1: inside(), 2: inside(pss=None, role="worker 0")}
+    [warning] = judge(processes).warnings
+    assert "worker 0 (2)" in warning
+    denied = "process 2: PSS and files may not be read"
+    assert judge(processes, end={"notes": [denied]}).warnings == (denied,)
+
+
+def test_what_was_rss_before_does_not_shrink() -> None:
+    def story(t: float) -> dict[str, Any]:
+        return {**inside()(t), "pss": None if t < 0.1 else 250 * MB}
+
+    def sums(t: float) -> dict[str, Any]:
+        return {"pss": (300 if t < 0.1 else 250) * MB, "file": (100 if t < 0.1 else 50) * MB}
+
+    growth = judge({1: story}, tree=sums).arms[0].growth
+    assert (growth["rss"], growth["file"]) == (0, 0)
 
 
 def test_pages_that_rise_all_along_are_not_called_none() -> None:
