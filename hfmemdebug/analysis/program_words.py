@@ -89,7 +89,7 @@ def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
     if not program.exact and cause == "anonymous-other":
         return [
             "Nothing was read inside of the program. One that runs on CPython 3.8 or newer, without -I, -E and -S, "
-            "tells what keeps the memory, and with --trace the line; of others a memory profiler of their language does."
+            "tells what keeps the memory, and with --trace the line; of others a memory profiler of theirs does."
         ]
     end = program.recording.end or {}
     known = cause == "shared-memory" and end.get("shm_lines")

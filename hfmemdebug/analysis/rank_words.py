@@ -15,29 +15,32 @@ _MOST_NAMED = 8
 _WAS_ENDED = "SIGTERM"
 
 
-def leak_summary(ordered: Sequence[Rank], guilty: Sequence[Rank], nodes: Mapping[int, int]) -> str:
+def leak_summary(
+    ordered: Sequence[Rank], guilty: Sequence[Rank], missing: Sequence[int], nodes: Mapping[int, int]
+) -> str:
     """The sentence about a leak: in which ranks, how much, and what the others do."""
     worst = ordered[0]
     of = _rate_words(worst)
     detail = next((f.detail for f in worst.result.findings if f.role == "leak" and f.detail), None)
     what = f" ({detail})" if detail else ""
-    rest = len(ordered) - len(guilty)
-    if rest == 0 and len(ordered) > 1:
+    world = len(ordered) + len(missing)
+    rest = world - len(guilty)
+    if rest == 0 and world > 1:
         rates = sorted(rank.result.rate_bytes_per_iteration or 0.0 for rank in guilty)
         return (
-            f"Leak in all {len(ordered)} ranks: {format_bytes(rates[0])} to {format_bytes(rates[-1])} per "
+            f"Leak in all {world:,} ranks: {format_bytes(rates[0])} to {format_bytes(rates[-1])} per "
             f"{worst.result.iteration} stay behind in each, most in {_named(worst, nodes)}{what}."
         )
     clean = sum(rank.result.verdict == "no-leak" for rank in ordered)
     others = f"; {_keep_nothing(clean)}" if clean else ""
     if clean and clean == rest:
         others = "; the other rank keeps nothing" if clean == 1 else f"; the other {_keep_nothing(clean)}"
+    if missing:
+        others += f"; {_missing_words(missing)}"
     if len(guilty) == 1:
-        return (
-            f"Leak in 1 of {count_of(len(ordered), 'rank')}: {_named(worst, nodes)} keeps {of}{what}{others}."
-        )
+        return f"Leak in 1 of {count_of(world, 'rank')}: {_named(worst, nodes)} keeps {of}{what}{others}."
     return (
-        f"Leak in {len(guilty):,} of {len(ordered):,} ranks ({numbers_in_words(r.number for r in guilty)}): "
+        f"Leak in {len(guilty):,} of {world:,} ranks ({numbers_in_words(r.number for r in guilty)}): "
         f"{_named(worst, nodes)} keeps most, {of}{what}{others}."
     )
 

@@ -52,7 +52,7 @@ def merge(found: Sequence[Rank]) -> Result:
     worst = ordered[0]
     subject = worst.result
     if guilty:
-        summary = leak_summary(ordered, guilty, nodes)
+        summary = leak_summary(ordered, guilty, missing, nodes)
     elif verdict == "inconclusive":
         summary = open_summary(ranks, ordered, unproved, still_open, missing, nodes)
     else:

@@ -99,6 +99,8 @@ def files_of_ranks(sources: Sequence[Path]) -> list[Path]:
     files = [
         file for source in sources for file in (recordings_of(source) if source in folders else [source])
     ]
+    # Who names a file twice, or its folder too, means it once.
+    folders, files = list(dict.fromkeys(folders)), list(dict.fromkeys(files))
     found = ranks_of(files)
     if not found or (len(sources) == 1 and not folders):
         return []

@@ -89,7 +89,14 @@ class Supervisor:
         process = self._start(pages)
         began = time.perf_counter()
         segments = Segments(pages)
-        watch = TreeWatch(process.pid, inside=inside.read, forget=inside.forget, segments=segments.size)
+        watch = TreeWatch(
+            process.pid,
+            inside=inside.read,
+            forget=inside.forget,
+            # Under a limit we may have children of our own, which enforce it.
+            adopter=os.getpid() if self.limit is None else None,
+            segments=segments.size,
+        )
         with self._signals(process.pid), RecordingWriter(self.recording) as writer:
             looks = Thinned(writer)
             look = watch.look()
@@ -107,7 +114,6 @@ class Supervisor:
             process.returncode = self.exit_status
             seconds = time.perf_counter() - began
             limited = self._end_limit(seconds)
-            left = [s.pid for s in look if s.pid not in (None, process.pid) and s.role not in _HELPERS]
             watch.close()
             writer.end(
                 {
@@ -126,7 +132,7 @@ class Supervisor:
                     "shm_new_files_bytes": writers.new_files_bytes,
                     "written_bytes": writers.written,
                     "written_by_others_bytes": writers.written_by_others(),
-                    "notes": self._notes(left),
+                    "notes": _notes(),
                     "observer_seconds": {
                         "outside": round(watch.cost, 4),
                         "inside": round(inside.cost_seconds, 4),
@@ -227,14 +233,6 @@ class Supervisor:
             self._files_read = watch.files_read
             self._peak = of_processes(watch.snapshot())
 
-    def _notes(self, left: Sequence[int | None]) -> list[str]:
-        living = [pid for pid in left if pid is not None and Path(f"/proc/{pid}").exists()]
-        if not living:
-            return []
-        return [
-            f"{len(living)} of its processes live on after the program: {', '.join(map(str, living[:8]))}"
-        ]
-
     @contextmanager
     def _signals(self, pid: int) -> Iterator[None]:
         """Ctrl-C reaches the program by itself, and we wait for what it makes of it; others are passed on."""
@@ -253,6 +251,21 @@ class Supervisor:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _notes() -> list[str]:
+    """What the program has left running, which came to us when it ended."""
+    from hfmemdebug.processes.tree import read_tree
+
+    ours = read_tree(os.getpid(), deep=False).processes
+    living = [p for p in ours if p.pid != os.getpid() and p.role not in _HELPERS]
+    if not living:
+        return []
+    named = ", ".join(f"{p.pid} ({p.role})" for p in living[:8])
+    more = f" and {len(living) - 8} more" if len(living) > 8 else ""
+    return [
+        f"{len(living)} of its processes live{'s' if len(living) == 1 else ''} on after the program: {named}{more}"
+    ]
 
 
 class _Ended:

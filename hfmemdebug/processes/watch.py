@@ -62,6 +62,7 @@ class TreeWatch:
         without: A process that is none of the tree: ourselves.
         inside: What a sampler in the process says: fields of a `Sample` by PID, or None.
         forget: Is told of each process that has ended, once its last words were read.
+        adopter: A process that is given the tree's orphans, as daemons make themselves: its children are the tree's.
         segments: Bytes of the shared memory segments that the tree has made, or None.
     """
 
@@ -74,6 +75,7 @@ class TreeWatch:
         without: int | None = None,
         inside: Callable[[int], dict[str, Any] | None] = lambda pid: None,
         forget: Callable[[int], None] = lambda pid: None,
+        adopter: int | None = None,
         segments: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.root = root
@@ -84,6 +86,7 @@ class TreeWatch:
         self._without = without
         self._inside = inside
         self._told = forget
+        self._adopter = adopter
         self._segments = segments
         self._origin = clock()
         self._watched: dict[int, _Watched] = {}
@@ -141,7 +144,9 @@ class TreeWatch:
         spent = self.spent()
         pids: dict[int, int | None] = {self.root: None}
         with contextlib.suppress(OSError):
-            pids.update(foreign.descendants(self.root))
+            found = foreign.descendants(self._adopter or self.root)
+            found.pop(self.root, None)
+            pids.update((pid, self.root if ppid == self._adopter else ppid) for pid, ppid in found.items())
         for watched in self._watched.values():
             with contextlib.suppress(OSError):
                 watched.fds = len(os.listdir(f"/proc/{watched.pid}/fd"))

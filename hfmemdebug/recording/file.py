@@ -159,7 +159,7 @@ def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
     if not recordings:
         raise InputError(
             f"{path} is not a recording of hfmemdebug: it has no header line of schema {SCHEMA}",
-            next="Give a .jsonl file that `profile` or `diagnose` has written, or --last.",
+            next="Give a .jsonl file that hfmemdebug has written, or --last.",
         )
     return tuple(replace(recording, samples=tuple(recording.samples)) for recording in recordings)
 

@@ -121,6 +121,16 @@ def test_a_rank_that_is_open_or_missing_leaves_the_whole_open() -> None:
     assert "rank 2 to 4 and 6, 7 left no recording" in result.warnings
 
 
+def test_a_leak_beside_ranks_that_left_no_recording_does_not_pass_them_over() -> None:
+    result = merge([judged(1, "leak", rate=2000.0, world=2)])
+    assert (
+        result.summary == "Leak in 1 of 2 ranks: rank 1 keeps 2.0 KB per 1000 rows; rank 0 left no recording."
+    )
+    both = merge([judged(number, "leak", rate=2000.0, world=4) for number in (0, 1)])
+    assert both.summary.startswith("Leak in 2 of 4 ranks (0, 1)")
+    assert both.summary.endswith("; rank 2, 3 left no recording.")
+
+
 def test_who_died_first_is_told_from_those_that_were_ended_for_it() -> None:
     ended = {"outcome": "killed", "detail": "the program was killed by SIGTERM"}
     result = merge([

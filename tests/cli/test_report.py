@@ -278,6 +278,13 @@ def of_a_rank(path: Path, rank: int) -> Path:
     return saved(path, replace(recording, header={**recording.header, "launch": {"rank": rank, "world": 2}}))
 
 
+def test_ranks_that_are_named_twice_count_once(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = of_a_rank(Path("ranks", "rank-0.jsonl"), 0)
+    for named in (["ranks", "ranks"], ["ranks", str(file)], [str(file), str(file)]):
+        assert run(["report", "--json", *named]) == 0
+        assert len(json.loads(capsys.readouterr().out)["ranks"]) == 1
+
+
 def test_ranks_beside_what_is_none_are_refused(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("ranks", "others"):
         Path(name).mkdir()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -319,3 +320,25 @@ def test_a_folder_takes_the_recording_of_a_single_process_too(tmp_path: Path) ->
     for _ in range(2):
         assert "done\n" in hfmemdebug("-q", "-o", "shared", program, folder=tmp_path).stdout
     assert {path.name for path in (tmp_path / "shared").iterdir()} == {"program.jsonl", "program-2.jsonl"}
+
+
+def test_what_lives_on_is_named(tmp_path: Path) -> None:
+    code = """
+import os, time
+if os.fork() == 0:
+    for number in range(3):
+        os.dup2(os.open(os.devnull, os.O_RDWR), number)
+    os.setsid()
+    time.sleep(60)
+"""
+    done = hfmemdebug("--json", script(tmp_path, code), folder=tmp_path)
+    [warning] = [w for w in json.loads(done.stdout)["warnings"] if "after the program" in w]
+    found = re.search(r"1 of its processes lives on after the program: (\d+) \(", warning)
+    assert found is not None, warning
+    os.kill(int(found[1]), signal.SIGKILL)
+
+
+def test_what_ended_at_once_warns_of_nothing(tmp_path: Path) -> None:
+    done = hfmemdebug("--json", script(tmp_path, "import os; os._exit(0)"), folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"], document["warnings"]) == (3, "inconclusive", [])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import sys
 import time
 from typing import Any
@@ -14,6 +17,7 @@ from hfmemdebug.processes.watch import TreeWatch
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 
+PR_SET_CHILD_SUBREAPER = 36
 # The parent does not wait for it: it stays a zombie, whose command line is empty.
 SHORT_LIVED = """
 import os
@@ -49,6 +53,34 @@ def test_the_rows_of_a_worker_that_lived_for_a_moment_are_kept() -> None:
         assert (look[-1].children, look[-1].rows) == (0, 1001)
         assert told == [child]
         watch.close()
+
+
+# A daemon's parent is gone when it is looked for.
+DAEMON = """
+import os, sys
+if os.fork() == 0:
+    if os.fork() == 0:
+        sys.stdin.read()
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_daemon_that_comes_to_us_is_still_the_programs() -> None:
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        with started(DAEMON) as process:
+            watch = TreeWatch(process.pid, adopter=os.getpid())
+            daemon = next(s for s in watch.look() if s.kind == "process" and s.pid != process.pid)
+            assert daemon.ppid == process.pid
+            assert TreeWatch(process.pid).look()[-1].children == 0
+            watch.close()
+            assert daemon.pid is not None
+            os.kill(daemon.pid, signal.SIGKILL)
+            os.waitpid(daemon.pid, 0)
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def test_the_first_sums_are_of_pss_as_all_that_follow() -> None:
