@@ -65,9 +65,13 @@ def attach(
     from hfmemdebug.processes.target import find_target
     from hfmemdebug.sizes import parse_size
 
-    check_outputs(output, as_json=as_json)
+    check_outputs(output, as_json=as_json, recorded=not once, drawn=not once)
     if once and duration is not None:
         raise UsageError("--once and --duration exclude each other", next="Leave one of them out.")
+    if once and min_leak is not None:
+        raise UsageError(
+            "--min-leak is about growth, which --once does not see", next="Leave one of them out."
+        )
     floor = parse_size(min_leak) if min_leak else None
     target = find_target(pid)
     console = Console(as_json=as_json, quiet=quiet)

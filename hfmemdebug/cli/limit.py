@@ -69,7 +69,7 @@ def limit(
     return ended.status
 
 
-def read_request(memory: str, swap: str) -> Request:
+def read_request(memory: str, swap: str, *, option: str = "--memory") -> Request:
     """The limit that the options ask for.
 
     Raises:
@@ -80,7 +80,7 @@ def read_request(memory: str, swap: str) -> Request:
 
     request = Request(parse_size(memory), parse_size(swap))
     if request.bytes < 4096:
-        raise UsageError(f"--memory {memory}: less than a page of memory", next="For example --memory 1G.")
+        raise UsageError(f"{option} {memory}: less than a page of memory", next=f"For example {option} 1G.")
     return request
 
 

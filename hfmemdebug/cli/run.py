@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -92,7 +93,8 @@ def run(
       hfmemdebug run --trace train.py --epochs 3
       hfmemdebug run -o report.md -m package.train
       hfmemdebug run -- torchrun --nproc-per-node 4 train.py
-      torchrun --nproc-per-node 4 -m hfmemdebug run -o ranks train.py   (then: hfmemdebug report ranks)
+      torchrun --nproc-per-node 4 -m hfmemdebug run -o ranks train.py
+      hfmemdebug report ranks   (all of them as one result)
       hfmemdebug run --json -- /other/venv/bin/python train.py
     """
     import json
@@ -119,7 +121,7 @@ def run(
     if limit is not None:
         from hfmemdebug.cli.limit import read_request, within_outer_limit
 
-        request = within_outer_limit(read_request(limit, "0"), console)
+        request = within_outer_limit(read_request(limit, "0", option="--limit"), console)
     place = recording_place(shared, launch)
     folder = new_run("run", warn=console.warn)
     one_of_many = launch is not None and (launch.world or 1) > 1
@@ -167,6 +169,10 @@ def run(
         write_outputs(result, [recording], output, console)
     finally:
         end_run(folder)
+        if not (supervisor.recording.is_file() and supervisor.recording.stat().st_size):
+            # Nothing began: what is empty would be taken for a run, and an old one be removed for it.
+            supervisor.recording.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
     # A launcher ends all ranks when one of them ends with another status than 0: a verdict must not do that.
     if (pass_status or one_of_many) and supervisor.exit_status is not None:
         status = supervisor.exit_status

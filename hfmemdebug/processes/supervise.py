@@ -157,7 +157,10 @@ class Supervisor:
                 f"there is no command {self.command[0]}", next="Give its path, or one that is on the PATH."
             ) from None
         except PermissionError:
-            raise InputError(f"{self.command[0]} may not be executed") from None
+            raise InputError(
+                f"{self.command[0]} may not be executed",
+                next="A Python script is run without the --: hfmemdebug run train.py.",
+            ) from None
         except OSError as error:
             raise InputError(f"{self.command[0]} could not be started: {error.strerror}") from error
 
@@ -306,9 +309,10 @@ def python_command(program: Sequence[str]) -> list[str]:
             raise InputError("-m wants a module", next="For example: run -m package.train --epochs 3.")
         return [sys.executable, "-m", *rest]
     path = Path(first)
-    if not path.exists():
+    if not first or not path.exists():
         raise InputError(
-            f"there is no script {first}", next="For a command that is no Python script: run -- COMMAND."
+            f"there is no script {first or repr(first)}",
+            next="For a command that is no Python script: run -- COMMAND.",
         )
     if path.is_dir() and not (path / "__main__.py").exists():
         raise InputError(f"{first} is a folder without a __main__.py")

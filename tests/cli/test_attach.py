@@ -113,6 +113,9 @@ def test_interrupted_keeps_what_was_measured() -> None:
     [
         (["4194999", "--once"], "there is no process 4194999"),
         (["1", "--once", "--duration", "3"], "exclude each other"),
+        (["1", "--once", "--min-leak", "1M"], "--once does not see"),
+        (["1", "--once", "-o", "x.jsonl"], "makes no recording"),
+        (["1", "--once", "-o", "x.png"], "nothing to draw"),
         (["0"], "for 'PID'"),
         (["train.py"], "for 'PID'"),
         (["1", "--limit", "1G"], "No such option"),

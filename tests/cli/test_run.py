@@ -218,6 +218,13 @@ def test_a_program_without_python_is_judged_from_outside(tmp_path: Path) -> None
     assert any("judged from outside" in line for line in document["warnings"])
 
 
+def test_a_program_that_cannot_be_started_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "ranks").mkdir()
+    assert hfmemdebug("-o", "ranks", "--", "no-such-command", folder=tmp_path).returncode == 2
+    assert list((tmp_path / "ranks").iterdir()) == []
+    assert list((tmp_path / "state" / "hfmemdebug").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -228,7 +235,9 @@ def test_a_program_without_python_is_judged_from_outside(tmp_path: Path) -> None
         (["-m"], "-m wants a module"),
         (["--step", "5", "x.py"], "No such option"),
         (["--min-leak", "much", "x.py"], "is not a size"),
-        (["--limit", "1", "--", "true"], "less than a page"),
+        (["--limit", "1", "--", "true"], "--limit 1: less than a page"),
+        ([""], "there is no script ''"),
+        (["--", "/etc/passwd"], "hfmemdebug run train.py"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
