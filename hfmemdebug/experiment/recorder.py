@@ -6,11 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from hfmemdebug.errors import InputError
 from hfmemdebug.probes.environment import environment
 from hfmemdebug.probes.launch import Launch, read_launch
 from hfmemdebug.probes.process import ProcessProbe
@@ -18,6 +20,7 @@ from hfmemdebug.recording.file import RecordingWriter, load_recording
 from hfmemdebug.recording.ranks import is_folder, rank_file, single_file
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.recording.store import end_run, new_run
+from hfmemdebug.sizes import parse_size
 from hfmemdebug.workload.settle import settle, settle_once
 
 if TYPE_CHECKING:
@@ -38,14 +41,18 @@ class Recorder:
 
     At the ends of epochs the process is settled as in an arm of `diagnose`: garbage is collected (not
     where the collector is off), Arrow's pools and malloc give back what they hold free. Nothing of the
-    program's is touched. A process that was forked meanwhile records nothing.
+    program's is touched. A process that was forked meanwhile records nothing. A recording that was closed goes on
+    with the next `mark` or `with`, as a further epoch.
 
     Args:
         output: The recording's file, or a folder in which every rank of a run records; without one it is kept as a
             run, for `hfmemdebug report --last`.
         name: What the arm is called.
         iteration: What an item is called: ``item``, ``step``, ``call``.
-        min_leak: Floor in bytes per item of what is called a leak; None for the default.
+        min_leak: Floor per item of what is called a leak, in bytes or as a size such as ``"1K"``; None for the default.
+
+    Raises:
+        UsageError: `min_leak` is no size.
     """
 
     def __init__(
@@ -54,14 +61,14 @@ class Recorder:
         *,
         name: str = "program",
         iteration: str = "item",
-        min_leak: float | None = None,
+        min_leak: str | float | None = None,
     ) -> None:
         self._output = Path(output) if output is not None else None
         self._folder = output is not None and is_folder(output)
         self._launch: Launch | None = None
         self._name = name
         self._iteration = iteration
-        self._min_leak = min_leak
+        self._min_leak = float(parse_size(min_leak)) if isinstance(min_leak, str) else min_leak
         self._run: Path | None = None
         self._writer: RecordingWriter | None = None
         self._probe = ProcessProbe()
@@ -73,17 +80,25 @@ class Recorder:
 
     @property
     def path(self) -> Path:
-        """The recording's file; it exists once recording has begun."""
-        assert self._output is not None, "recording has not begun"
+        """The recording's file; it exists once recording has begun.
+
+        Raises:
+            InputError: It has not, and where it will be is not known yet.
+        """
+        if self._output is None:
+            raise _nothing_yet()
         return self._output
 
     def start(self) -> Recorder:
-        """Begins the recording. Nothing happens where it has begun.
+        """Begins the recording, or goes on with one that was closed. Nothing happens where it goes on already.
 
         Raises:
             OSError: The file cannot be written.
         """
-        if self._writer is not None:
+        if self._writer is not None or self._pid not in (0, os.getpid()):
+            return self
+        if self._pid:
+            self._writer = RecordingWriter(self.path, resume=True)
             return self
         if self._output is None:
             self._run = new_run("watch")
@@ -192,22 +207,29 @@ class Recorder:
         """
         from hfmemdebug.analysis.verdict import judge
 
-        return judge([load_recording(self.path)])
+        # A file that is there before may be an earlier run's.
+        if not (self.has_begun and self.path.is_file()):
+            raise _nothing_yet()
+        recording = load_recording(self.path)
+        if not recording.slices:
+            raise _nothing_yet()
+        if recording.end is None and self._writer is not None:
+            # It goes on: nothing has ended it.
+            recording = replace(recording, end={"outcome": "completed"})
+        return judge([recording])
 
     def _repr_html_(self) -> str:
         """A table and a chart of what was recorded so far, as notebooks show the last value of a cell."""
-        from hfmemdebug.errors import InputError
         from hfmemdebug.render.notebook import notebook_html, notebook_note
         from hfmemdebug.render.redact import Redactor
 
-        if self._output is None or not self._output.is_file():
-            return notebook_note("Nothing is recorded yet: pass over it, or call mark().")
         redactor = Redactor.of_this_machine()
-        recording = load_recording(self._output)
         try:
             result = self.result()
+            recording = load_recording(self.path)
         except InputError as error:
-            return notebook_note(redactor(error.line()))
+            line = error.line()
+            return notebook_note(redactor(line[:1].upper() + line[1:]))
         return notebook_html(redactor.result(result), [redactor.recording(recording)])
 
     def __repr__(self) -> str:
@@ -239,6 +261,10 @@ class Recorder:
             "environment": environment(),
             **({"launch": {**self._launch.to_dict(), "began": time.time()}} if self._launch else {}),
         }
+
+
+def _nothing_yet() -> InputError:
+    return InputError("nothing is recorded yet", next="Pass over it, or call mark().")
 
 
 def _of(error: BaseException) -> str:
@@ -276,7 +302,11 @@ class Watched(Generic[T]):
         return f"<watched by {self.recorder!r}>"
 
     def result(self) -> Result:
-        """The verdict on the passes so far; a recorder of its own ends its recording with it."""
+        """The verdict on the passes so far; a recorder of its own ends its recording with it, until the next pass.
+
+        Raises:
+            InputError: Nothing was recorded yet.
+        """
         if self._own:
             self.recorder.close()
         return self.recorder.result()
@@ -298,7 +328,12 @@ def watch(
         output: The recording's file; without one it is kept as a run, for `hfmemdebug report --last`.
         name: What the arm is called.
         recorder: Record into this one instead, which its owner closes.
+
+    Raises:
+        TypeError: It cannot be iterated.
     """
+    if not (hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__")):
+        raise TypeError(f"{type(iterable).__name__!r} object is not iterable")
     own = recorder is None
     return Watched(iterable, recorder or closed_at_exit(Recorder(output, name=name)), own=own)
 

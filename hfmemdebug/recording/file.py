@@ -65,14 +65,20 @@ class RecordingWriter:
     """Writes a recording line by line, each in one `write` to the kernel.
 
     Nothing is buffered here, so that a killed process keeps all but the line that it was writing.
+
+    Args:
+        path: The file; what was in it is replaced.
+        resume: What was in it stays, and is gone on with: the closing line that comes last is the one that counts.
     """
 
     path: Path
+    resume: bool = False
     _file: Descriptor = field(init=False)
 
     def __post_init__(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        how = os.O_APPEND if self.resume else os.O_TRUNC
+        flags = os.O_WRONLY | os.O_CREAT | how | os.O_CLOEXEC
         self._file = Descriptor(os.open(self.path, flags, 0o600))
 
     def header(self, document: Mapping[str, Any]) -> None:

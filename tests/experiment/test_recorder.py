@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import hfmemdebug
+from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.experiment.calls import END, MORE, TRACE, answer_to, calls_needed, drain, measure_calls
 from hfmemdebug.recording.file import load_recording
 
@@ -91,6 +92,56 @@ def test_an_exception_is_the_outcome_without_its_text(tmp_path: Path) -> None:
         fail()
     assert "somebody" not in recorder.path.read_text()
     assert (load_recording(recorder.path).end or {})["outcome"] == "failed"
+
+
+def test_what_was_closed_goes_on_and_loses_nothing(tmp_path: Path) -> None:
+    watched = hfmemdebug.watch(range(20), tmp_path / "run.jsonl")
+    for epochs in range(1, 4):
+        assert list(watched) == list(range(20))
+        assert watched.result().arms[0].epochs == epochs
+    recording = load_recording(tmp_path / "run.jsonl")
+    assert len(recording.slices) == 60
+    assert recording.end is not None
+    with watched.recorder as recorder:
+        recorder.mark()
+    assert len(load_recording(tmp_path / "run.jsonl").slices) == 61
+
+
+def test_a_verdict_while_it_goes_on_ends_nothing(tmp_path: Path) -> None:
+    with hfmemdebug.Recorder(tmp_path / "run.jsonl") as recorder:
+        for _ in range(8):
+            recorder.mark()
+        assert recorder.result().arms[0].outcome == "completed"
+        assert load_recording(tmp_path / "run.jsonl").end is None
+
+
+def test_a_fork_does_not_write_over_what_its_parent_has_closed(tmp_path: Path) -> None:
+    with hfmemdebug.Recorder(tmp_path / "run.jsonl") as recorder:
+        recorder.mark()
+    before = (tmp_path / "run.jsonl").read_bytes()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if recorder.mark() is None else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (tmp_path / "run.jsonl").read_bytes() == before
+
+
+def test_misuse_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "run.jsonl").write_text("an earlier run's")
+    for recorder in (hfmemdebug.Recorder(), hfmemdebug.Recorder(tmp_path / "run.jsonl")):
+        with pytest.raises(InputError, match="nothing is recorded yet"):
+            recorder.result()
+        recorder.end_epoch()
+        recorder.close()
+    with pytest.raises(InputError, match="nothing is recorded yet"):
+        print(hfmemdebug.Recorder().path)
+    with pytest.raises(TypeError, match="'int' object is not iterable"):
+        hfmemdebug.watch(5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="is not a size"):
+        hfmemdebug.Recorder(min_leak="many")
+    with hfmemdebug.Recorder(tmp_path / "sized.jsonl", min_leak="1K") as recorder:
+        recorder.mark()
+    assert load_recording(tmp_path / "sized.jsonl").header["min_leak"] == 1024
 
 
 def test_a_forked_worker_records_nothing(tmp_path: Path) -> None:
