@@ -134,7 +134,7 @@ def run(
             "min_leak": floor,
             "memory_bytes": memory_total(),
             "arm": {"name": "program", "mode": "program", "consumer": False},
-            "workload": {"program": [Path(command[0]).name, *command[1:2]]},
+            "workload": {"program": [Path(part).name for part in command[:2]]},
             **({"launch": {**launch.to_dict(), "began": time.time()}} if launch is not None else {}),
         },
         # Standard output is then the document's.
