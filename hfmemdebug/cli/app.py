@@ -80,8 +80,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with the status of the contract."""
     _open_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
-    status = run(arguments)
     try:
+        # An error's document may find as little of a reader as an answer.
+        status = run(arguments)
         sys.stdout.flush()
     except OSError as error:
         status = _output_failed(error)

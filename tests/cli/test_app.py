@@ -106,6 +106,15 @@ def test_a_reader_that_goes_away_is_no_leak(box: Box) -> None:
     assert "BrokenPipe" not in err
 
 
+def test_an_error_that_nobody_reads_is_no_leak(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "hfmemdebug", "run", "--json", "nowhere.py"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_closed_streams_change_no_status(box: Box, closed: str) -> None:
     done = subprocess.run(
