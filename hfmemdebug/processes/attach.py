@@ -77,7 +77,7 @@ class Attachment:
                         self.samples.extend(looked)
                     # Looking into ten GB takes as long as all that came before: the first figures go ahead.
                     goes_on = self.tree is not None or show(self)
-                    self._look_deeper()
+                    self._look_deeper(tree)
                     over = duration is not None and self.clock() - began >= duration
                     if not (goes_on and show(self)) or over:
                         break
@@ -103,11 +103,12 @@ class Attachment:
         stat = foreign.read_stat(self.target.pid)
         return stat is not None and stat.started == self.target.started and stat.state not in "ZX"
 
-    def _look_deeper(self) -> None:
+    def _look_deeper(self, watch: TreeWatch) -> None:
         now = self.clock()
         if now < self._deep_due:
             return
         tree = read_tree(self.target.pid, without=(os.getpid(),))
         if tree.processes and tree.processes[0].pid == self.target.pid:
             self.tree = tree
+            watch.learn(tree)
         self._deep_due = now + max(LEAST_BETWEEN_DEEP, (self.clock() - now) / DEEP_SHARE)

@@ -45,11 +45,33 @@ class _Watched:
     # Anonymous memory that a fork has inherited: its parent's, which is counted there.
     inherited: int = 0
     memory: Memory | None = None
+    # Anonymous memory as `memory` was read: what has come since is its own, and PSS is read seldom where it is much.
+    anon_then: int = 0
     files: tuple[DataFile, ...] | None = None
     files_due: float = 0.0
     settled_at: float = 0.0
     fds: int | None = None
     why_not: str | None = None
+
+    def remember(self, memory: Memory, anon: int | None) -> None:
+        """Keeps a reading of the PSS, and what was resident then."""
+        self.memory, self.anon_then = memory, anon or 0
+
+    @property
+    def pss(self) -> int | None:
+        """What it has of the tree's memory by now: RSS where PSS was not read."""
+        if self.memory is None or self.memory.pss is None:
+            return self.status.rss
+        return max(0, self.memory.pss + (self.status.anon or 0) - self.anon_then)
+
+    @property
+    def pss_anon(self) -> int | None:
+        """The same of its anonymous memory; a fork's is its parent's until that was read."""
+        if self.status.anon is None:
+            return None
+        if self.memory is None or self.memory.pss_anon is None:
+            return max(0, self.status.anon - self.inherited)
+        return max(0, self.memory.pss_anon + self.status.anon - self.anon_then)
 
 
 class TreeWatch:
@@ -200,7 +222,7 @@ class TreeWatch:
         if watched.forked:
             # What it copies is told from what it began with; of others it is read when their turn comes.
             with contextlib.suppress(OSError):
-                watched.memory = foreign.read_rollup(pid)
+                watched.remember(foreign.read_rollup(pid), watched.status.anon)
         self._watched[pid] = watched
         self._pss_order.append(pid)
         return True
@@ -231,7 +253,8 @@ class TreeWatch:
                 return
         self._pss_order.append(self._pss_order.pop(0))
         try:
-            self._watched[pid].memory = foreign.read_rollup(pid)
+            watched = self._watched[pid]
+            watched.remember(foreign.read_rollup(pid), watched.status.anon)
         except PermissionError:
             self._deny(pid)
         except OSError:
@@ -248,8 +271,17 @@ class TreeWatch:
             pass
         else:
             watched = self._watched[pid]
-            watched.memory, watched.files = found.total, data_files(pid, found.files, is_memory)
+            watched.remember(found.total, watched.status.anon)
+            watched.files = data_files(pid, found.files, is_memory)
             self.files_read += 1
+
+    def learn(self, reading: TreeReading) -> None:
+        """Takes over what somebody else has read of the processes meanwhile."""
+        for process in reading.processes:
+            watched = self._watched.get(process.pid)
+            if watched is not None and watched.started == process.started and process.memory is not None:
+                watched.remember(process.memory, process.status.anon)
+                watched.files = process.files
 
     def _deny(self, pid: int) -> None:
         self._watched[pid].why_not = DENIED
@@ -301,13 +333,15 @@ class TreeWatch:
         """The sums. Anonymous memory leaves out what forks have inherited: it is counted in their parents."""
         anon = [max(0, (s.anon or 0) - self._watched[s.pid].inherited) for s in samples if s.pid is not None]
         pss_file = total(s.pss_file for s in samples)
+        there = [self._watched[s.pid] for s in samples if s.pid is not None]
+        pss = total(watched.pss for watched in there)
         return Sample(
             kind="tree",
             epoch=1,
             slice=self._looks - 1,
             seconds=seconds,
             # Of all that is called resident: a sum of RSS would count shared pages in each process.
-            rss=total(s.pss if s.pss is not None else s.rss for s in samples),
+            rss=pss,
             anon=sum(anon) if samples[0].anon is not None else None,
             file=pss_file if pss_file is not None else max((s.file or 0 for s in samples), default=None),
             shmem=total(s.pss_shmem if s.pss_shmem is not None else s.shmem for s in samples),
@@ -315,8 +349,8 @@ class TreeWatch:
             threads=total(s.threads for s in samples),
             fds=total(s.fds for s in samples),
             children=len(samples) - 1,
-            pss=total(s.pss if s.pss is not None else s.rss for s in samples),
-            pss_anon=total(s.pss_anon for s in samples),
+            pss=pss,
+            pss_anon=total(watched.pss_anon for watched in there),
             arrow=total(s.arrow for s in samples),
             malloc=total(s.malloc for s in samples),
             blocks=total(s.blocks for s in samples),

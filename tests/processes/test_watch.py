@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import signal
 import sys
@@ -10,9 +11,10 @@ import time
 from typing import Any
 
 import pytest
-from processes.started import started
+from processes.started import MB, started
 
 from hfmemdebug.probes import foreign
+from hfmemdebug.processes.tree import read_tree
 from hfmemdebug.processes.watch import TreeWatch
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
@@ -90,4 +92,42 @@ def test_the_first_sums_are_of_pss_as_all_that_follow() -> None:
         assert first[0].pss is not None
         assert first[-1].rss == first[0].pss
         assert first[-1].file == first[0].pss_file
+        watch.close()
+
+
+def test_what_comes_between_two_readings_of_pss_is_in_the_sums() -> None:
+    code = "import threading\nkept = []\nthreading.Timer(0.3, lambda: kept.append(b'x' * (32 << 20))).start()"
+    with started(code) as process:
+        # Each reading seems to take a second: the next one is minutes away.
+        watch = TreeWatch(process.pid, spent=itertools.count().__next__)
+        first = watch.look()
+        deadline = time.monotonic() + 30
+        while ((look := watch.look())[0].anon or 0) < (first[0].anon or 0) + 32 * MB:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert look[0].pss == first[0].pss
+        for name in ("rss", "pss", "pss_anon"):
+            assert 32 * MB <= getattr(look[-1], name) - getattr(first[-1], name) < 40 * MB
+        watch.close()
+
+
+SPAWNED = """
+import subprocess, sys
+code = "ballast = bytearray(b'x') * (16 << 20); print(1, flush=True); import sys; sys.stdin.read()"
+workers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
+for worker in workers: worker.stdout.readline()
+"""
+
+
+def test_anonymous_memory_is_in_the_sums_before_its_pss_was_read() -> None:
+    with started(SPAWNED) as process:
+        watch = TreeWatch(process.pid, spent=itertools.count().__next__)
+        before = watch.look()
+        assert [s.pss is None for s in before[:-1]] == [False, True, True]
+        reading = read_tree(process.pid)
+        watch.learn(reading)
+        after = watch.look()
+        assert all(s.pss is not None for s in after)
+        assert before[-1].pss_anon == pytest.approx(after[-1].pss_anon, abs=MB)
+        assert after[-1].pss == pytest.approx(reading.pss, abs=MB)
         watch.close()
