@@ -65,7 +65,7 @@ class Attachment:
         header["workload"] = {"pid": self.target.pid, "name": self.target.comm}
         with RecordingWriter(self.recording) as writer:
             writer.header(header)
-            looks = Thinned(writer)
+            looks, seen = Thinned(writer), False
             try:
                 while True:
                     looked = tree.look()
@@ -73,7 +73,13 @@ class Attachment:
                         self.why_ended = f"process {self.target.pid} ended while it was watched"
                         ending["outcome"], ending["detail"] = "completed", self.why_ended
                         break
-                    if looks.keep(looked):
+                    if self.tree is None:
+                        # To be shown alone: shared pages are counted in each, which would seem to shrink by the next.
+                        self.samples[:] = looked
+                    elif looks.keep(looked):
+                        if not seen:
+                            self.samples.clear()
+                        seen = True
                         self.samples.extend(looked)
                     # Looking into ten GB takes as long as all that came before: the first figures go ahead.
                     goes_on = self.tree is not None or show(self)
@@ -86,6 +92,8 @@ class Attachment:
                 # The usual way to end a live view: what was measured is the answer.
                 ending["detail"] = "ended by the user"
             tree.close()
+            if not seen:
+                looks.keep(self.samples)
             if self.tree is not None:
                 ending.update(of_processes(self.tree))
                 ending["notes"] = [*self.tree.notes, *([self.why_ended] if self.why_ended else [])]

@@ -25,6 +25,22 @@ def test_the_first_figures_go_ahead_of_looking_into_the_process(tmp_path: Path) 
     assert seen == [(False, "tree"), (True, "tree")]
 
 
+def test_what_is_recorded_begins_once_shared_pages_are_counted_once(tmp_path: Path) -> None:
+    looks = []
+    code = """
+import subprocess, sys
+code = "print(1, flush=True); import sys; sys.stdin.read()"
+worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+worker.stdout.readline()
+"""
+    with started(code) as process:
+        recording = Attachment(find_target(process.pid), tmp_path / "a.jsonl", {"command": "attach"}).watch(
+            lambda attachment: len(looks.append(1) or looks) < 6
+        )
+    assert all(s.pss is not None for s in recording.samples)
+    assert {s.role for s in recording.samples if s.kind == "process"} == {"main", "python -c"}
+
+
 def test_another_process_of_the_same_number_is_not_taken_for_it(tmp_path: Path) -> None:
     with started("") as process:
         target = find_target(process.pid)
