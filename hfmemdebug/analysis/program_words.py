@@ -86,10 +86,10 @@ def advice(
 def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
     """How to get to the line: tracing names those that go through Python's allocators."""
     cause = leaks[0].cause
-    if not program.exact and cause == "anonymous-other":
+    if cause == "anonymous-other" and _has_no_sampler(program):
         return [
-            "Nothing was read inside of the program. One that runs on CPython 3.8 or newer, without -I, -E and -S, "
-            "tells what keeps the memory, and with --trace the line; of others a memory profiler of theirs does."
+            "Nothing was read inside of the process that grows. One of CPython 3.8 or newer, with the program's own "
+            "environment and without -I, -E and -S, tells what keeps the memory, and with --trace the line."
         ]
     end = program.recording.end or {}
     known = cause == "shared-memory" and end.get("shm_lines")
@@ -103,6 +103,12 @@ def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
     if not any(trace["sites"] or trace["holders"] for trace in traces):
         return ["Tracing has seen no line that keeps it: a longer run shows more, or a C library has it."]
     return []
+
+
+def _has_no_sampler(program: Program) -> bool:
+    """Whether it is a process that is seen from outside alone which has gained most of what no counter owns."""
+    owner = program.owners.get("other") or program.owners.get("pages")
+    return not program.exact or bool(owner and owner.gained and owner.gained[0][0].blocks is None)
 
 
 def _grown_while_traced(program: Program) -> list[str]:

@@ -618,6 +618,10 @@ def test_pages_decide_where_no_sampler_is_inside() -> None:
     assert (result.verdict, result.cause) == ("leak", "anonymous-other")
     assert any("judged from outside" in line for line in result.warnings)
     assert "Nothing was read inside" in result.advice[0]
+    # A child that was given an environment without ours.
+    child = judge({1: inside(), 2: grown(still(role="python tool.py"), "anon", 200 * MB)})
+    assert (child.verdict, child.cause) == ("leak", "anonymous-other")
+    assert "Nothing was read inside" in child.advice[0]
 
 
 def test_what_ended_at_once_is_not_said_to_be_judged_from_outside() -> None:
