@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from processes.started import started
 
 from hfmemdebug.errors import AccessError, InputError, UsageError
 from hfmemdebug.processes.target import find_target
@@ -85,5 +86,5 @@ def test_a_number_inside_a_container() -> None:
 def test_one_that_proc_hides(monkeypatch: pytest.MonkeyPatch) -> None:
     # Mounting /proc with hidepid would hide it from everybody else on this machine.
     monkeypatch.setattr("hfmemdebug.probes.foreign.read_stat", lambda pid: None)
-    with pytest.raises(AccessError, match="hidepid"):
-        find_target(os.getppid())
+    with started("") as process, pytest.raises(AccessError, match="hidepid"):
+        find_target(process.pid)
