@@ -121,7 +121,7 @@ def _watch(
 
     from hfmemdebug.analysis.program_verdict import judge_program
     from hfmemdebug.cli.live import LiveView, PlainView
-    from hfmemdebug.cli.measure import status_of
+    from hfmemdebug.cli.measure import signals_like_ctrl_c, status_of
     from hfmemdebug.cli.write import show_result, write_outputs
     from hfmemdebug.processes.attach import Attachment
     from hfmemdebug.recording.store import end_run, new_run
@@ -132,7 +132,7 @@ def _watch(
     live = sys.stdout.isatty() and sys.stdin.isatty() and not (console.quiet or console.as_json)
     try:
         view = LiveView() if live and not claims_stdout(output) else PlainView(console, duration)
-        with view:
+        with view, signals_like_ctrl_c():
             recording = attachment.watch(view, duration=duration)
         result = judge_program(recording)
         if reclaim and attachment.tree is not None and attachment.why_ended is None:

@@ -54,7 +54,7 @@ def measure(
 
     run = new_run(command, warn=console.warn)
     try:
-        with _signals_like_ctrl_c():
+        with signals_like_ctrl_c():
             measured = experiment(run)
         recordings = [recording for recording in measured.recordings if recording.slices]
         if not recordings:
@@ -86,7 +86,7 @@ def measure(
 
 
 @contextmanager
-def _signals_like_ctrl_c() -> Iterator[None]:
+def signals_like_ctrl_c() -> Iterator[None]:
     """A polite end (SIGTERM) and a closed terminal (SIGHUP) keep what was measured, as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:

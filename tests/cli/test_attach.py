@@ -96,13 +96,14 @@ def test_it_ends_with_the_process(capsys: pytest.CaptureFixture[str]) -> None:
     assert any("ended while it was watched" in line for line in document["warnings"])
 
 
-def test_interrupted_keeps_what_was_measured() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_keeps_what_was_measured(number: int) -> None:
     with started("") as target:
         command = [sys.executable, "-m", "hfmemdebug", "attach", str(target.pid), "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             process.stderr.readline()
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             out, _ = process.communicate(timeout=30)
     document: dict[str, Any] = json.loads(out)
     assert document["processes"][0]["pid"] == target.pid
