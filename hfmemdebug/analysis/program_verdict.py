@@ -260,6 +260,8 @@ def _how_it_died(recording: Recording) -> str | None:
         return "its recording ends without a closing line: hfmemdebug was killed"
     if end.get("outcome") in ("failed", "killed"):
         return str(end.get("detail") or "the program failed")
+    if end.get("cut"):
+        return f"its recording could not be written to the end ({end['cut']})"
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import inspect
 import os
@@ -30,6 +31,7 @@ from hfmemdebug.errors import (
     EXIT_OUTPUT_CLOSED,
     EXIT_OWN_FAILURE,
     EXIT_UNAVAILABLE,
+    DiskError,
     HfmemdebugError,
     UsageError,
 )
@@ -111,6 +113,10 @@ def run(arguments: list[str]) -> int:
             return _output_failed(ended.__context__)
         return ended.code if isinstance(ended.code, int) else EXIT_OK
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and as_json:
+            full = DiskError(f"the output could not be written: {error.strerror}", next="Make room for it.")
+            with contextlib.suppress(OSError):
+                Console(as_json=True).document(full.to_dict())
         if error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
             return _output_failed(error)
         return _crash(error, as_json, EXIT_OWN_FAILURE if runs_another else EXIT_INTERNAL)

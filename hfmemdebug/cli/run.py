@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,10 @@ from hfmemdebug.cli import options as o
 from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.write import check_outputs, claims_stdout
 from hfmemdebug.probes.cgroup import memory_total
+
+if TYPE_CHECKING:
+    from hfmemdebug.processes.supervise import Supervisor
+    from hfmemdebug.recording.file import Recording
 
 # Ours that take a value, which is not the script.
 _WITH_VALUE = ("-o", "--output", "--min-leak", "--limit")
@@ -101,7 +105,7 @@ def run(
 
     from hfmemdebug.cli.measure import status_of, typed_command
     from hfmemdebug.cli.ranks import recording_place, show_rank, split_outputs
-    from hfmemdebug.errors import UsageError
+    from hfmemdebug.errors import AccessError, DiskError, UsageError
     from hfmemdebug.probes.launch import read_launch
     from hfmemdebug.processes.supervise import Supervisor, python_command
     from hfmemdebug.recording.store import end_run, new_run
@@ -144,21 +148,29 @@ def run(
         describe=_machine,
         scratch=folder,
     )
+
+    def own_status() -> int | None:
+        """The program's own exit status, where it is to be ours."""
+        # A launcher ends all ranks when one of them ends with another status than 0: a verdict must not do that.
+        status = supervisor.exit_status if pass_status or one_of_many else None
+        return status if status is None or status >= 0 else 128 - status
+
     try:
         supervisor.run()
 
-        from contextlib import redirect_stdout
+        from contextlib import redirect_stdout, suppress
         from dataclasses import replace
 
         from hfmemdebug.analysis.program_verdict import judge_program
         from hfmemdebug.analysis.ranks import with_ranks
         from hfmemdebug.cli.write import show_result, write_outputs
-        from hfmemdebug.recording.file import load_recording
 
-        recording = load_recording(supervisor.recording)
+        recording = _recorded(supervisor)
         interrupted = (recording.end or {}).get("outcome") == "interrupted"
         result = replace(with_ranks(judge_program(recording), recording), interrupted=interrupted)
-        (folder / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
+        with suppress(OSError):
+            # Without room for it there may still be a reader.
+            (folder / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
         if as_json or claims_stdout(output):
             show_result(result, console, recordings=[recording], paths=output)
         elif launch is not None and one_of_many:
@@ -167,17 +179,42 @@ def run(
             with redirect_stdout(sys.stderr):
                 show_result(result, console, recordings=[recording], paths=output)
         write_outputs(result, [recording], output, console)
+    except (AccessError, DiskError) as error:
+        if (status := own_status()) is None:
+            raise
+        console.warn(error.line())
+        return status
     finally:
         end_run(folder)
         if not (supervisor.recording.is_file() and supervisor.recording.stat().st_size):
             # Nothing began: what is empty would be taken for a run, and an old one be removed for it.
             supervisor.recording.unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
-    # A launcher ends all ranks when one of them ends with another status than 0: a verdict must not do that.
-    if (pass_status or one_of_many) and supervisor.exit_status is not None:
-        status = supervisor.exit_status
-        return 128 - status if status < 0 else status
-    return status_of(result)
+    status = own_status()
+    return status_of(result) if status is None else status
+
+
+def _recorded(supervisor: Supervisor) -> Recording:
+    """What was recorded, with its closing line also where there was no room for that.
+
+    Raises:
+        DiskError: Nothing could be written.
+    """
+    from dataclasses import replace
+
+    from hfmemdebug.errors import DiskError, InputError
+    from hfmemdebug.recording.file import load_recording
+
+    try:
+        recording = load_recording(supervisor.recording)
+    except InputError as error:
+        if supervisor.unwritten is None:
+            raise
+        raise DiskError(
+            f"the program was not recorded: {supervisor.unwritten}",
+            next="Make room where runs are kept ($XDG_STATE_HOME), or name another place (-o FOLDER).",
+        ) from error
+    return recording if recording.end is not None else replace(recording, end=supervisor.ending)
 
 
 def _machine() -> dict[str, str]:

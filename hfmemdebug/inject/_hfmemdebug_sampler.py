@@ -88,7 +88,8 @@ class _Sampler:
         path = os.path.join(self.folder, "%d.page" % pid)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(fd, PAGE_BYTES)
+            # Not a hole: where the disk is full, the first word into it would end the program (SIGBUS).
+            os.posix_fallocate(fd, 0, PAGE_BYTES)
             # PROT_READ | PROT_WRITE, MAP_SHARED; the mapping needs no descriptor.
             address = self.libc.mmap(None, PAGE_BYTES, 3, 1, fd, 0)
         finally:

@@ -26,7 +26,7 @@ from hfmemdebug.processes.record import Thinned
 from hfmemdebug.processes.segments import Segments
 from hfmemdebug.processes.watch import TreeWatch
 from hfmemdebug.processes.writers import Writers
-from hfmemdebug.recording.file import RecordingWriter
+from hfmemdebug.recording.file import RecordingWriter, append_line
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.sizes import format_bytes
 
@@ -55,6 +55,10 @@ class Supervisor:
         trace: Whether samplers trace allocations too, for the lines and holders of a leak.
         scratch: Where samplers' pages lie while the program runs, on this machine; None: beside the recording.
         describe: Called once the program runs: the lines of the header's environment.
+
+    Attributes:
+        ending: The recording's closing line, also where it could not be written.
+        unwritten: Why the recording could not be written from some time on, or None.
     """
 
     command: Sequence[str]
@@ -68,6 +72,8 @@ class Supervisor:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     exit_status: int | None = None
     interrupted: bool = False
+    ending: dict[str, Any] = field(default_factory=dict)
+    unwritten: str | None = None
     _peak: dict[str, Any] = field(default_factory=dict)
     _files_read: int = 0
     _limited: Started | None = None
@@ -85,8 +91,28 @@ class Supervisor:
         with contextlib.suppress(OSError, AttributeError):
             # What a program's processes leave behind comes to us instead of to init, and stays in the tree.
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        writers = Writers(time.time())
-        process = self._start(pages)
+        # Opened before the program runs, which nothing of ours may end.
+        with RecordingWriter(self.recording) as writer:
+            writers = Writers(time.time())
+            process = self._start(pages)
+            try:
+                self._supervise(process, writer, inside, writers, pages)
+            except Exception:
+                # Our own failure: who has started us waits for the program all the same.
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(process.pid, 0)
+                raise
+        # What lives on after the program may be about to make one more.
+        shutil.rmtree(pages, ignore_errors=True)
+
+    def _supervise(
+        self,
+        process: subprocess.Popen[bytes],
+        writer: RecordingWriter,
+        inside: InsideReader,
+        writers: Writers,
+        pages: Path,
+    ) -> None:
         began = time.perf_counter()
         segments = Segments(pages)
         watch = TreeWatch(
@@ -97,16 +123,16 @@ class Supervisor:
             adopter=os.getpid() if self.limit is None else None,
             segments=segments.size,
         )
-        with self._signals(process.pid), RecordingWriter(self.recording) as writer:
+        with self._signals(process.pid):
             looks = Thinned(writer)
             look = watch.look()
-            writer.header({**self.header, "environment": self.describe()})
-            looks.keep(look)
+            self._keep(writer.header, {**self.header, "environment": self.describe()})
+            self._keep(looks.keep, look)
             for number, _ in enumerate(self._ticks(process.pid)):
                 if number % SHM_EVERY == 0:
                     writers.look(look)
                 look = watch.look() or look
-                looks.keep(look)
+                self._keep(looks.keep, look)
                 self._keep_peak(watch, look)
                 if self._limited is not None:
                     self._limited.enclosure.look()
@@ -115,33 +141,44 @@ class Supervisor:
             seconds = time.perf_counter() - began
             limited = self._end_limit(seconds)
             watch.close()
-            writer.end(
-                {
-                    **self._outcome(),
-                    **limited,
-                    **self._peak,
-                    "exit_status": self.exit_status,
-                    "seconds": round(seconds, 3),
-                    "versions": inside.versions(process.pid),
-                    "caches": inside.caches(process.pid),
-                    "garbage_blocks": inside.garbage_blocks.get(process.pid),
-                    "samplers": inside.seen,
-                    "traces": read_traces(pages, began) if self.trace else None,
-                    "shm_of_ours": segments.most,
-                    "shm_lines": segments.by_line(),
-                    "shm_new_files_bytes": writers.new_files_bytes,
-                    "written_bytes": writers.written,
-                    "written_by_others_bytes": writers.written_by_others(),
-                    "notes": _notes(),
-                    "observer_seconds": {
-                        "outside": round(watch.cost, 4),
-                        "inside": round(inside.cost_seconds, 4),
-                    },
-                    "observer_share": round((watch.cost + inside.cost_seconds) / max(seconds, 1e-3), 5),
-                }
-            )
-        # What lives on after the program may be about to make one more.
-        shutil.rmtree(pages, ignore_errors=True)
+            self.ending = {
+                **self._outcome(),
+                **({} if self.unwritten is None else {"cut": self.unwritten}),
+                **limited,
+                **self._peak,
+                "exit_status": self.exit_status,
+                "seconds": round(seconds, 3),
+                "versions": inside.versions(process.pid),
+                "caches": inside.caches(process.pid),
+                "garbage_blocks": inside.garbage_blocks.get(process.pid),
+                "samplers": inside.seen,
+                "traces": read_traces(pages, began) if self.trace else None,
+                "shm_of_ours": segments.most,
+                "shm_lines": segments.by_line(),
+                "shm_new_files_bytes": writers.new_files_bytes,
+                "written_bytes": writers.written,
+                "written_by_others_bytes": writers.written_by_others(),
+                "notes": _notes(),
+                "observer_seconds": {
+                    "outside": round(watch.cost, 4),
+                    "inside": round(inside.cost_seconds, 4),
+                },
+                "observer_share": round((watch.cost + inside.cost_seconds) / max(seconds, 1e-3), 5),
+            }
+            if self.unwritten is None:
+                self._keep(writer.end, self.ending)
+            else:
+                # There may be room again.
+                with contextlib.suppress(OSError):
+                    append_line(self.recording, {"type": "end", **self.ending})
+
+    def _keep(self, write: Callable[[Any], object], what: Any) -> None:
+        """Writes to the recording. Once that has failed nothing more is written, and the program goes on."""
+        if self.unwritten is None:
+            try:
+                write(what)
+            except OSError as error:
+                self.unwritten = error.strerror or str(error)
 
     def _start(self, pages: Path) -> subprocess.Popen[bytes]:
         environ = environment(pages, self.environ, trace="all" if self.trace else None)

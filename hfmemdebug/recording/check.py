@@ -48,6 +48,7 @@ _RECLAIM = {"asked_bytes": _COUNT, "rss_before": _COUNT, "rss_after": _COUNT, "f
 _END: dict[str, Any] = {
     "outcome": str,
     "detail": _TEXT,
+    "cut": _TEXT,
     # Of a program: inside and outside of it.
     "observer_seconds": (*_NUMBER, dict),
     "loop_seconds": _NUMBER,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -216,6 +217,28 @@ def test_a_program_without_python_is_judged_from_outside(tmp_path: Path) -> None
     document = json.loads(done.stdout)
     assert document["verdict"] == "no-leak", document["summary"]
     assert any("judged from outside" in line for line in document["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("room", "options", "status", "said"),
+    [
+        (4096, [], 3, "could not be written to the end (File too large)"),
+        (100, [], 5, "was not recorded: File too large"),
+        (100, ["--pass-status"], 7, "warning: the program was not recorded"),
+    ],
+)
+def test_no_room_for_the_recording_does_not_end_the_program(
+    room: int, options: list[str], status: int, said: str, tmp_path: Path
+) -> None:
+    code = f"import time\nfor _ in range(15): time.sleep(0.1)\nprint('done')\nraise SystemExit({status if options else 0})"
+
+    def little() -> None:
+        # As on a full disk, writes fail from there on.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    done = hfmemdebug("-q", *options, script(tmp_path, code), folder=tmp_path, preexec_fn=little)
+    assert (done.stdout, done.returncode) == ("done\n", status), done.stderr
+    assert said in done.stderr
 
 
 def test_a_program_that_cannot_be_started_leaves_nothing_behind(tmp_path: Path) -> None:
