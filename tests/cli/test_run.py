@@ -230,7 +230,8 @@ def test_a_program_without_python_is_judged_from_outside(tmp_path: Path) -> None
 def test_no_room_for_the_recording_does_not_end_the_program(
     room: int, options: list[str], status: int, said: str, tmp_path: Path
 ) -> None:
-    code = f"import time\nfor _ in range(15): time.sleep(0.1)\nprint('done')\nraise SystemExit({status if options else 0})"
+    ends_with = status if options else 0
+    code = f"import time\nfor _ in range(15): time.sleep(0.1)\nprint('done')\nraise SystemExit({ends_with})"
 
     def little() -> None:
         # As on a full disk, writes fail from there on.
