@@ -244,7 +244,10 @@ class Supervisor:
         try:
             name = signal.Signals(number).name
         except ValueError:
-            return {"outcome": "failed", "detail": f"the program failed with exit status {status}"}
+            if status > 0:
+                return {"outcome": "failed", "detail": f"the program failed with exit status {status}"}
+            # Between SIGRTMIN and SIGRTMAX they have no names.
+            name = f"signal {number}"
         why = " (as the kernel does when memory is out)" if name == "SIGKILL" else ""
         return {"outcome": "killed", "detail": f"the program was killed by {name}{why}"}
 

@@ -124,6 +124,12 @@ def test_a_program_that_is_killed_leaves_what_it_did(tmp_path: Path) -> None:
     assert "SIGKILL" in document["arms"][0]["outcome_detail"]
 
 
+def test_a_signal_without_a_name_has_its_number(tmp_path: Path) -> None:
+    done = hfmemdebug("-q", "--", "/bin/sh", "-c", "kill -35 $$", folder=tmp_path)
+    assert done.returncode == 4
+    assert "was killed by signal 35" in done.stderr
+
+
 def test_the_supervisors_death_keeps_the_recording(tmp_path: Path) -> None:
     program = script(tmp_path, "import time\nprint('here', flush=True)\ntime.sleep(3)")
     environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
