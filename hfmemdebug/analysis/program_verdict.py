@@ -345,7 +345,8 @@ def _arm(program: Program, recording: Recording) -> ArmSummary:
         mode="program",
         consumer=False,
         iterations=round(program.iterations),
-        rows=program.rows,
+        # Of all that was recorded: what the last workers read is known once they are gone.
+        rows=max((s.rows or 0 for s in recording.samples if s.kind == "tree"), default=0),
         outcome=str(end["outcome"]),
         outcome_detail=end.get("detail"),
         peak_rss_bytes=max(pss, default=None),

@@ -294,6 +294,9 @@ def start() -> None:
     sampler.begin()
     sys.meta_path.insert(0, _hfmemdebug_hooks.Hook())
 
+    def say_rows() -> None:
+        sampler.slots[S_ROWS] = sampler.rows[0]
+
     def in_child() -> None:
         # The thread and the page are the parent's.
         sampler.rows[0] = 0
@@ -309,6 +312,15 @@ def start() -> None:
             sampler.begin()
         except OSError:
             sampler.wake = None
+            return
+        # Workers of multiprocessing and of multiprocess end without `atexit`.
+        at_the_end = getattr(sys.modules.get("threading"), "_register_atexit", None)
+        if at_the_end is not None:
+            try:
+                at_the_end(say_rows)
+            except RuntimeError:
+                # Forked by an interpreter that ends.
+                pass
 
     def in_parent() -> None:
         _expect_our_thread_at_forks()

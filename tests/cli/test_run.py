@@ -76,6 +76,29 @@ def test_a_leak_in_one_worker_alone(tmp_path: Path, dataset: Path) -> None:
     assert "in worker 1 (PID" in document["summary"]
 
 
+def test_rows_that_a_worker_reads_last_are_counted(tmp_path: Path, dataset: Path) -> None:
+    code = """
+import multiprocessing, sys, time
+import datasets
+
+rows = datasets.load_from_disk(sys.argv[1])
+
+def work():
+    time.sleep(1)
+    for start in range(0, 2000, 500):
+        rows[start : start + 500]
+
+for module in sys.argv[2:]:
+    worker = __import__(module).get_context("fork").Process(target=work)
+    worker.start()
+    worker.join()
+time.sleep(0.5)
+"""
+    arguments = [script(tmp_path, code), str(dataset), "multiprocessing", "multiprocess"]
+    done = hfmemdebug("--json", *arguments, folder=tmp_path)
+    assert json.loads(done.stdout)["arms"][0]["rows"] == 4000
+
+
 def test_the_line_and_what_holds_it(tmp_path: Path, dataset: Path) -> None:
     program = script(tmp_path, programs.IN_A_FUNCTION)
     done = hfmemdebug("--json", "--trace", program, str(dataset), folder=tmp_path)
