@@ -49,7 +49,7 @@ SPREADS_IN_NOISE = 3.0
 # A single epoch is cut into this many parts.
 PARTS = 4
 
-MORE_EPOCHS = "more epochs over the same rows would tell (--epochs, or a larger --budget)"
+MORE_EPOCHS = "more epochs over the same rows would tell"
 
 
 @dataclass(frozen=True)

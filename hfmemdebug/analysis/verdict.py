@@ -34,6 +34,8 @@ from hfmemdebug.result import ArmSummary, Finding, Result
 
 # Growth in the library's own arm below the floor, yet above this, is named in a warning.
 CRUMBS = 16.0
+# What a loop that was recorded from within has not.
+_FOR_MORE = "--epochs, or a larger --budget"
 
 
 def assess_all(recordings: Sequence[Recording], *, min_leak: float | None = None) -> tuple[Assessment, ...]:
@@ -118,7 +120,10 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         guilty, leaks = None, ()
     still_open = what_is_open(assessments) if guilty is None else None
     too_short = None if guilty is not None else doubt or _too_short(recordings, assessments)
-    verdict = "leak" if guilty is not None else "inconclusive" if still_open or too_short else "no-leak"
+    question = still_open or too_short
+    if question is not None and not _is_a_loop(judged[0]):
+        question = question.replace(MORE_EPOCHS, f"{MORE_EPOCHS} ({_FOR_MORE})")
+    verdict = "leak" if guilty is not None else "inconclusive" if question is not None else "no-leak"
     benign = benign_findings(assessments)
     subject = longest_alike(guilty, assessments) if guilty is not None else assessments[0]
     rate = sum(f.rate_bytes_per_iteration or 0.0 for f in leaks if f.arm == subject.name)
@@ -135,7 +140,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         subject if guilty is not None else None,
         assessments,
         benign,
-        open_question=still_open or too_short,
+        open_question=question,
     )
     proved = limit_sentence(limit, arms)
     return Result(
@@ -160,7 +165,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
             origin,
             assessments,
             benign,
-            open_question=still_open or too_short,
+            open_question=question,
             died=any(_has_died(r) for r in recordings),
             sites=sites,
             holders=traced(guilty).get("holders") or (),

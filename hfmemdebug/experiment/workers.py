@@ -27,8 +27,9 @@ from hfmemdebug.probes.inside import environment
 from hfmemdebug.recording.file import Recording, append_line
 from hfmemdebug.workload.slices import SlicePlan
 
-# The tracer begins when a process is some seconds old, and looks four times, each time half as long again after that.
-WHOLE_SECONDS = 40.0
+# The tracer begins when a process is some seconds old, and looks four times, each time half as long again after that:
+# half a minute, and three times as long where the machine is busy.
+WHOLE_SECONDS = 90.0
 # Workers that do the same are told of within this time of each other.
 OTHERS_SECONDS = 2.0
 # What the traced arm may keep; at the pace of the measured one it may keep more than there is.

@@ -115,6 +115,18 @@ def test_a_verdict_while_it_goes_on_ends_nothing(tmp_path: Path) -> None:
         assert load_recording(tmp_path / "run.jsonl").end is None
 
 
+def test_an_open_question_names_no_options_that_a_loop_has_not(tmp_path: Path) -> None:
+    kept = []
+    with hfmemdebug.Recorder(tmp_path / "run.jsonl") as recorder:
+        for _ in range(40):
+            kept.append(bytearray(100_000))
+            recorder.mark()
+    result = recorder.result()
+    assert result.verdict == "inconclusive"
+    assert "more epochs over the same rows would tell" in result.summary
+    assert "--" not in result.summary
+
+
 def test_a_fork_does_not_write_over_what_its_parent_has_closed(tmp_path: Path) -> None:
     with hfmemdebug.Recorder(tmp_path / "run.jsonl") as recorder:
         recorder.mark()
