@@ -35,6 +35,8 @@ _NOTEWORTHY_PAGES = 16 * MB
 # Python objects own the buffers that malloc keeps where one comes with at most this much.
 _MOST_PER_OBJECT = 4 * MB
 _LEAST_OBJECTS = 64.0
+# Where no name leads to them, what was traced of them is at least this share of it.
+_LEAST_TRACED = 0.01
 # Key, value, what they consist of, and the links between them.
 _BLOCKS_AN_ENTRY = 20
 # Garbage in cycles that the collector had not come to look at.
@@ -123,6 +125,10 @@ def _objects_that_stayed(program: Program, malloc: Owner) -> float | None:
         iterations = program.iterations_between(trace["from"], trace["to"])
         if trace["pid"] in pids and iterations:
             stayed = sum(site["count_per_iteration"] for site in trace["sites"])
+            traced = sum(site["bytes_per_iteration"] for site in trace["sites"])
+            if not trace["holders"] and traced < _LEAST_TRACED * malloc.growth.rate * iterations:
+                # A few things stay here and there, in whatever is traced.
+                stayed = 0.0
             found.append(stayed * program.iterations / iterations)
     return sum(found) if found else None
 

@@ -560,8 +560,17 @@ def test_what_malloc_keeps_is_no_objects_of_pythons_where_tracing_has_seen_none_
             "malloc": round((60 + 24 * t) * MB),
         }
 
-    for sites, cause in (([], "native-heap"), (traced()["sites"], "python-objects")):
-        end = {"traces": [traced(sites=sites, holders=[], block_bytes=None)]}
+    many = traced()["sites"]
+    stray = [{**many[0], "bytes_per_iteration": 20_000.0, "count_per_iteration": 100.0}]
+    holder = traced()["holders"]
+    for sites, holders, cause in (
+        ([], [], "native-heap"),
+        (stray, [], "native-heap"),
+        # Such as tensors, whose wrapper alone is seen.
+        (stray, holder, "python-objects"),
+        (many, [], "python-objects"),
+    ):
+        end = {"traces": [traced(sites=sites, holders=holders, block_bytes=None)]}
         result = judge({1: story}, rows=lambda t: 1e6 * t, end=end)
         assert (result.verdict, result.cause) == ("leak", cause)
 
