@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
-from hfmemdebug.render.words import one_line
+from hfmemdebug.render.text import one_line
 
 MOST_POINTS = 60
 _MB = 1 << 20

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hfmemdebug.comparison import Comparison, Difference
-from hfmemdebug.render import words
 from hfmemdebug.render.escape import prose, table
+from hfmemdebug.render.text import one_line
 from hfmemdebug.sizes import format_bytes
 
 _LABELS = {
@@ -24,11 +24,11 @@ def comparison_terminal(comparison: Comparison) -> str:
         comparison: The two runs. Private text in it is shown as it stands: redact it before.
     """
     lines = [
-        f"Before: {words.one_line(comparison.before, 1000)}",
-        f"After:  {words.one_line(comparison.after, 1000)}",
+        f"Before: {one_line(comparison.before, 1000)}",
+        f"After:  {one_line(comparison.after, 1000)}",
     ]
     for name, figures in comparison.arms.items():
-        rows = [[words.one_line(name, 40), *_HEADER[1:]], *(_cells(f, comparison.iteration) for f in figures)]
+        rows = [[one_line(name, 40), *_HEADER[1:]], *(_cells(f, comparison.iteration) for f in figures)]
         widths = [max(len(row[place]) for row in rows) for place in range(len(_HEADER))]
         lines.append("")
         for row in rows:
@@ -41,13 +41,13 @@ def comparison_markdown(comparison: Comparison) -> str:
     """The comparison as Markdown; see `comparison_terminal`."""
     parts = [f"### Before: {prose(comparison.before, 1000)}", f"### After: {prose(comparison.after, 1000)}"]
     for name, figures in comparison.arms.items():
-        header = [words.one_line(name, 60), *_HEADER[1:]]
+        header = [one_line(name, 60), *_HEADER[1:]]
         parts.append(table(header, [_cells(figure, comparison.iteration) for figure in figures]))
     return "\n\n".join(parts) + "\n"
 
 
 def _cells(figure: Difference, iteration: str) -> list[str]:
-    label = _LABELS.get(figure.figure, f"Stays in use per {words.one_line(iteration, 30)}")
+    label = _LABELS.get(figure.figure, f"Stays in use per {one_line(iteration, 30)}")
     signed = not figure.figure.startswith("peak")
     change = format_bytes(figure.change, signed=True)
     if figure.uncertainty is not None:

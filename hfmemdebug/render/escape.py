@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hfmemdebug.render.words import clean, one_line
+from hfmemdebug.render.text import clean, one_line
 
 _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _SPECIAL = re.compile(r"([\\*\[\]|~$`]|(?<!\w)_|_(?!\w))")

@@ -12,12 +12,15 @@ from typing import Any
 from hfmemdebug import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
+from hfmemdebug.render.arms import arm_rows
 from hfmemdebug.render.fit_plot import fit_curve
 from hfmemdebug.render.kept import kept_chart
+from hfmemdebug.render.limits import FIT_HEADER, LIMIT_HEADER, fit_cells, limit_cells
 from hfmemdebug.render.picture import chart_subtitle, drawing_library
 from hfmemdebug.render.plot import Spec, arm_chart, process_charts, top_of
 from hfmemdebug.render.processes import Table, process_tables
 from hfmemdebug.render.ranks import rank_tables
+from hfmemdebug.render.text import one_line
 from hfmemdebug.result import Result
 
 _PAGE = Path(__file__).with_name("page.html")
@@ -120,7 +123,7 @@ def _sections(result: Result) -> list[str]:
         "Memory limit": _limit(result),
         "The runs": _runs(result),
         "The runs under each limit": _table(
-            words.FIT_HEADER, words.fit_cells(result.fit), figures=range(2, len(words.FIT_HEADER))
+            FIT_HEADER, fit_cells(result.fit), figures=range(2, len(FIT_HEADER))
         )
         if result.fit
         else "",
@@ -173,11 +176,11 @@ def _tables(tables: Iterable[Table]) -> str:
 
 
 def _limit(result: Result) -> str:
-    return _table(words.LIMIT_HEADER, words.limit_cells(result.limit), figures=(1,)) if result.limit else ""
+    return _table(LIMIT_HEADER, limit_cells(result.limit), figures=(1,)) if result.limit else ""
 
 
 def _arm_rows(result: Result) -> list[list[str]]:
-    rows = [[label, *cells[:_MOST_ARMS]] for label, cells in words.arm_rows(result, thorough=True)]
+    rows = [[label, *cells[:_MOST_ARMS]] for label, cells in arm_rows(result, thorough=True)]
     return rows + [["Ended by", *(arm.outcome_detail or "–" for arm in result.arms[:_MOST_ARMS])]] * any(
         arm.outcome_detail for arm in result.arms
     )
@@ -225,7 +228,7 @@ def _list(items: Sequence[str]) -> str:
 
 def _text(text: Any) -> str:
     """Foreign text; pairs of backticks become code."""
-    return _CODE.sub(r"<code>\1</code>", html.escape(words.one_line(str(text), 2000), quote=True))
+    return _CODE.sub(r"<code>\1</code>", html.escape(one_line(str(text), 2000), quote=True))
 
 
 def _inside_script(text: str) -> str:

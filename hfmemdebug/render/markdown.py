@@ -9,11 +9,14 @@ from hfmemdebug import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
+from hfmemdebug.render.arms import arm_rows
 from hfmemdebug.render.chart import fit_chart, mermaid_chart, thin
 from hfmemdebug.render.escape import fence, html, prose, table, verbatim
 from hfmemdebug.render.kept import mermaid_ramp
+from hfmemdebug.render.limits import FIT_HEADER, LIMIT_HEADER, fit_cells, limit_cells
 from hfmemdebug.render.processes import Table, process_tables
 from hfmemdebug.render.ranks import rank_tables
+from hfmemdebug.render.text import one_line
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes, format_count
 
@@ -112,7 +115,7 @@ def _verdict(result: Result) -> str:
         lines.append("Interrupted: this is what had been measured until then.")
     origin = {"user-code": "the user's code", "library": "a library"}.get(result.origin or "")
     if result.cause:
-        cause = f"Cause: {prose(words.cause_words(result.cause))} (`{words.one_line(result.cause, 40)}`)"
+        cause = f"Cause: {prose(words.cause_words(result.cause))} (`{one_line(result.cause, 40)}`)"
         lines.append(f"{cause}, in {origin}." if origin else f"{cause}.")
     if rates := words.rates_line(result):
         lines.append(f"{prose(rates)}.")
@@ -146,15 +149,15 @@ def _tables(tables: Iterable[Table]) -> str:
 
 
 def _arm_table(result: Result, *, thorough: bool) -> str:
-    rows = [[label, *cells[:_MOST_ARMS]] for label, cells in words.arm_rows(result, thorough=thorough)]
-    return table(["", *(words.one_line(arm.name, 60) for arm in result.arms[:_MOST_ARMS])], rows)
+    rows = [[label, *cells[:_MOST_ARMS]] for label, cells in arm_rows(result, thorough=thorough)]
+    return table(["", *(one_line(arm.name, 60) for arm in result.arms[:_MOST_ARMS])], rows)
 
 
 def _all_figures(result: Result) -> str:
     """What the table of the runs leaves out, folded."""
     if result.ranks is not None or not result.arms:
         return ""
-    if len(words.arm_rows(result, thorough=True)) == len(words.arm_rows(result)):
+    if len(arm_rows(result, thorough=True)) == len(arm_rows(result)):
         return ""
     return _folded("All figures of the runs", _arm_table(result, thorough=True))
 
@@ -177,9 +180,9 @@ def _findings(result: Result) -> str:
 
 
 def _limit(result: Result) -> str:
-    parts = [table(words.LIMIT_HEADER, words.limit_cells(result.limit))] if result.limit else []
+    parts = [table(LIMIT_HEADER, limit_cells(result.limit))] if result.limit else []
     if result.fit:
-        parts.append(table(words.FIT_HEADER, words.fit_cells(result.fit)))
+        parts.append(table(FIT_HEADER, fit_cells(result.fit)))
         if curve := fit_chart(result.fit):
             parts.append(curve)
     return "\n\n".join(parts)
@@ -281,7 +284,7 @@ def _slice_table(samples: Sequence[Sample]) -> str:
 def _arm_name(recording: Recording) -> str:
     arm = recording.header.get("arm")
     name = arm.get("name") if isinstance(arm, dict) else None
-    return words.one_line(str(name or "run"), 60)
+    return one_line(str(name or "run"), 60)
 
 
 def _list(items: Sequence[str]) -> str:

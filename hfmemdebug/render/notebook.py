@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
+from hfmemdebug.render.arms import arm_rows
 from hfmemdebug.render.chart import SERIES, thin
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes
@@ -34,7 +35,7 @@ def notebook_html(result: Result, recordings: Sequence[Recording] = ()) -> str:
     parts = [f'<p><strong style="color:{colour}">{html.escape(verdict)}</strong>{html.escape(rest)}</p>']
     parts += [chart for recording in recordings if (chart := svg_chart(recording))]
     if result.verdict is not None and result.arms:
-        rows = [[label, *cells] for label, cells in words.arm_rows(result)]
+        rows = [[label, *cells] for label, cells in arm_rows(result)]
         parts.append(_table(["", *(arm.name for arm in result.arms)], rows))
     if result.findings:
         header = words.finding_header(result)

@@ -11,8 +11,8 @@ from typing import Any
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
-from hfmemdebug.render import words
 from hfmemdebug.render.chart import thin, work_words
+from hfmemdebug.render.text import one_line
 from hfmemdebug.sizes import format_bytes
 
 Spec = dict[str, Any]
@@ -101,7 +101,7 @@ def process_charts(recording: Recording, *, most: int) -> list[Spec]:
     end = max(s.seconds for samples in largest for s in samples)
     charts = []
     for samples in sorted(largest, key=lambda samples: samples[0].seconds):
-        name = f"{words.one_line(str(samples[-1].role or 'process'), 30)} (PID {samples[-1].pid})"
+        name = f"{one_line(str(samples[-1].role or 'process'), 30)} (PID {samples[-1].pid})"
         grown = {
             said: _last(samples, part) - _first(samples, part)
             for part, said in (("file", "mapped pages"), ("anon", "anonymous"))
@@ -224,7 +224,7 @@ def arm_title(recording: Recording) -> str:
 def arm_name(recording: Recording) -> str:
     """The name in a recording's header, on one line."""
     arm = recording.header.get("arm")
-    return words.one_line(str((arm.get("name") if isinstance(arm, dict) else None) or "run"), 60)
+    return one_line(str((arm.get("name") if isinstance(arm, dict) else None) or "run"), 60)
 
 
 def _peak(samples: Sequence[Sample], field: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hfmemdebug.render.words import one_line
+from hfmemdebug.render.text import one_line
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes
 

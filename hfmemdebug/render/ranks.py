@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hfmemdebug.render.processes import Table
-from hfmemdebug.render.words import VERDICT_WORDS, one_line
+from hfmemdebug.render.text import one_line
+from hfmemdebug.render.words import VERDICT_WORDS
 from hfmemdebug.result import Result
 from hfmemdebug.sizes import format_bytes, format_count
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
+from hfmemdebug.render.arms import arm_rows
+from hfmemdebug.render.limits import FIT_HEADER, fit_bars, fit_cells
 from hfmemdebug.render.processes import Table as Cells
 from hfmemdebug.render.processes import process_tables
 from hfmemdebug.render.ranks import rank_tables
 from hfmemdebug.render.spark import spark_lines
+from hfmemdebug.render.text import one_line
 from hfmemdebug.result import Result
 
 if TYPE_CHECKING:
@@ -109,9 +112,9 @@ def _finished(file: StringIO, *, unicode: bool) -> str:
 
 def _fit(console: Console, fit: dict[str, Any]) -> None:
     table = _table()
-    for place, head in enumerate([*words.FIT_HEADER, ""]):
-        table.add_column(_plain(head), justify="left" if place in (1, len(words.FIT_HEADER)) else "right")
-    for cells, bar in zip(words.fit_cells(fit), words.fit_bars(fit), strict=True):
+    for place, head in enumerate([*FIT_HEADER, ""]):
+        table.add_column(_plain(head), justify="left" if place in (1, len(FIT_HEADER)) else "right")
+    for cells, bar in zip(fit_cells(fit), fit_bars(fit), strict=True):
         table.add_row(*map(_plain, cells), _plain(bar))
     console.print()
     console.print(table)
@@ -139,9 +142,9 @@ def _arms(console: Console, result: Result) -> None:
     room = (console.width - _LABELS) // max(1, len(arms))
     for arm in arms:
         # At its hyphens, where it does not fit: a word is not to be torn.
-        name = "\n".join(textwrap.wrap(words.one_line(arm.name, 60), max(12, room)))
+        name = "\n".join(textwrap.wrap(one_line(arm.name, 60), max(12, room)))
         table.add_column(_plain(name), justify="right", overflow="fold")
-    for label, cells in words.arm_rows(result):
+    for label, cells in arm_rows(result):
         table.add_row(_plain(label), *(_plain(cell) for cell in cells[:_MOST_ARMS]))
     console.print()
     console.print(table)
@@ -238,7 +241,7 @@ def _advice(console: Console, result: Result) -> None:
 
 def _list(console: Console, title: str, items: Sequence[str]) -> None:
     if len(items) == 1:
-        console.print(_plain(f"{title}: {words.one_line(items[0])}"))
+        console.print(_plain(f"{title}: {one_line(items[0])}"))
         return
     if items:
         console.print(_plain(f"{title}:"))
@@ -265,7 +268,7 @@ def _hanging(console: Console, mark: str, text: str) -> None:
     grid = Table.grid()
     grid.add_column(width=len(mark))
     grid.add_column(overflow="fold")
-    grid.add_row(_plain(mark), _plain(words.one_line(text)))
+    grid.add_row(_plain(mark), _plain(one_line(text)))
     console.print(grid)
 
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from hfmemdebug.result import ArmSummary, Finding, Result
-from hfmemdebug.sizes import format_bytes, format_count, format_seconds
+from hfmemdebug.render.text import fine_bytes, one_line, percent
+from hfmemdebug.result import Finding, Result
+from hfmemdebug.sizes import format_bytes, format_count
 
 VERDICT_WORDS = {"no-leak": "NO LEAK", "leak": "LEAK", "inconclusive": "INCONCLUSIVE"}
 
@@ -36,57 +37,6 @@ _SHAPE_WORDS = {
     "stable": "flat",
     "inconclusive": "unclear",
 }
-
-_COMPONENT_WORDS = {
-    "rss": "RSS grew by",
-    "file": "  mapped file pages",
-    "anon": "  anonymous",
-    "shmem": "  shared memory",
-    "swap": "Swap",
-    "arrow": "Still in use: Arrow pool",
-    "malloc": "Still in use: malloc",
-    "python": "Still in use: Python objects",
-}
-# Shown even where nobody could read them: a missing figure must not look like nothing grew.
-_ALWAYS_SHOWN = ("rss", "file", "anon", "shmem", "arrow", "malloc", "python")
-
-# Where every byte went; the owners add up to the first line.
-_BILL_WORDS = {
-    "dataset_pages": "  dataset's mapped pages",
-    "other_file_pages": "  other mapped pages",
-    "shared": "  shared memory",
-    "python": "  Python objects in use",
-    "malloc": "  malloc in use",
-    "arrow": "  Arrow pool in use",
-    "copied": "  private copies of file pages",
-    "kept_free": "  free, given back when asked",
-    "free_between": "  free, between malloc's blocks",
-    "untouched": "  in use, not yet written to",
-    "nobody": "  not explained",
-}
-# Without a sign of having grown, these say nothing.
-_BILLED_IF_GROWN = ("other_file_pages", "shared", "copied", "free_between", "untouched")
-_NEGLIGIBLE = 1024**2
-
-_SETTLING_WORDS = {
-    "collect": "Given back: collection",
-    "release_pools": "Given back: Arrow pools",
-    "trim": "Given back: malloc trim",
-    "drop_pages": "Given back: mapped pages",
-}
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def clean(text: str) -> str:
-    """Text without the control characters that could move the cursor or reverse a line."""
-    return _CONTROL.sub("�", text.replace("\r\n", "\n"))
-
-
-def one_line(text: str, most: int = 400) -> str:
-    """Text on one line, cut where it is longer than `most` characters."""
-    line = " ".join(clean(text).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def verdict_words(result: Result) -> str:
@@ -118,81 +68,6 @@ def cause_words(cause: str) -> str:
     return CAUSE_WORDS.get(cause, one_line(cause, 60))
 
 
-def arm_rows(result: Result, *, thorough: bool = False) -> list[tuple[str, list[str]]]:
-    """The arms side by side: a label, and a cell for each arm.
-
-    Args:
-        result: The result.
-        thorough: Every row, also those that say nothing out of the ordinary.
-    """
-    arms = result.arms
-    rows = []
-    if thorough and any(arm.loaded for arm in arms):
-        rows = [("Loaded as", [_loaded(arm) for arm in arms])]
-    rows += [
-        ("Rows read (of all)", [_rows_read(arm, thorough=thorough) for arm in arms]),
-        ("Iterations", [_iterations(arm) for arm in arms]),
-    ]
-    billed = any(arm.bill for arm in arms)
-    rows += _bill_rows(arms) if billed else _growth_rows(arms, thorough=thorough)
-    if thorough or not billed:
-        rows += _settling_rows(arms, thorough=thorough)
-    return [
-        *rows,
-        ("Peak RSS", [format_bytes(arm.peak_rss_bytes) for arm in arms]),
-        ("Peak not reclaimable", [format_bytes(arm.peak_unreclaimable_bytes) for arm in arms]),
-        ("Time (spent measuring)", [_time(arm) for arm in arms]),
-        ("Outcome", [one_line(arm.outcome, 40) for arm in arms]),
-    ]
-
-
-def _bill_rows(arms: Sequence[ArmSummary]) -> list[tuple[str, list[str]]]:
-    grown = [sum(arm.bill.values()) if arm.bill else None for arm in arms]
-    rows = [("RSS and swap grew by", [format_bytes(total, signed=True) for total in grown])]
-    for name, label in _BILL_WORDS.items():
-        owned = [arm.bill.get(name) for arm in arms]
-        if name in _BILLED_IF_GROWN and all(abs(value or 0) < _NEGLIGIBLE for value in owned):
-            continue
-        if any(value is not None for value in owned) or name == "malloc":
-            rows.append((label, [format_bytes(value, signed=True) for value in owned]))
-    unexplained = [None if arm.explained_share is None else 1 - arm.explained_share for arm in arms]
-    label, cells = rows.pop()
-    return [
-        *rows,
-        (
-            label,
-            [c if u is None else f"{c} ({_percent(u)})" for c, u in zip(cells, unexplained, strict=True)],
-        ),
-    ]
-
-
-def _settling_rows(arms: Sequence[ArmSummary], *, thorough: bool) -> list[tuple[str, list[str]]]:
-    # What is lost in the rounding of the arms' RSS says nothing to a tired reader.
-    floor = max(1 << 20, max((arm.peak_rss_bytes or 0 for arm in arms), default=0) // 100)
-    rows = []
-    for name, label in _SETTLING_WORDS.items():
-        given = [arm.settled.get(name) for arm in arms]
-        if any(value is not None if thorough else abs(value or 0) >= floor for value in given):
-            rows.append((label, [format_bytes(value) for value in given]))
-    return rows
-
-
-def _growth_rows(arms: Sequence[ArmSummary], *, thorough: bool) -> list[tuple[str, list[str]]]:
-    rows = []
-    for name in _components(arms):
-        grown = [arm.growth.get(name) for arm in arms]
-        if any(grown) or (name in _ALWAYS_SHOWN and (thorough or name != "shmem" or None in grown)):
-            label = _COMPONENT_WORDS.get(name, one_line(name, 30))
-            rows.append((label, [format_bytes(value, signed=True) for value in grown]))
-    return rows
-
-
-def _components(arms: Sequence[ArmSummary]) -> list[str]:
-    """The components of growth in the order of `_COMPONENT_WORDS`, then those it does not know."""
-    found = dict.fromkeys(name for arm in arms for name in arm.growth)
-    return [*_COMPONENT_WORDS, *(name for name in found if name not in _COMPONENT_WORDS)]
-
-
 def finding_cells(finding: Finding, *, thorough: bool = False) -> list[str]:
     """A finding as cells under `finding_header`; `thorough` adds the bounds of its rate, and its shape."""
     return [
@@ -222,7 +97,7 @@ def rates_line(result: Result) -> str | None:
         "row": result.rate_bytes_per_row,
         "second": result.rate_bytes_per_second,
     }
-    known = [f"{_fine(value)} per {name}" for name, value in of.items() if value is not None]
+    known = [f"{fine_bytes(value)} per {name}" for name, value in of.items() if value is not None]
     if not known:
         return None
     if not any(of.values()):
@@ -267,9 +142,9 @@ def site_lines(result: Result) -> list[str]:
     return [
         one_line(
             f"{site.get('file') or '?'}:{site.get('line') or '?'}, in {site.get('function') or '?'}"
-            f" ({site.get('kind') or '?'}): {_fine(site.get('bytes_per_iteration'))}"
+            f" ({site.get('kind') or '?'}): {fine_bytes(site.get('bytes_per_iteration'))}"
             f"{_allocations(site.get('count_per_iteration'))} per {unit(result)}, "
-            f"{_percent(site.get('share'))} of the leak{_in_c(site.get('native_frames'))}"
+            f"{percent(site.get('share'))} of the leak{_in_c(site.get('native_frames'))}"
         )
         for site in result.sites
     ]
@@ -339,121 +214,9 @@ def _reclaim(arm: str, proof: dict[str, Any]) -> str:
     return f"Taken back when asked ({arm}): RSS {before} → {after}{freed}, {same}"
 
 
-def _loaded(arm: ArmSummary) -> str:
-    """The storage and what is behind it; no names, which may be private."""
-    if not arm.loaded:
-        return "–"
-    files = arm.loaded.get("files") or ()
-    if not files:
-        return one_line(str(arm.loaded.get("storage")), 40)
-    size = format_bytes(sum(file.get("size_bytes") or 0 for file in files))
-    systems = ", ".join(sorted({one_line(str(file.get("filesystem") or "unknown"), 20) for file in files}))
-    count = f"{len(files)} file{'s' if len(files) > 1 else ''}"
-    return f"{one_line(str(arm.loaded.get('storage')), 40)}: {count}, {size} on {systems}"
-
-
-def _rows_read(arm: ArmSummary, *, thorough: bool) -> str:
-    rows = arm.rows
-    if arm.step and arm.slices_per_epoch:
-        # Rows that were read in several epochs are still the same rows.
-        rows = min(rows, arm.step * arm.slices_per_epoch)
-    if not arm.rows_total:
-        return format_count(rows) if rows or arm.mode != "program" else "–"
-    rows = min(rows, arm.rows_total)
-    if rows == arm.rows_total:
-        return f"all {format_count(rows)}"
-    share = _percent(rows / arm.rows_total)
-    total = f"{share} of {format_count(arm.rows_total)}" if thorough else share
-    return f"{format_count(rows)} ({total})"
-
-
-def _iterations(arm: ArmSummary) -> str:
-    if not arm.slices_per_epoch:
-        return format_count(arm.iterations)
-    text = f"{format_count(arm.slices_per_epoch)} × {arm.epochs} epoch{'s' if arm.epochs != 1 else ''}"
-    planned = arm.slices_per_epoch * arm.epochs
-    return text if arm.iterations == planned else f"{format_count(arm.iterations)} of {text}"
-
-
-def _time(arm: ArmSummary) -> str:
-    measuring = f" ({_percent(arm.observer_share)})" if arm.observer_share is not None else ""
-    return format_seconds(arm.seconds) + measuring
-
-
 def _rate(value: float | None, interval: tuple[float, float] | None) -> str:
     text = "–" if value is None else format_bytes(value, signed=True)
     if interval is None:
         return text
     low, high = (format_bytes(bound, signed=True) for bound in interval)
     return text if low == high == text else f"{text} ({low} to {high})"
-
-
-def _percent(share: float | None) -> str:
-    if share is None:
-        return "–"
-    return f"{share:.2%}" if 0 < share < 0.001 else f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
-
-
-def _fine(value: float | None) -> str:
-    """Bytes below one hundred with the digits that a rate per row needs."""
-    if value is None or value == 0 or abs(value) >= 100:
-        return format_bytes(value)
-    return f"{value:.3g} B"
-
-
-LIMIT_HEADER = ["", "Value"]
-_LIMIT_ROWS = (
-    ("Limit", "bytes", format_bytes),
-    ("Swap beyond it", "swap_bytes", format_bytes),
-    ("Enforced by", "how", str),
-    ("Peak", "peak_bytes", format_bytes),
-    ("File pages at the peak", "file_bytes_at_peak", format_bytes),
-    ("Peak not reclaimable", "peak_unreclaimable_bytes", format_bytes),
-    ("OOM kills", "oom_kills", format_count),
-    ("Times at the limit", "limit_hits", format_count),
-    ("Times throttled", "throttled", format_count),
-    ("Waited for memory", "stalled_seconds", format_seconds),
-    ("Pages read from disk", "major_faults", format_count),
-    ("Outcome", "outcome", str),
-    ("Exit status", "exit_status", str),
-    ("Wall time", "seconds", format_seconds),
-)
-
-
-def limit_cells(limit: dict[str, Any]) -> list[list[str]]:
-    """A run under a limit as rows of a label and a value."""
-    return [
-        [label, one_line(show(limit[key]), 80)]
-        for label, key, show in _LIMIT_ROWS
-        if limit.get(key) is not None
-    ]
-
-
-FIT_HEADER = ["Limit", "Outcome", "Time", "Times as long", "Pages read from disk", "Waited for memory"]
-
-
-def fit_cells(fit: dict[str, Any]) -> list[list[str]]:
-    """The runs of `fit` as cells under `FIT_HEADER`: the one without a limit, then from the largest down."""
-    free = fit["free"]
-    trials = sorted(fit["tried"], key=lambda trial: trial["bytes"], reverse=True)
-    return [
-        [
-            "none" if trial["bytes"] is None else format_bytes(trial["bytes"]),
-            one_line(trial["outcome"], 40),
-            format_seconds(trial["seconds"]),
-            f"{trial['seconds'] / free['seconds']:.1f}" if trial["outcome"] == "completed" else "–",
-            format_count(trial["major_faults"]),
-            format_seconds(trial["stalled_seconds"]),
-        ]
-        for trial in (free, *trials)
-    ]
-
-
-def fit_bars(fit: dict[str, Any], width: int = 16) -> list[str]:
-    """The curve: for each row of `fit_cells` a bar as long as its time; nothing where it did not finish."""
-    trials = [fit["free"], *sorted(fit["tried"], key=lambda trial: trial["bytes"], reverse=True)]
-    longest = max(trial["seconds"] for trial in trials if trial["outcome"] == "completed")
-    return [
-        "#" * max(1, round(width * trial["seconds"] / longest)) if trial["outcome"] == "completed" else ""
-        for trial in trials
-    ]

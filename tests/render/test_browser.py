@@ -14,7 +14,7 @@ import pytest
 from render import samples
 from render.test_plot import leaking, settled, watched
 
-from hfmemdebug.render import words
+from hfmemdebug.render.arms import arm_rows
 from hfmemdebug.render.html import render_html
 from hfmemdebug.sizes import format_bytes
 
@@ -94,7 +94,7 @@ def test_figures_hover_and_silence(browser: Any, report: Path) -> None:
     assert found[4] == f"{(sample.file or 0) / samples.MB:,.1f}"
     # The tables.
     shown = page.locator("body").inner_text()
-    for label, cells in words.arm_rows(samples.NO_LEAK, thorough=True):
+    for label, cells in arm_rows(samples.NO_LEAK, thorough=True):
         assert label.strip() in shown
         assert all(cell in shown for cell in cells)
     assert format_bytes(samples.NO_LEAK.findings[0].growth_bytes, signed=True) in shown
