@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from hfmemdebug.analysis.growth import WINDOWS, comes_evenly, find_growth
+from hfmemdebug.analysis.growth import WINDOWS, find_growth
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.ticks import Tick, malloc_reads, read_ticks, unread_malloc
 from hfmemdebug.analysis.trend import Trend
+from hfmemdebug.analysis.work import LEAST_LIFE, ROWS, SECONDS, find_work
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 
@@ -29,23 +30,10 @@ PAGES_FLOOR = 16.0 * MB
 PAGES_FLOOR_SHARE = 0.1
 # One object of CPython's, where nothing better is known.
 BLOCK_BYTES = 64.0
-ROWS = "1000 rows"
-SECONDS = "second"
-# Rows are the measure of work where they were read all along, once the program had got to it.
-LEAST_ROWS = 1000
-LEAST_SHARE_WITH_ROWS = 0.4
-LEAST_LOOKS = 22
-# So many modules within so many looks are an import of a library, and not of what somebody has forgotten until then.
-MANY_MODULES = 8
-IMPORTING = 5
 # A step in so much of the work is within three windows, and the others show that it was one.
 MOST_UNREAD = 0.2
 # Where more was not read, the rest must have this share of the growth that even growth has there.
 EVEN_OUTSIDE = 0.6
-# Where none were read in the last part, something else was going on there.
-READING_UNTIL = 0.75
-# A process that lives for this share of the run is judged alone as well.
-LEAST_LIFE = 0.5
 
 EXACT = ("python", "malloc", "arrow")
 # Things that pile up: this many more over a run are more than any program's housekeeping.
@@ -129,7 +117,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
     """
     seen, ending = read_ticks(recording.samples)
-    iteration, work, during = _work(seen, _traced_from(recording, seen))
+    iteration, work, during = find_work(recording, seen)
     # What came before are imports and preparations, and what comes after them should be tidying up.
     after = (seen[during.stop :] if iteration == ROWS else (), ending)
     ticks, work = seen[during], work[during]
@@ -227,9 +215,12 @@ def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) 
     Where it rose until it was read for the last time, it has not been seen to stop.
     """
     growth, reads, span = malloc.growth, malloc_reads(ticks), work[-1] - work[0]
-    if growth.shape == "stable" or not malloc.gained:
+    lived = Counter(process.pid for tick in ticks for process in tick.processes)
+    # What comes and goes is there for so few of the readings that it cannot be judged by them.
+    pids = [sample.pid for sample, _ in malloc.gained if lived[sample.pid] >= LEAST_LIFE * len(ticks)]
+    if growth.shape == "stable" or not pids:
         return malloc
-    gaps = unread_malloc(ticks, work, malloc.gained[0][0].pid)
+    gaps = unread_malloc(ticks, work, pids[0])
     needs = f"it could be read only {reads} times"
     if growth.shape in ("growing", "inconclusive"):
         gap = max(gaps, key=lambda gap: gap.work)
@@ -248,88 +239,6 @@ def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) 
     if reads >= WINDOWS:
         needs = f"it was not read for {gap.work / span:.0%} of the work"
     return replace(malloc, growth=replace(growth, shape="inconclusive", needs=needs))
-
-
-def _work(ticks: Sequence[Tick], traced: float) -> tuple[str, list[float], slice]:
-    """What is counted as work, how much of it was done at each look, and during which looks it went on.
-
-    Args:
-        ticks: The looks.
-        traced: When allocations began to be traced, in seconds: from then on a second sees less work.
-    """
-    rows = [float(tick.tree.rows or 0) for tick in ticks]
-    if rows and rows[-1] - rows[0] >= LEAST_ROWS:
-        # Cumulated over processes that come and go, it may not fall.
-        for i in range(1, len(rows)):
-            rows[i] = max(rows[i], rows[i - 1])
-        reading = [i for i in range(1, len(rows)) if rows[i] > rows[i - 1]]
-        first, last = reading[0], reading[-1]
-        long_enough = last - first >= LEAST_LOOKS and last >= READING_UNTIL * (len(rows) - 1)
-        often = len(reading) >= LEAST_SHARE_WITH_ROWS * (last - first + 1)
-        if long_enough and often and comes_evenly(rows[first - 1 : last]):
-            # By the look at which the last rows are seen, the program may have begun to tidy up.
-            return ROWS, [value / 1000 for value in rows], slice(first - 1, last)
-    seconds = [tick.tree.seconds for tick in ticks]
-    slower = next((i for i, second in enumerate(seconds) if second >= traced), 0)
-    if len(ticks) - slower < LEAST_LOOKS:
-        slower = 0
-    started = _started(ticks)
-    return SECONDS, seconds, slice(max(started.start, slower), started.stop)
-
-
-def _traced_from(recording: Recording, ticks: Sequence[Tick]) -> float:
-    """When the allocations of those that live long began to be traced, in seconds; 0 where none were.
-
-    What is made anew for each epoch begins once more each time, and is as slow in all of them.
-    """
-    traces = (recording.end or {}).get("traces") or ()
-    lived = Counter(process.pid for tick in ticks for process in tick.processes)
-    long = [trace["began"] for trace in traces if lived[trace["pid"]] >= LEAST_LIFE * len(ticks)]
-    return max(long or (trace["began"] for trace in traces), default=0.0)
-
-
-def _started(ticks: Sequence[Tick]) -> slice:
-    """The looks after every process had imported what it needs: until then memory grows as evenly as a leak.
-
-    A library that is imported for what comes last, such as a chart, ends the work that was before it.
-    """
-    modules: dict[int | None, list[tuple[int, int]]] = {}
-    for number, tick in enumerate(ticks):
-        for process in tick.processes:
-            if process.modules is not None:
-                modules.setdefault(process.pid, []).append((number, process.modules))
-    # Children that come and go import things all the time.
-    long_lived = [known for known in modules.values() if len(known) >= LEAST_LIFE * len(ticks)]
-    bursts = sorted(burst for known in long_lived for burst in _imports(known))
-    # When nothing had been imported for so long before, and when it began once more.
-    quiet = [(0, len(ticks))]
-    for began, ended in bursts:
-        since, _ = quiet.pop()
-        quiet += [(since, max(began, since)), (max(ended, since), len(ticks))]
-    last, _ = quiet[-1]
-    if len(ticks) - last < LEAST_LOOKS:
-        since, until = max(quiet, key=lambda span: span[1] - span[0])
-        if until - since >= LEAST_LIFE * len(ticks):
-            return slice(since, until)
-    return slice(last, None)
-
-
-def _imports(known: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """From which look to which a process imported libraries, by how many modules it had at each look."""
-    found: list[tuple[int, int]] = []
-    recent: list[tuple[int, int]] = []
-    before = 0
-    for number, modules in known:
-        recent = [rise for rise in recent if number - rise[0] < IMPORTING]
-        if modules > before:
-            recent.append((number, modules - before))
-        before = modules
-        if recent and sum(more for _, more in recent) >= MANY_MODULES:
-            began = recent[0][0]
-            if found and began <= found[-1][1]:
-                began = found.pop()[0]
-            found.append((began, recent[-1][0]))
-    return found
 
 
 def _first(ticks: Sequence[Tick]) -> dict[int, Sample]:

@@ -41,7 +41,8 @@ _LEAST_TRACED = 0.01
 _BLOCKS_AN_ENTRY = 20
 # Garbage in cycles that the collector had not come to look at.
 _GARBAGE_SHARE = 0.5
-_HELD_SHARE = 0.5
+_HELD_SHARE = 0.9
+_MOST_GARBAGE_BESIDE = 0.75
 # `import datasets` leaves 2,300 blocks in cycles behind; with torch and transformers it is several times as many.
 _GARBAGE_OF_IMPORTS = 20_000
 
@@ -183,7 +184,10 @@ def may_be_garbage(program: Program) -> bool:
 
 
 def _is_held(program: Program, python: Owner) -> bool:
-    """Whether containers that the tracer came to from a name took in at least half of what came: that is no garbage."""
+    """Whether containers that the tracer came to from a name took in what came, so that garbage is from before it.
+
+    An item need not be a block of its own: what was garbage must leave enough for a leak all the same.
+    """
     gained = {sample.pid: blocks for sample, blocks in python.gained if blocks > 0}
     judged = (1 - WARMUP) * program.iterations
     held = 0.0
@@ -192,7 +196,12 @@ def _is_held(program: Program, python: Owner) -> bool:
         if trace["pid"] in gained and iterations:
             items = sum(holder["growth_per_iteration"] for holder in trace["holders"])
             held += min(gained[trace["pid"]], items / iterations * judged)
-    return held >= _HELD_SHARE * sum(gained.values()) > 0
+    whole = sum(gained.values())
+    return (
+        held >= _HELD_SHARE * whole > 0
+        and _garbage(program) <= _MOST_GARBAGE_BESIDE * whole
+        and beside_garbage(program) >= program.floor
+    )
 
 
 def _garbage(program: Program) -> int:

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hfmemdebug.analysis.advice import from_trace
-from hfmemdebug.analysis.program import EXACT, MB, ROWS, THINGS, Owner, Program, read_program
+from hfmemdebug.analysis.program import (
+    EXACT,
+    MB,
+    THINGS,
+    Owner,
+    Program,
+    read_program,
+)
 from hfmemdebug.analysis.program_findings import (
     NOTEWORTHY,
     WORDS,
@@ -20,6 +27,7 @@ from hfmemdebug.analysis.program_findings import (
 from hfmemdebug.analysis.program_origin import find_origin
 from hfmemdebug.analysis.program_words import advice, summary
 from hfmemdebug.analysis.proof import program_limit_sentence
+from hfmemdebug.analysis.work import LEAST_LOOKS, MANY_MODULES, ROWS
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Result
@@ -188,6 +196,11 @@ def _open_question(program: Program) -> str | None:
     """What keeps the run from showing that nothing leaks."""
     judged = [name for name in EXACT if name in program.owners]
     if not program.owners or (program.exact and not judged):
+        if _imports_to_the_end(program):
+            return (
+                "it imported modules until its end, and what they take cannot be told from growth; let it run "
+                "longer, or import all before the work"
+            )
         return (
             f"it was watched for {format_seconds(program.seconds)}, which is too short to tell growth from "
             "starting up; let it run longer"
@@ -244,6 +257,15 @@ def _open_question(program: Program) -> str | None:
         unit = "" if name in THINGS else f", up to {format_bytes(rise)} over the run"
         return f"{WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
     return None
+
+
+def _imports_to_the_end(program: Program) -> bool:
+    """Whether a process that lived long had many more modules at the end than in the middle."""
+    middle = {p.pid: p.modules for p in program.ticks[len(program.ticks) // 2].processes}
+    last = {p.pid: p.modules for p in program.ticks[-1].processes}
+    return len(program.ticks) >= LEAST_LOOKS and any(
+        (last[pid] or 0) - (before or 0) >= MANY_MODULES for pid, before in middle.items() if pid in last
+    )
 
 
 def _tracing_may_hide(program: Program, owner: Owner) -> bool:

@@ -62,21 +62,23 @@ class Unread:
 
 
 def unread_malloc(ticks: Sequence[Tick], work: Sequence[float], pid: int | None) -> list[Unread]:
-    """The work between any two readings of a process's malloc, with that before the first and after the last one."""
+    """The work between any two readings of a process's malloc, from when it was first seen to when it was last."""
     found: list[Unread] = []
-    since, value = work[0], None
+    since, value, seen = work[0], None, work[0]
     # The first value that is seen here may have been read before any of this work.
     last: int | None = None
     for x, tick in zip(work, ticks, strict=True):
         for p in tick.processes:
             if p.pid != pid or p.malloc is None:
                 continue
-            value = p.malloc if value is None else value
+            if value is None:
+                since, value = x, p.malloc
+            seen = x
             if p.malloc_reads is None or (last is not None and p.malloc_reads != last):
                 found.append(Unread(x - since, p.malloc - value))
                 since, value = x, p.malloc
             last = p.malloc_reads
-    return [*found, Unread(work[-1] - since, 0)]
+    return [*found, Unread(seen - since, 0)]
 
 
 def _gather(samples: Sequence[Sample]) -> list[Tick]:

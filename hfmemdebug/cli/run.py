@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -138,7 +137,7 @@ def run(
             "min_leak": floor,
             "memory_bytes": memory_total(),
             "arm": {"name": "program", "mode": "program", "consumer": False},
-            "workload": {"program": [Path(part).name for part in command[:2]]},
+            "workload": {},
             **({"launch": {**launch.to_dict(), "began": time.time()}} if launch is not None else {}),
         },
         # Standard output is then the document's.

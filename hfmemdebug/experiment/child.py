@@ -19,12 +19,21 @@ from hfmemdebug.experiment.arm import Arm
 from hfmemdebug.experiment.failure import ProgramError
 from hfmemdebug.experiment.protocol import LOST_STATUS, Channel
 from hfmemdebug.probes.malloc import TUNABLES
+from hfmemdebug.recording.descriptor import LostDescriptorError
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main(read_fd: int, write_fd: int) -> None:
     """The arm's process, from its first line to its end."""
+    try:
+        _main(read_fd, write_fd)
+    except LostDescriptorError:
+        # Nothing more can be said, nor written.
+        os._exit(LOST_STATUS)
+
+
+def _main(read_fd: int, write_fd: int) -> None:
     _end_with_parent()
     # Ctrl-C is for the supervisor to take: it asks for a stop, so that what was measured is kept.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -19,7 +19,7 @@ from hfmemdebug.probes.process import ProcessProbe
 from hfmemdebug.recording.file import RecordingWriter, load_recording
 from hfmemdebug.recording.ranks import is_folder, rank_file, single_file
 from hfmemdebug.recording.sample import Sample
-from hfmemdebug.recording.store import end_run, new_run
+from hfmemdebug.recording.store import end_run, new_run, resume_run
 from hfmemdebug.sizes import parse_size
 from hfmemdebug.workload.settle import settle, settle_once
 
@@ -98,6 +98,8 @@ class Recorder:
         if self._writer is not None or self._pid not in (0, os.getpid()):
             return self
         if self._pid:
+            if self._run is not None:
+                resume_run(self._run)
             self._writer = RecordingWriter(self.path, resume=True)
             return self
         if self._output is None:
@@ -278,6 +280,7 @@ class Watched(Generic[T]):
     def __init__(self, iterable: Iterable[T], recorder: Recorder, *, own: bool) -> None:
         self._iterable = iterable
         self._own = own
+        self._passes = 0
         self.recorder = recorder
 
     def __len__(self) -> int:
@@ -285,6 +288,7 @@ class Watched(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         recorder = self.recorder.start()
+        self._passes += 1
         try:
             for item in self._iterable:
                 yield item
@@ -292,6 +296,7 @@ class Watched(Generic[T]):
                 del item
                 recorder.mark()
         finally:
+            self._passes -= 1
             recorder.end_epoch()
 
     def _repr_html_(self) -> str:
@@ -302,12 +307,12 @@ class Watched(Generic[T]):
         return f"<watched by {self.recorder!r}>"
 
     def result(self) -> Result:
-        """The verdict on the passes so far; a recorder of its own ends its recording with it, until the next pass.
+        """The verdict on the passes so far; after a pass, a recorder of its own ends its recording until the next one.
 
         Raises:
             InputError: Nothing was recorded yet.
         """
-        if self._own:
+        if self._own and not self._passes:
             self.recorder.close()
         return self.recorder.result()
 

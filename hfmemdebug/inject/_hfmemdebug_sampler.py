@@ -141,8 +141,9 @@ class _Sampler:
         if began - self.began >= 2 * self.marked:
             self.marked, self.blocks = began - self.began, (self.blocks[1], slots[S_BLOCKS])
         slots[S_ROWS] = self.rows[0]
-        if self.rows[0] and self.tracked is None and not self.forked:
+        if self.rows[0] and self.tracked is None and not self.forked and len(sys.modules) == slots[S_MODULES]:
             # Once, for it takes some milliseconds, and writes to every object: a fork would copy all of its parent's.
+            # What the first rows import is there by now.
             self.tracked = _count_objects()
         slots[S_MODULES] = len(sys.modules)
         slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
@@ -311,6 +312,9 @@ def start() -> None:
             sampler.read()
             sampler.begin()
         except OSError:
+            # Its parent's page is not its own to write to.
+            sampler.pid = 0
+            sampler.slots, sampler.role = (ctypes.c_int64 * SLOTS)(), (ctypes.c_char * ROLE_BYTES)()
             sampler.wake = None
             return
         # Workers of multiprocessing and of multiprocess end without `atexit`.
@@ -324,12 +328,15 @@ def start() -> None:
 
     def in_parent() -> None:
         _expect_our_thread_at_forks()
-        sampler.begin()
+        if sampler.pid:
+            sampler.begin()
 
     os.register_at_fork(before=sampler.end, after_in_parent=in_parent, after_in_child=in_child)
 
     def at_exit() -> None:
         # Registered first, so called last: the program has done all it wanted to.
+        if not sampler.pid:
+            return
         sampler.end()
         try:
             sampler.read()

@@ -14,6 +14,8 @@ from typing import Any
 from hfmemdebug.inject import _hfmemdebug_sampler as inject
 
 FOLDER = Path(inject.__file__).parent
+# Where the samplers of a run make their pages: all that the program starts has it in its environment.
+FOLDER_VARIABLE = "HFMEMDEBUG_RUN"
 # Slot → field of a `Sample`.
 _FIELDS = {
     inject.S_ROWS: "rows",
@@ -41,7 +43,7 @@ def environment(pages: Path, environ: Mapping[str, str], *, trace: str | None) -
     found = {
         **environ,
         "PYTHONPATH": f"{FOLDER}{os.pathsep}{path}" if path else str(FOLDER),
-        "HFMEMDEBUG_RUN": str(pages),
+        FOLDER_VARIABLE: str(pages),
     }
     if trace is not None:
         found["HFMEMDEBUG_RUN_TRACE"] = "1" if trace == "all" else inject.CHILDREN_OF % os.getpid()

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.errors import InputError
 from hfmemdebug.origin.traced import read_traces
-from hfmemdebug.probes.inside import InsideReader, environment
+from hfmemdebug.probes import foreign
+from hfmemdebug.probes.inside import FOLDER_VARIABLE, InsideReader, environment
 from hfmemdebug.processes.answer import of_processes
 from hfmemdebug.processes.record import Thinned
 from hfmemdebug.processes.segments import Segments
@@ -120,7 +121,7 @@ class Supervisor:
             inside=inside.read,
             forget=inside.forget,
             # Under a limit we may have children of our own, which enforce it.
-            adopter=os.getpid() if self.limit is None else None,
+            adopts=(lambda pid: _is_of(pid, pages)) if self.limit is None else None,
             segments=segments.size,
         )
         with self._signals(process.pid):
@@ -158,7 +159,7 @@ class Supervisor:
                 "shm_new_files_bytes": writers.new_files_bytes,
                 "written_bytes": writers.written,
                 "written_by_others_bytes": writers.written_by_others(),
-                "notes": _notes(),
+                "notes": _notes(pages),
                 "observer_seconds": {
                     "outside": round(watch.cost, 4),
                     "inside": round(inside.cost_seconds, 4),
@@ -296,12 +297,17 @@ class Supervisor:
                 signal.signal(number, handler)
 
 
-def _notes() -> list[str]:
+def _is_of(pid: int, pages: Path) -> bool:
+    """Whether a process was started under this run: we may have had other children before, and get others' orphans."""
+    return foreign.environment_of(pid).get(FOLDER_VARIABLE) == str(pages)
+
+
+def _notes(pages: Path) -> list[str]:
     """What the program has left running, which came to us when it ended."""
     from hfmemdebug.processes.tree import read_tree
 
     ours = read_tree(os.getpid(), deep=False).processes
-    living = [p for p in ours if p.pid != os.getpid() and p.role not in _HELPERS]
+    living = [p for p in ours if p.pid != os.getpid() and p.role not in _HELPERS and _is_of(p.pid, pages)]
     if not living:
         return []
     named = ", ".join(f"{p.pid} ({p.role})" for p in living[:8])

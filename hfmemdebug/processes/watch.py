@@ -84,7 +84,8 @@ class TreeWatch:
         without: A process that is none of the tree: ourselves.
         inside: What a sampler in the process says: fields of a `Sample` by PID, or None.
         forget: Is told of each process that has ended, once its last words were read.
-        adopter: A process that is given the tree's orphans, as daemons make themselves: its children are the tree's.
+        adopts: Says of a child of this process whether it is an orphan of the tree, as daemons make themselves: these
+            come to us. None where none do.
         segments: Bytes of the shared memory segments that the tree has made, or None.
     """
 
@@ -97,7 +98,7 @@ class TreeWatch:
         without: int | None = None,
         inside: Callable[[int], dict[str, Any] | None] = lambda pid: None,
         forget: Callable[[int], None] = lambda pid: None,
-        adopter: int | None = None,
+        adopts: Callable[[int], bool] | None = None,
         segments: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.root = root
@@ -108,7 +109,7 @@ class TreeWatch:
         self._without = without
         self._inside = inside
         self._told = forget
-        self._adopter = adopter
+        self._adopts = adopts
         self._segments = segments
         self._origin = clock()
         self._watched: dict[int, _Watched] = {}
@@ -166,9 +167,7 @@ class TreeWatch:
         spent = self.spent()
         pids: dict[int, int | None] = {self.root: None}
         with contextlib.suppress(OSError):
-            found = foreign.descendants(self._adopter or self.root)
-            found.pop(self.root, None)
-            pids.update((pid, self.root if ppid == self._adopter else ppid) for pid, ppid in found.items())
+            pids.update(self._below())
         for watched in self._watched.values():
             with contextlib.suppress(OSError):
                 watched.fds = len(os.listdir(f"/proc/{watched.pid}/fd"))
@@ -194,6 +193,23 @@ class TreeWatch:
                 if self._watched[pid].role == "":
                     self._watched[pid].role = role
         return cost
+
+    def _below(self) -> dict[int, int | None]:
+        """All that descend from the root, and its orphans with theirs: each with its parent, orphans with the root."""
+        if self._adopts is None:
+            return {pid: ppid for pid, ppid in foreign.descendants(self.root).items() if pid != self.root}
+        found = foreign.descendants(os.getpid())
+        below: dict[int, int | None] = {}
+        # A parent comes before its children.
+        for pid, ppid in found.items():
+            if pid == self.root:
+                continue
+            if ppid == os.getpid():
+                if self._adopts(pid):
+                    below[pid] = self.root
+            elif ppid == self.root or ppid in below:
+                below[pid] = ppid
+        return below
 
     def _begin(self, pid: int, ppid: int | None, now: float) -> bool:
         stat = foreign.read_stat(pid)

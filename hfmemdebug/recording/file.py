@@ -77,8 +77,8 @@ class RecordingWriter:
 
     def __post_init__(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        how = os.O_APPEND if self.resume else os.O_TRUNC
-        flags = os.O_WRONLY | os.O_CREAT | how | os.O_CLOEXEC
+        how = os.O_APPEND if self.resume else os.O_CREAT | os.O_TRUNC
+        flags = os.O_WRONLY | how | os.O_CLOEXEC
         self._file = Descriptor(os.open(self.path, flags, 0o600))
 
     def header(self, document: Mapping[str, Any]) -> None:
@@ -156,7 +156,8 @@ def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
         elif kind == "sample":
             _check(path, number, wrong_in_sample(document))
             samples.append(Sample.from_dict(document))
-            recordings[-1] = replace(recordings[-1], samples=samples)
+            # What goes on after a closing line has not ended with it.
+            recordings[-1] = replace(recordings[-1], samples=samples, end=None)
         elif kind == "end":
             _check(path, number, wrong_in_end(document))
             recordings[-1] = replace(recordings[-1], end=document)

@@ -66,6 +66,16 @@ def new_run(command: str, *, warn: Callable[[str], None] | None = None) -> Path:
     return run
 
 
+def resume_run(run: Path) -> None:
+    """Says that a run that was over goes on, so that nobody removes it.
+
+    Raises:
+        FileNotFoundError: Somebody has.
+    """
+    if run not in _locks:
+        _locks[run] = _lock(run)
+
+
 def end_run(run: Path) -> None:
     """Says that a run is over, for processes that live on after it."""
     descriptor = _locks.pop(run, None)
@@ -119,9 +129,7 @@ def recordings_of(run: Path) -> tuple[Path, ...]:
 def _make(state: Path, command: str) -> Path:
     """Makes a run's folder under a temporary name, locks it, and only then shows it to others."""
     folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=state))
-    lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with contextlib.suppress(OSError):
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock = _lock(folder)
     plain = re.sub(r"[^a-z0-9]+", "-", command.lower()).strip("-") or "run"
     for _ in range(100):
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
@@ -132,6 +140,13 @@ def _make(state: Path, command: str) -> Path:
             _locks[run] = lock
             return run
     raise OSError("no name was free")
+
+
+def _lock(run: Path) -> int:
+    lock = os.open(run / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
 
 
 def _runs(state: Path) -> list[Path]:

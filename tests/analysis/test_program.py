@@ -191,10 +191,16 @@ def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
 
 def test_what_the_tracer_found_under_a_name_is_no_garbage() -> None:
     story = grown(inside(), "blocks", 200_000)
-    held = {"path": "module train: list `seen`", "growth_per_iteration": 90_000, "unit": "item"}
+    held = {"path": "module train: list `seen`", "growth_per_iteration": 100_000, "unit": "item"}
     few = {**held, "growth_per_iteration": 1_000}
-    for holder, verdict in ((held, "leak"), (few, "inconclusive")):
-        end = {"garbage_blocks": 90_000, "traces": [traced(holders=[holder])]}
+    for holder, garbage, verdict in (
+        (held, 90_000, "leak"),
+        (few, 90_000, "inconclusive"),
+        # What a list took in may be no objects that came: as much as came was garbage.
+        (held, 145_000, "no-leak"),
+        ({**held, "growth_per_iteration": 60_000}, 90_000, "inconclusive"),
+    ):
+        end = {"garbage_blocks": garbage, "traces": [traced(holders=[holder])]}
         result = judge({1: story}, end=end)
         assert result.verdict == verdict, result.summary
 
@@ -251,6 +257,24 @@ def test_malloc_that_was_not_read_for_a_while_and_grew_before_and_after_it() -> 
         return {**inside()(t), "malloc": round((60 + 40 * seen) * MB), "malloc_reads": round(500 * seen)}
 
     assert judge({1: story}, rows=lambda t: 24_000 * t).verdict == "leak"
+
+
+def test_malloc_of_workers_that_come_and_go_was_not_unread_while_they_were_not_there() -> None:
+    main = grown(inside(malloc_reads=1), "malloc", 100 * MB)
+
+    def worker(t0: float) -> Callable[[float], dict[str, Any] | None]:
+        story = forked(t0, t0 + 0.1, 0)
+
+        def told(t: float) -> dict[str, Any] | None:
+            fields = story(t)
+            return None if fields is None else {**fields, "malloc": round((60 + 1500 * (t - t0)) * MB)}
+
+        return told
+
+    processes: dict[int, Any] = {1: lambda t: {**main(t), "malloc_reads": round(500 * t)}}
+    processes |= {2 + n: worker(n / 10) for n in range(10)}
+    result = judge(processes)
+    assert (result.verdict, result.cause) == ("leak", "native-heap"), result.summary
 
 
 def test_malloc_that_rose_until_it_was_read_no_more_has_not_stopped() -> None:
@@ -412,7 +436,9 @@ def test_imports_grow_as_evenly_as_a_leak_and_are_none() -> None:
     def story(t: float) -> dict[str, Any]:
         return {**importing(min(t, 0.9)), "modules": round(100 + 3000 * min(t, 0.9))}
 
-    assert judge({1: story}).verdict == "inconclusive"
+    result = judge({1: story})
+    assert result.verdict == "inconclusive"
+    assert "imported modules until its end" in result.summary
 
 
 def test_files_in_dev_shm_are_not_a_programs_that_wrote_nothing() -> None:

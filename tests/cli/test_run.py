@@ -153,6 +153,23 @@ def test_a_signal_without_a_name_has_its_number(tmp_path: Path) -> None:
     assert "was killed by signal 35" in done.stderr
 
 
+def test_a_fork_without_a_page_of_its_own_leaves_its_parents_alone(tmp_path: Path, dataset: Path) -> None:
+    code = """
+import os, resource
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, most))
+child = os.fork()
+if not child:
+    raise SystemExit
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+os.waitpid(child, 0)
+"""
+    program = script(tmp_path, code + programs.LEAKING)
+    done = hfmemdebug("--json", program, str(dataset), folder=tmp_path)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"]) == (1, "leak"), document["summary"]
+
+
 def test_the_supervisors_death_keeps_the_recording(tmp_path: Path) -> None:
     program = script(tmp_path, "import time\nprint('here', flush=True)\ntime.sleep(3)")
     environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}

@@ -55,8 +55,21 @@ def profile(box: Box, target: str, *more: str) -> tuple[int, dict[str, object], 
         ("import os; os.kill(os.getpid(), 6)", "killed", "SIGABRT after slice 2"),
         ("import ctypes; ctypes.string_at(0)", "killed", "SIGSEGV after slice 2 of epoch 1"),
         ("import os; os.closerange(3, 1024)", "failed", "closed all open files"),
+        ("import os; os.closerange(3, 1024); os.fstat(3)", "failed", "closed all open files"),
     ],
-    ids=["raise", "exit", "interrupt", "base", "str", "_exit", "kill", "abort", "segv", "close"],
+    ids=[
+        "raise",
+        "exit",
+        "interrupt",
+        "base",
+        "str",
+        "_exit",
+        "kill",
+        "abort",
+        "segv",
+        "close",
+        "close and fail",
+    ],
 )
 def test_a_death_in_a_slice(box: Box, statement: str, outcome: str, says: str) -> None:
     status, document, err = profile(box, box.code(IN_SLICE_3.format(statement)))

@@ -12,6 +12,7 @@ import hfmemdebug
 from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.experiment.calls import END, MORE, TRACE, answer_to, calls_needed, drain, measure_calls
 from hfmemdebug.recording.file import load_recording
+from hfmemdebug.recording.store import new_run
 
 LOOP = """
 import sys
@@ -113,6 +114,40 @@ def test_a_verdict_while_it_goes_on_ends_nothing(tmp_path: Path) -> None:
             recorder.mark()
         assert recorder.result().arms[0].outcome == "completed"
         assert load_recording(tmp_path / "run.jsonl").end is None
+
+
+def test_what_goes_on_after_it_was_closed_and_is_killed_has_not_ended_well(tmp_path: Path) -> None:
+    recorder = hfmemdebug.Recorder(tmp_path / "run.jsonl")
+    with recorder:
+        recorder.mark()
+    assert load_recording(tmp_path / "run.jsonl").end is not None
+    recorder.start().mark()
+    assert load_recording(tmp_path / "run.jsonl").end is None
+
+
+def test_a_run_that_goes_on_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    recorder = hfmemdebug.Recorder()
+    with recorder:
+        recorder.mark()
+    recorder.start()
+    new_run("newer")
+    # By another process: it would find the lock of this one.
+    command = [sys.executable, "-c", "from hfmemdebug.recording.store import prune; prune(keep=1)"]
+    subprocess.run(command, check=True)
+    assert recorder.path.is_file()
+    recorder.close()
+    subprocess.run(command, check=True)
+    assert not recorder.path.exists()
+
+
+def test_a_verdict_in_the_middle_of_a_pass_leaves_it_one_epoch(tmp_path: Path) -> None:
+    watched = hfmemdebug.watch(range(20), tmp_path / "run.jsonl")
+    for item in watched:
+        if item == 10:
+            assert watched.result().arms[0].iterations == 10
+    watched.result()
+    assert {s.epoch for s in load_recording(tmp_path / "run.jsonl").slices} == {1}
 
 
 def test_an_open_question_names_no_options_that_a_loop_has_not(tmp_path: Path) -> None:
