@@ -74,7 +74,10 @@ def test_a_daemon_that_comes_to_us_is_still_the_programs() -> None:
     try:
         # One that was there before, as a container's entry point leaves behind that becomes us.
         with started("pass") as stranger, started(DAEMON) as process:
-            watch = TreeWatch(process.pid, adopts=lambda pid: pid != stranger.pid)
+            assert foreign.command_line(stranger.pid) != foreign.command_line(process.pid)
+            watch = TreeWatch(
+                process.pid, adopts=lambda pid: foreign.command_line(pid) == foreign.command_line(process.pid)
+            )
             (daemon,) = (s for s in watch.look() if s.kind == "process" and s.pid != process.pid)
             assert daemon.ppid == process.pid
             assert TreeWatch(process.pid).look()[-1].children == 0
