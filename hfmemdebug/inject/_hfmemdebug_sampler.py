@@ -327,7 +327,12 @@ def start() -> None:
                 pass
 
     def in_parent() -> None:
-        _expect_our_thread_at_forks()
+        try:
+            _expect_our_thread_at_forks()
+        except Exception:
+            # It imports what a program that is out of descriptors cannot.
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                raise
         if sampler.pid:
             sampler.begin()
 

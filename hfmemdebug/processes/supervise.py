@@ -132,8 +132,9 @@ class Supervisor:
             for number, _ in enumerate(self._ticks(process.pid)):
                 if number % SHM_EVERY == 0:
                     writers.look(look)
-                look = watch.look() or look
-                self._keep(looks.keep, look)
+                if looked := watch.look():
+                    look = looked
+                    self._keep(looks.keep, look)
                 self._keep_peak(watch, look)
                 if self._limited is not None:
                     self._limited.enclosure.look()
