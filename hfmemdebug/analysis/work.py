@@ -48,9 +48,15 @@ def find_work(recording: Recording, ticks: Sequence[Tick]) -> tuple[str, list[fl
         often = len(reading) >= LEAST_SHARE_WITH_ROWS * (last - first + 1)
         if long_enough and often and comes_evenly(rows[first - 1 : last]):
             # By the look at which the last rows are seen, the program may have begun to tidy up.
+            # What the tracer's first looks leave behind comes once.
+            looked = next(
+                (i for i, t in enumerate(ticks) if t.tree.seconds >= _traced(recording, ticks, "from")), 0
+            )
+            if last - looked >= LEAST_LIFE * len(ticks):
+                first = max(first, looked)
             return ROWS, [value / 1000 for value in rows], slice(first - 1, last)
     seconds = [tick.tree.seconds for tick in ticks]
-    traced = _traced_from(recording, ticks)
+    traced = _traced(recording, ticks, "began")
     slower = next((i for i, second in enumerate(seconds) if second >= traced), 0)
     if len(ticks) - slower < LEAST_LOOKS:
         slower = 0
@@ -58,15 +64,20 @@ def find_work(recording: Recording, ticks: Sequence[Tick]) -> tuple[str, list[fl
     return SECONDS, seconds, slice(max(started.start, slower), started.stop)
 
 
-def _traced_from(recording: Recording, ticks: Sequence[Tick]) -> float:
+def _traced(recording: Recording, ticks: Sequence[Tick], field: str) -> float:
     """When the allocations of those that live long began to be traced, in seconds; 0 where none were.
 
     What is made anew for each epoch begins once more each time, and is as slow in all of them.
+
+    Args:
+        recording: Holds the traces.
+        ticks: The looks.
+        field: ``began``, or ``from``: the look from which on growth is told.
     """
     traces = (recording.end or {}).get("traces") or ()
     lived = Counter(process.pid for tick in ticks for process in tick.processes)
-    long = [trace["began"] for trace in traces if lived[trace["pid"]] >= LEAST_LIFE * len(ticks)]
-    return max(long or (trace["began"] for trace in traces), default=0.0)
+    long = [trace[field] for trace in traces if lived[trace["pid"]] >= LEAST_LIFE * len(ticks)]
+    return max(long or (trace[field] for trace in traces), default=0.0)
 
 
 def _started(ticks: Sequence[Tick]) -> slice:

@@ -563,6 +563,16 @@ def test_workers_made_anew_and_traced_each_time_leave_the_whole_run_to_be_judged
     assert (result.verdict, result.cause) == ("leak", "python-objects"), result.summary
 
 
+def test_what_the_tracers_first_looks_leave_behind_is_no_pace_that_falls() -> None:
+    def story(t: float) -> dict[str, Any]:
+        return {**inside()(t), "blocks": 500_000 + round(60_000 * t) + 6_000 * (t > 0.37)}
+
+    for begin, verdict in ((1.0, "inconclusive"), (4.0, "leak")):
+        end = {"traces": [traced(began=1.0, block_bytes=64.0, **{"from": begin})]}
+        result = judge({1: story}, rows=lambda t: 24_000 * t, end=end)
+        assert result.verdict == verdict, result.summary
+
+
 # The pace in MB over the run, the noise, and after how many windows it comes back.
 @pytest.mark.parametrize(("pace", "amplitude", "period"), [(1.8, 0.7, 2), (2.2, 0.9, 3)])
 def test_small_growth_under_a_trace_is_not_called_none(pace: float, amplitude: float, period: int) -> None:
