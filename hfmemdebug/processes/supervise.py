@@ -93,9 +93,10 @@ class Supervisor:
             # What a program's processes leave behind comes to us instead of to init, and stays in the tree.
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
         # Opened before the program runs, which nothing of ours may end.
-        with RecordingWriter(self.recording) as writer:
+        with RecordingWriter(self.recording) as writer, self._signals() as pass_on_to:
             writers = Writers(time.time())
             process = self._start(pages)
+            pass_on_to(process.pid)
             try:
                 self._supervise(process, writer, inside, writers, pages)
             except Exception:
@@ -124,55 +125,54 @@ class Supervisor:
             adopts=(lambda pid: _is_of(pid, pages)) if self.limit is None else None,
             segments=segments.size,
         )
-        with self._signals(process.pid):
-            looks = Thinned(writer)
-            look = watch.look()
-            self._keep(writer.header, {**self.header, "environment": self.describe()})
-            self._keep(looks.keep, look)
-            for number, _ in enumerate(self._ticks(process.pid)):
-                if number % SHM_EVERY == 0:
-                    writers.look(look)
-                if looked := watch.look():
-                    look = looked
-                    self._keep(looks.keep, look)
-                self._keep_peak(watch, look)
-                if self._limited is not None:
-                    self._limited.enclosure.look()
-            # For Popen, which would wait for it once more.
-            process.returncode = self.exit_status
-            seconds = time.perf_counter() - began
-            limited = self._end_limit(seconds)
-            watch.close()
-            self.ending = {
-                **self._outcome(),
-                **({} if self.unwritten is None else {"cut": self.unwritten}),
-                **limited,
-                **self._peak,
-                "exit_status": self.exit_status,
-                "seconds": round(seconds, 3),
-                "versions": inside.versions(process.pid),
-                "caches": inside.caches(process.pid),
-                "garbage_blocks": inside.garbage_blocks.get(process.pid),
-                "samplers": inside.seen,
-                "traces": read_traces(pages, began) if self.trace else None,
-                "shm_of_ours": segments.most,
-                "shm_lines": segments.by_line(),
-                "shm_new_files_bytes": writers.new_files_bytes,
-                "written_bytes": writers.written,
-                "written_by_others_bytes": writers.written_by_others(),
-                "notes": _notes(pages),
-                "observer_seconds": {
-                    "outside": round(watch.cost, 4),
-                    "inside": round(inside.cost_seconds, 4),
-                },
-                "observer_share": round((watch.cost + inside.cost_seconds) / max(seconds, 1e-3), 5),
-            }
-            if self.unwritten is None:
-                self._keep(writer.end, self.ending)
-            else:
-                # There may be room again.
-                with contextlib.suppress(OSError):
-                    append_line(self.recording, {"type": "end", **self.ending})
+        looks = Thinned(writer)
+        look = watch.look()
+        self._keep(writer.header, {**self.header, "environment": self.describe()})
+        self._keep(looks.keep, look)
+        for number, _ in enumerate(self._ticks(process.pid)):
+            if number % SHM_EVERY == 0:
+                writers.look(look)
+            if looked := watch.look():
+                look = looked
+                self._keep(looks.keep, look)
+            self._keep_peak(watch, look)
+            if self._limited is not None:
+                self._limited.enclosure.look()
+        # For Popen, which would wait for it once more.
+        process.returncode = self.exit_status
+        seconds = time.perf_counter() - began
+        limited = self._end_limit(seconds)
+        watch.close()
+        self.ending = {
+            **self._outcome(),
+            **({} if self.unwritten is None else {"cut": self.unwritten}),
+            **limited,
+            **self._peak,
+            "exit_status": self.exit_status,
+            "seconds": round(seconds, 3),
+            "versions": inside.versions(process.pid),
+            "caches": inside.caches(process.pid),
+            "garbage_blocks": inside.garbage_blocks.get(process.pid),
+            "samplers": inside.seen,
+            "traces": read_traces(pages, began) if self.trace else None,
+            "shm_of_ours": segments.most,
+            "shm_lines": segments.by_line(),
+            "shm_new_files_bytes": writers.new_files_bytes,
+            "written_bytes": writers.written,
+            "written_by_others_bytes": writers.written_by_others(),
+            "notes": _notes(pages),
+            "observer_seconds": {
+                "outside": round(watch.cost, 4),
+                "inside": round(inside.cost_seconds, 4),
+            },
+            "observer_share": round((watch.cost + inside.cost_seconds) / max(seconds, 1e-3), 5),
+        }
+        if self.unwritten is None:
+            self._keep(writer.end, self.ending)
+        else:
+            # There may be room again.
+            with contextlib.suppress(OSError):
+                append_line(self.recording, {"type": "end", **self.ending})
 
     def _keep(self, write: Callable[[Any], object], what: Any) -> None:
         """Writes to the recording. Once that has failed nothing more is written, and the program goes on."""
@@ -279,20 +279,33 @@ class Supervisor:
             self._peak = of_processes(watch.snapshot())
 
     @contextmanager
-    def _signals(self, pid: int) -> Iterator[None]:
-        """Ctrl-C reaches the program by itself, and we wait for what it makes of it; others are passed on."""
+    def _signals(self) -> Iterator[Callable[[int], None]]:
+        """Ctrl-C reaches the program by itself, and we wait for what it makes of it; others are passed on.
+
+        From before the program is there: what comes until it is known is passed on then.
+        """
+        programs: list[int] = []
+        early: list[int] = []
+
+        def pass_on_to(pid: int) -> None:
+            programs.append(pid)
+            for number in early:
+                forward(number, None)
 
         def interrupted(number: int, frame: FrameType | None) -> None:
             self.interrupted = True
 
         def forward(number: int, frame: FrameType | None) -> None:
+            if not programs:
+                early.append(number)
+                return
             with contextlib.suppress(OSError):
-                os.kill(pid, number)
+                os.kill(programs[0], number)
 
         before = {number: signal.signal(number, forward) for number in _FORWARDED}
         before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupted)
         try:
-            yield
+            yield pass_on_to
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -242,7 +242,8 @@ def test_a_module(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_the_programs_and_what_was_measured_is_kept(tmp_path: Path) -> None:
-    program = script(tmp_path, "import time\nprint('here', flush=True)\ntime.sleep(60)")
+    # A signal that comes just before a sleep is seen after it.
+    program = script(tmp_path, "import time\nprint('here', flush=True)\nfor _ in range(600): time.sleep(0.1)")
     environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
     command = [sys.executable, "-m", "hfmemdebug", "run", "--json", program]
     with subprocess.Popen(
