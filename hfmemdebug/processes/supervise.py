@@ -132,10 +132,11 @@ class Supervisor:
         for number, _ in enumerate(self._ticks(process.pid)):
             if number % SHM_EVERY == 0:
                 writers.look(look)
+            # None of a program that ended before anybody looked at it.
             if looked := watch.look():
                 look = looked
                 self._keep(looks.keep, look)
-            self._keep_peak(watch, look)
+                self._keep_peak(watch, look)
             if self._limited is not None:
                 self._limited.enclosure.look()
         # For Popen, which would wait for it once more.

@@ -170,6 +170,29 @@ os.waitpid(child, 0)
     assert (done.returncode, document["verdict"]) == (1, "leak"), document["summary"]
 
 
+# The first look comes late, as on a machine that is busy with other things.
+LATE = """
+import sys, time
+from hfmemdebug.processes import supervise
+class Late(supervise.TreeWatch):
+    def __init__(self, *given, **named):
+        time.sleep(0.5)
+        super().__init__(*given, **named)
+supervise.TreeWatch = Late
+from hfmemdebug.cli.app import main
+main(["run", "-q", "--", "/bin/sh", "-c", "exit 3"])
+"""
+
+
+def test_a_program_that_ended_before_it_was_looked_at(tmp_path: Path) -> None:
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    done = subprocess.run(
+        [sys.executable, "-c", LATE], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4, done.stderr
+    assert "failed with exit status 3" in done.stderr
+
+
 def test_the_supervisors_death_keeps_the_recording(tmp_path: Path) -> None:
     program = script(tmp_path, "import time\nprint('here', flush=True)\ntime.sleep(3)")
     environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
