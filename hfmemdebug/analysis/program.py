@@ -8,7 +8,6 @@ then make a sawtooth, and their parent's memory is counted once.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +15,7 @@ from hfmemdebug.analysis.growth import WINDOWS, find_growth
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.ticks import Tick, malloc_reads, read_ticks, unread_malloc
 from hfmemdebug.analysis.trend import Trend
-from hfmemdebug.analysis.work import LEAST_LIFE, ROWS, SECONDS, find_work
+from hfmemdebug.analysis.work import LEAST_LIFE, ROWS, SECONDS, find_work, long_lived
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 
@@ -215,9 +214,9 @@ def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) 
     Where it rose until it was read for the last time, it has not been seen to stop.
     """
     growth, reads, span = malloc.growth, malloc_reads(ticks), work[-1] - work[0]
-    lived = Counter(process.pid for tick in ticks for process in tick.processes)
+    lived = long_lived(ticks)
     # What comes and goes is there for so few of the readings that it cannot be judged by them.
-    pids = [sample.pid for sample, _ in malloc.gained if lived[sample.pid] >= LEAST_LIFE * len(ticks)]
+    pids = [sample.pid for sample, _ in malloc.gained if sample.pid in lived]
     if growth.shape == "stable" or not pids:
         return malloc
     gaps = unread_malloc(ticks, work, pids[0])

@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hfmemdebug.analysis.advice import from_trace
-from hfmemdebug.analysis.program import (
-    EXACT,
-    MB,
-    THINGS,
-    Owner,
-    Program,
-    read_program,
-)
+from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program, read_program
 from hfmemdebug.analysis.program_findings import (
     NOTEWORTHY,
     WORDS,

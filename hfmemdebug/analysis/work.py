@@ -49,9 +49,8 @@ def find_work(recording: Recording, ticks: Sequence[Tick]) -> tuple[str, list[fl
         if long_enough and often and comes_evenly(rows[first - 1 : last]):
             # By the look at which the last rows are seen, the program may have begun to tidy up.
             # What the tracer's first looks leave behind comes once.
-            looked = next(
-                (i for i, t in enumerate(ticks) if t.tree.seconds >= _traced(recording, ticks, "from")), 0
-            )
+            traced = _traced(recording, ticks, "from")
+            looked = next((i for i, tick in enumerate(ticks) if tick.tree.seconds >= traced), 0)
             if last - looked >= LEAST_LIFE * len(ticks):
                 first = max(first, looked)
             return ROWS, [value / 1000 for value in rows], slice(first - 1, last)
@@ -62,6 +61,12 @@ def find_work(recording: Recording, ticks: Sequence[Tick]) -> tuple[str, list[fl
         slower = 0
     started = _started(ticks)
     return SECONDS, seconds, slice(max(started.start, slower), started.stop)
+
+
+def long_lived(ticks: Sequence[Tick]) -> set[int | None]:
+    """The processes that were there at enough of the looks to be judged by them."""
+    seen = Counter(process.pid for tick in ticks for process in tick.processes)
+    return {pid for pid, looks in seen.items() if looks >= LEAST_LIFE * len(ticks)}
 
 
 def _traced(recording: Recording, ticks: Sequence[Tick], field: str) -> float:
@@ -75,8 +80,8 @@ def _traced(recording: Recording, ticks: Sequence[Tick], field: str) -> float:
         field: ``began``, or ``from``: the look from which on growth is told.
     """
     traces = (recording.end or {}).get("traces") or ()
-    lived = Counter(process.pid for tick in ticks for process in tick.processes)
-    long = [trace[field] for trace in traces if lived[trace["pid"]] >= LEAST_LIFE * len(ticks)]
+    lived = long_lived(ticks) if traces else ()
+    long = [trace[field] for trace in traces if trace["pid"] in lived]
     return max(long or (trace[field] for trace in traces), default=0.0)
 
 

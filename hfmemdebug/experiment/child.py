@@ -68,7 +68,7 @@ def _main(read_fd: int, write_fd: int) -> None:
         return
     except Exception as error:
         if channel.lost:
-            os._exit(LOST_STATUS)
+            raise LostDescriptorError from error
         traceback.print_exception(error)
         channel.send(event="crashed", message=f"{type(error).__name__}: {error}")
 
