@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hfmemdebug.analysis.growth import WARMUP
 from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program, gain
@@ -122,16 +123,22 @@ def _objects_that_stayed(program: Program, malloc: Owner) -> float | None:
     """
     pids = {sample.pid for sample, gained in malloc.gained if gained > 0}
     found: list[float] = []
+    for trace, iterations in _traces_of(program, pids):
+        stayed = sum(site["count_per_iteration"] for site in trace["sites"])
+        traced = sum(site["bytes_per_iteration"] for site in trace["sites"])
+        if not trace["holders"] and traced < _LEAST_TRACED * malloc.growth.rate * iterations:
+            # A few things stay here and there, in whatever is traced.
+            stayed = 0.0
+        found.append(stayed * program.iterations / iterations)
+    return sum(found) if found else None
+
+
+def _traces_of(program: Program, pids: Container[int | None]) -> Iterator[tuple[dict[str, Any], float]]:
+    """The traces of some processes, each with the iterations over which its growth is told."""
     for trace in (program.recording.end or {}).get("traces") or ():
         iterations = program.iterations_between(trace["from"], trace["to"])
         if trace["pid"] in pids and iterations:
-            stayed = sum(site["count_per_iteration"] for site in trace["sites"])
-            traced = sum(site["bytes_per_iteration"] for site in trace["sites"])
-            if not trace["holders"] and traced < _LEAST_TRACED * malloc.growth.rate * iterations:
-                # A few things stay here and there, in whatever is traced.
-                stayed = 0.0
-            found.append(stayed * program.iterations / iterations)
-    return sum(found) if found else None
+            yield trace, iterations
 
 
 def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
@@ -191,11 +198,9 @@ def _is_held(program: Program, python: Owner) -> bool:
     gained = {sample.pid: blocks for sample, blocks in python.gained if blocks > 0}
     judged = (1 - WARMUP) * program.iterations
     held = 0.0
-    for trace in (program.recording.end or {}).get("traces") or ():
-        iterations = program.iterations_between(trace["from"], trace["to"])
-        if trace["pid"] in gained and iterations:
-            items = sum(holder["growth_per_iteration"] for holder in trace["holders"])
-            held += min(gained[trace["pid"]], items / iterations * judged)
+    for trace, iterations in _traces_of(program, gained):
+        items = sum(holder["growth_per_iteration"] for holder in trace["holders"])
+        held += min(gained[trace["pid"]], items / iterations * judged)
     whole = sum(gained.values())
     return (
         held >= _HELD_SHARE * whole > 0
