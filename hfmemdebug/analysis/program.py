@@ -324,7 +324,7 @@ def _owned(tree: Sample) -> float:
 
 def _traced_block_bytes(recording: Recording) -> float | None:
     """The same where allocations were traced, which keeps CPython's allocator from telling it."""
-    traces = [t for t in (recording.end or {}).get("traces") or () if t["block_bytes"] is not None]
+    traces = [t for t in recording.traces or () if t["block_bytes"] is not None]
     return float(max(traces, key=lambda trace: trace["blocks"])["block_bytes"]) if traces else None
 
 

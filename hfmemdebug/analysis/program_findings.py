@@ -135,7 +135,7 @@ def _objects_that_stayed(program: Program, malloc: Owner) -> float | None:
 
 def _traces_of(program: Program, pids: Container[int | None]) -> Iterator[tuple[dict[str, Any], float]]:
     """The traces of some processes, each with the iterations over which its growth is told."""
-    for trace in (program.recording.end or {}).get("traces") or ():
+    for trace in program.recording.traces or ():
         iterations = program.iterations_between(trace["from"], trace["to"])
         if trace["pid"] in pids and iterations:
             yield trace, iterations
@@ -183,7 +183,7 @@ def may_be_garbage(program: Program) -> bool:
     python = program.owners.get("python")
     if python is None or not python.growth.grows or _is_held(program, python):
         return False
-    if (program.recording.end or {}).get("traces") is not None and _garbage(program) >= _GARBAGE_OF_IMPORTS:
+    if program.recording.traces is not None and _garbage(program) >= _GARBAGE_OF_IMPORTS:
         # What a look of the tracer's takes for a moment is among what was gained: no share can be told.
         return True
     gained = sum(gained for _, gained in python.gained if gained > 0)
@@ -292,7 +292,7 @@ def _copies(program: Program) -> list[Finding]:
     found.sort(key=lambda item: -item[0])
     copied, sample, seconds = found[0]
     others = f" and {len(found) - 1} more like it" if len(found) > 1 else ""
-    traced = (program.recording.end or {}).get("traces") is not None
+    traced = program.recording.traces is not None
     # Whoever looks at an object writes to its reference count.
     ours = ", and --trace, which looks at every object there, copies them too" if traced else ""
     return [

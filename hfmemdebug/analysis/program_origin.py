@@ -20,7 +20,7 @@ def find_origin(
 
     Lines that make segments of shared memory are always known; the others where the program was traced.
     """
-    traces = (program.recording.end or {}).get("traces") or ()
+    traces = program.recording.traces or ()
     exact = [owner.name for owner in guilty if owner.name in EXACT]
     pids = {
         sample.pid

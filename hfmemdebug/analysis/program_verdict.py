@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hfmemdebug.analysis.advice import from_trace
-from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program, read_program
+from hfmemdebug.analysis.program import EXACT, THINGS, Owner, Program, read_program
 from hfmemdebug.analysis.program_findings import (
-    NOTEWORTHY,
     WORDS,
     benign_of,
-    beside_garbage,
     filling_cache,
-    is_garbage,
     leaks_of,
     may_be_garbage,
 )
+from hfmemdebug.analysis.program_open import is_steady_below_floor, open_question
 from hfmemdebug.analysis.program_origin import find_origin
 from hfmemdebug.analysis.program_words import advice, summary
 from hfmemdebug.analysis.proof import program_limit_sentence
-from hfmemdebug.analysis.work import LEAST_LOOKS, MANY_MODULES, ROWS
+from hfmemdebug.analysis.work import ROWS
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Result
-from hfmemdebug.sizes import format_bytes, format_seconds
+from hfmemdebug.sizes import format_bytes
 
 # What an open file, a thread or a child's handle takes in the process that has it.
 _OF_A_THING = 64 << 10
@@ -51,7 +49,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     guilty = [] if filling else suspects
     leaks = leaks_of(program, guilty)
     benign = benign_of(program)
-    still_open = filling or (None if guilty else _open_question(program))
+    still_open = filling or (None if guilty else open_question(program))
     died = _how_it_died(recording)
     verdict = "leak" if guilty else "inconclusive" if still_open or died else "no-leak"
     if attached and guilty:
@@ -154,7 +152,7 @@ def _guilty(program: Program) -> list[Owner]:
         return [*shared, *things, *exact]
     if exact or shared or things:
         return [*exact, *shared, *things]
-    if (program.recording.end or {}).get("traces") is not None:
+    if program.recording.traces is not None:
         # Tracing's own tables are among it, which grow with whatever is kept for a while.
         grows.pop("other", None)
     return [grows[name] for name in ("other", "pages") if name in grows]
@@ -176,97 +174,6 @@ def _fills_shm(program: Program, owner: Owner) -> bool:
         and (end.get("shm_new_files_bytes") or 0) >= half
         and written >= half > others
     )
-
-
-def _cannot_fill_shm(program: Program, owner: Owner) -> bool:
-    """Whether the program has neither written nor mapped as much as came to /dev/shm."""
-    written = (program.recording.end or {}).get("written_bytes")
-    mapped = max((p.shmem or 0 for tick in program.ticks for p in tick.processes), default=0)
-    return written is not None and bool(written + mapped < owner.growth.growth / 2)
-
-
-def _open_question(program: Program) -> str | None:
-    """What keeps the run from showing that nothing leaks."""
-    judged = [name for name in EXACT if name in program.owners]
-    if not program.owners or (program.exact and not judged):
-        if _imports_to_the_end(program):
-            return (
-                "it imported modules until its end, and what they take cannot be told from growth; let it run "
-                "longer, or import all before the work"
-            )
-        return (
-            f"it was watched for {format_seconds(program.seconds)}, which is too short to tell growth from "
-            "starting up; let it run longer"
-        )
-    if may_be_garbage(program) and not is_garbage(program):
-        if (rest := beside_garbage(program)) >= program.floor:
-            return (
-                "Python objects grew, and at the end the collector took many of them as garbage; whether the other "
-                f"{format_bytes(rest)} go on growing a longer run would tell"
-            )
-        return (
-            "Python objects grew, and at the end the collector took as many that were garbage, which imports may have "
-            "left behind; a longer run would tell"
-        )
-    for name, growth in program.afterwards.items():
-        return (
-            f"{WORDS[name]} grew by {format_bytes(growth.growth)} in what came after the work that was judged, "
-            "which was not for long; a longer run would tell"
-        )
-    for name, owner in program.owners.items():
-        growth = owner.growth
-        if name == "dev_shm" and growth.grows:
-            if _cannot_fill_shm(program, owner):
-                continue
-            return "files in /dev/shm grew evenly, and whose they are cannot be told; look who else uses it"
-        steady = is_steady_below_floor(program, owner)
-        if steady and (name == "pages" or (name == "other" and growth.growth >= NOTEWORTHY)):
-            # No counter says whose they are: what rose all along is not called none.
-            return (
-                f"{WORDS[name]} grew by {format_bytes(growth.rate)} per {program.iteration} all along, which is too "
-                f"little in {format_seconds(program.seconds)} to be told from what allocators do; watch it for longer"
-            )
-        if name in EXACT and _tracing_may_hide(program, owner):
-            return (
-                f"{WORDS[name]} grew by {format_bytes(growth.growth)} while tracing disturbed the counters; "
-                "without --trace it can be told whether that goes on"
-            )
-        if name == "other" and growth.grows:
-            return (
-                f"{WORDS[name]} grew by {format_bytes(growth.growth)}, and what tracing has in use is among it; "
-                "without --trace it can be told"
-            )
-        if growth.shape != "inconclusive":
-            continue
-        rise = growth.high * program.iterations
-        if name in ("other", "pages") and growth.growth < NOTEWORTHY:
-            continue
-        if name in THINGS and growth.low <= 0:
-            # Workers that come and go bring some and take them away.
-            continue
-        if name == "dev_shm":
-            # What others put there is seldom even: it says nothing about this program.
-            continue
-        unit = "" if name in THINGS else f", up to {format_bytes(rise)} over the run"
-        return f"{WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
-    return None
-
-
-def _imports_to_the_end(program: Program) -> bool:
-    """Whether a process that lived long had many more modules at the end than in the middle."""
-    middle = {p.pid: p.modules for p in program.ticks[len(program.ticks) // 2].processes}
-    last = {p.pid: p.modules for p in program.ticks[-1].processes}
-    return len(program.ticks) >= LEAST_LOOKS and any(
-        (last[pid] or 0) - (before or 0) >= MANY_MODULES for pid, before in middle.items() if pid in last
-    )
-
-
-def _tracing_may_hide(program: Program, owner: Owner) -> bool:
-    """Whether what grew, by both its ends and its pace, is within what a look at a traced program moves."""
-    if (program.recording.end or {}).get("traces") is None:
-        return False
-    least = min(owner.growth.growth, owner.growth.rate * program.iterations)
-    return owner.growth.shape == "stable" and least >= program.floor
 
 
 def _how_it_died(recording: Recording) -> str | None:
@@ -315,16 +222,6 @@ def _smallest(program: Program, guilty: Sequence[Owner]) -> float | None:
     names = [owner.name for owner in guilty] or (EXACT if program.exact else ("pages",))
     resolved = [program.owners[name].growth.resolution for name in names if name in program.owners]
     return round(max(resolved), 1) if resolved else None
-
-
-def is_steady_below_floor(program: Program, owner: Owner) -> bool:
-    """Whether a counter rose all along, by too little to be called growth."""
-    growth = owner.growth
-    return (
-        growth.shape == "stable"
-        and growth.low > 0.8 * growth.rate
-        and growth.rate * program.iterations > MB / 8
-    )
 
 
 def _per_second(program: Program, rate: float) -> float | None:

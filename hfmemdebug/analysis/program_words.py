@@ -95,7 +95,7 @@ def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
     known = cause == "shared-memory" and end.get("shm_lines")
     if not program.exact or known or cause not in _TRACEABLE:
         return list(OF_LEAK.get(cause, ()))
-    traces = end.get("traces")
+    traces = program.recording.traces
     if traces is None:
         return [
             "To find the line and what holds it: hfmemdebug run --trace, with the same program behind it."
@@ -113,7 +113,7 @@ def _has_no_sampler(program: Program) -> bool:
 
 def _grown_while_traced(program: Program) -> list[str]:
     """What stayed while allocations were traced, for somebody who wants to look before it is decided."""
-    for trace in (program.recording.end or {}).get("traces") or ():
+    for trace in program.recording.traces or ():
         sites, seconds = trace["sites"], trace["to"] - trace["from"]
         # At this pace it would have come to less than is called a leak.
         if (

@@ -69,6 +69,15 @@ def long_lived(ticks: Sequence[Tick]) -> set[int | None]:
     return {pid for pid, looks in seen.items() if looks >= LEAST_LIFE * len(ticks)}
 
 
+def imports_to_the_end(ticks: Sequence[Tick]) -> bool:
+    """Whether a process that lived long had many more modules at the end than in the middle."""
+    middle = {p.pid: p.modules for p in ticks[len(ticks) // 2].processes}
+    last = {p.pid: p.modules for p in ticks[-1].processes}
+    return len(ticks) >= LEAST_LOOKS and any(
+        (last[pid] or 0) - (before or 0) >= MANY_MODULES for pid, before in middle.items() if pid in last
+    )
+
+
 def _traced(recording: Recording, ticks: Sequence[Tick], field: str) -> float:
     """When the allocations of those that live long began to be traced, in seconds; 0 where none were.
 
@@ -79,7 +88,7 @@ def _traced(recording: Recording, ticks: Sequence[Tick], field: str) -> float:
         ticks: The looks.
         field: ``began``, or ``from``: the look from which on growth is told.
     """
-    traces = (recording.end or {}).get("traces") or ()
+    traces = recording.traces or ()
     lived = long_lived(ticks) if traces else ()
     long = [trace[field] for trace in traces if trace["pid"] in lived]
     return max(long or (trace[field] for trace in traces), default=0.0)

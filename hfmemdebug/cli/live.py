@@ -154,7 +154,7 @@ def draw(attachment: Attachment) -> Group:
 def judgement(attachment: Attachment) -> str:
     """The running judgement in a few words."""
     from hfmemdebug.analysis.program import read_program
-    from hfmemdebug.analysis.program_verdict import is_steady_below_floor
+    from hfmemdebug.analysis.program_open import is_steady_below_floor
     from hfmemdebug.recording.file import Recording
 
     program = read_program(

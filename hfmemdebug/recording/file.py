@@ -55,6 +55,12 @@ class Recording:
         """Whether it is of a program that was watched, and not of slices that we have read."""
         return any(s.kind == "tree" for s in self.samples)
 
+    @property
+    def traces(self) -> tuple[dict[str, Any], ...] | None:
+        """What was found in each process whose allocations were traced; None where none were to be."""
+        traces = (self.end or {}).get("traces")
+        return None if traces is None else tuple(traces)
+
     def settled(self, step: str) -> tuple[Sample, ...]:
         """The samples taken at one step of settling, one an epoch."""
         return tuple(s for s in self.samples if s.kind == "settle" and s.step == step)

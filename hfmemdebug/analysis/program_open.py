@@ -1,0 +1,111 @@
+"""What keeps a watched program's run from showing that nothing leaks, and what would decide it."""
+
+from __future__ import annotations
+
+from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program
+from hfmemdebug.analysis.program_findings import (
+    NOTEWORTHY,
+    WORDS,
+    beside_garbage,
+    is_garbage,
+    may_be_garbage,
+)
+from hfmemdebug.analysis.work import imports_to_the_end
+from hfmemdebug.sizes import format_bytes, format_seconds
+
+
+def open_question(program: Program) -> str | None:
+    """What keeps the run from showing that nothing leaks."""
+    judged = [name for name in EXACT if name in program.owners]
+    if not program.owners or (program.exact and not judged):
+        if imports_to_the_end(program.ticks):
+            return (
+                "it imported modules until its end, and what they take cannot be told from growth; let it run "
+                "longer, or import all before the work"
+            )
+        return (
+            f"it was watched for {format_seconds(program.seconds)}, which is too short to tell growth from "
+            "starting up; let it run longer"
+        )
+    if may_be_garbage(program) and not is_garbage(program):
+        if (rest := beside_garbage(program)) >= program.floor:
+            return (
+                "Python objects grew, and at the end the collector took many of them as garbage; whether the other "
+                f"{format_bytes(rest)} go on growing a longer run would tell"
+            )
+        return (
+            "Python objects grew, and at the end the collector took as many that were garbage, which imports may have "
+            "left behind; a longer run would tell"
+        )
+    for name, growth in program.afterwards.items():
+        return (
+            f"{WORDS[name]} grew by {format_bytes(growth.growth)} in what came after the work that was judged, "
+            "which was not for long; a longer run would tell"
+        )
+    return next(
+        (asked for owner in program.owners.values() if (asked := _asked_of(program, owner)) is not None), None
+    )
+
+
+def _asked_of(program: Program, owner: Owner) -> str | None:
+    """What of one owner's growth is open."""
+    name, growth = owner.name, owner.growth
+    if name == "dev_shm" and growth.grows:
+        if _cannot_fill_shm(program, owner):
+            return None
+        return "files in /dev/shm grew evenly, and whose they are cannot be told; look who else uses it"
+    steady = is_steady_below_floor(program, owner)
+    if steady and (name == "pages" or (name == "other" and growth.growth >= NOTEWORTHY)):
+        # No counter says whose they are: what rose all along is not called none.
+        return (
+            f"{WORDS[name]} grew by {format_bytes(growth.rate)} per {program.iteration} all along, which is too "
+            f"little in {format_seconds(program.seconds)} to be told from what allocators do; watch it for longer"
+        )
+    if name in EXACT and _tracing_may_hide(program, owner):
+        return (
+            f"{WORDS[name]} grew by {format_bytes(growth.growth)} while tracing disturbed the counters; "
+            "without --trace it can be told whether that goes on"
+        )
+    if name == "other" and growth.grows:
+        return (
+            f"{WORDS[name]} grew by {format_bytes(growth.growth)}, and what tracing has in use is among it; "
+            "without --trace it can be told"
+        )
+    if growth.shape != "inconclusive":
+        return None
+    rise = growth.high * program.iterations
+    if name in ("other", "pages") and growth.growth < NOTEWORTHY:
+        return None
+    if name in THINGS and growth.low <= 0:
+        # Workers that come and go bring some and take them away.
+        return None
+    if name == "dev_shm":
+        # What others put there is seldom even: it says nothing about this program.
+        return None
+    unit = "" if name in THINGS else f", up to {format_bytes(rise)} over the run"
+    return f"{WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
+
+
+def is_steady_below_floor(program: Program, owner: Owner) -> bool:
+    """Whether a counter rose all along, by too little to be called growth."""
+    growth = owner.growth
+    return (
+        growth.shape == "stable"
+        and growth.low > 0.8 * growth.rate
+        and growth.rate * program.iterations > MB / 8
+    )
+
+
+def _cannot_fill_shm(program: Program, owner: Owner) -> bool:
+    """Whether the program has neither written nor mapped as much as came to /dev/shm."""
+    written = (program.recording.end or {}).get("written_bytes")
+    mapped = max((p.shmem or 0 for tick in program.ticks for p in tick.processes), default=0)
+    return written is not None and bool(written + mapped < owner.growth.growth / 2)
+
+
+def _tracing_may_hide(program: Program, owner: Owner) -> bool:
+    """Whether what grew, by both its ends and its pace, is within what a look at a traced program moves."""
+    if program.recording.traces is None:
+        return False
+    least = min(owner.growth.growth, owner.growth.rate * program.iterations)
+    return owner.growth.shape == "stable" and least >= program.floor
