@@ -46,6 +46,8 @@ class _Part:
     def __init__(self) -> None:
         self.samples: list[Sample] = []
         self._rows: dict[int, int] = {}
+        # By PID, the anonymous part of its PSS as it was read last, and what was anonymous then.
+        self._read: dict[int | None, tuple[int, int]] = {}
 
     def look(self, processes: Sequence[Sample], tree: Sample) -> None:
         """Adds a look: the rank's processes, then their sum."""
@@ -64,7 +66,7 @@ class _Part:
                 slice=tree.slice,
                 seconds=tree.seconds,
                 rss=_sum(p.pss if p.pss is not None else p.rss for p in own),
-                anon=_sum(p.pss_anon if p.pss_anon is not None else p.anon for p in own),
+                anon=_sum(self._anonymous(p) for p in own),
                 file=_sum(p.pss_file if p.pss_file is not None else p.file for p in own),
                 shmem=_sum(p.pss_shmem if p.pss_shmem is not None else p.shmem for p in own),
                 swap=_sum(p.swap for p in own),
@@ -77,6 +79,15 @@ class _Part:
                 rows=sum(self._rows.values()),
             )
         )
+
+    def _anonymous(self, process: Sample) -> int | None:
+        """What it has of the anonymous memory by now: PSS is read seldom, and what came since is its own."""
+        if process.pss_anon is None or process.anon is None:
+            return process.anon if process.pss_anon is None else process.pss_anon
+        if self._read.get(process.pid, (None, 0))[0] != process.pss_anon:
+            self._read[process.pid] = (process.pss_anon, process.anon)
+        shared, then = self._read[process.pid]
+        return max(0, shared + process.anon - then)
 
 
 def _rank_above(pid: int, parents: dict[int, int | None], heads: dict[int, int]) -> int | None:

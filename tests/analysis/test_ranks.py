@@ -233,6 +233,20 @@ def test_a_launchers_tree_is_taken_apart_into_its_ranks() -> None:
     assert [p["pid"] for p in (second.end or {})["processes"]] == [3, 4]
 
 
+def test_what_a_rank_gains_between_two_readings_of_its_pss_is_its_own() -> None:
+    whole = tree()
+    growing = [
+        # Of eighty megabytes sixty are its own; that was read at every twentieth look.
+        replace(s, anon=80 * MB + s.slice * MB, pss_anon=60 * MB + s.slice // 20 * 20 * MB)
+        if s.pid == 3
+        else s
+        for s in whole.samples
+    ]
+    _, second = ranks_within(replace(whole, samples=growing))
+    # Its worker has eighty megabytes of its own.
+    assert [s.anon for s in second.slices] == [(60 + 80 + look) * MB for look in range(60)]
+
+
 def test_a_leak_in_one_rank_of_a_tree_is_that_ranks() -> None:
     from hfmemdebug.analysis.program_verdict import judge_program
 
