@@ -6,38 +6,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.analysis.assess import EXACT, PAGE, THINGS, Assessment
+from hfmemdebug.analysis.assess import EXACT, Assessment
+from hfmemdebug.analysis.follow import native_growth
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.data.load import is_iterable
-from hfmemdebug.errors import InputError, UsageError
+from hfmemdebug.errors import UsageError
 from hfmemdebug.experiment.budget import Budget
+from hfmemdebug.experiment.plan import KEPT_SHARE, LOOP_SECONDS_WITH_CONSUMER, choose_slices, fit_into_memory
 from hfmemdebug.experiment.process import ArmProcess, Crew
 from hfmemdebug.experiment.settings import Settings
 from hfmemdebug.probes.cgroup import memory_available, memory_total
 from hfmemdebug.recording.file import Recording, load_recording
-from hfmemdebug.workload.slices import SlicePlan, plan_slices
+from hfmemdebug.workload.slices import SlicePlan
 
 # The arms that hold rows in memory may take this share, together, of what this process may still use.
 MEMORY_SHARE = 0.5
-# What the slices of a whole run would hold if the user's code kept them all, as a share of the same.
-KEPT_SHARE = 0.25
 # With less than this left of what was there at the start, the arms are stopped: the machine comes first.
 RESERVE_SHARE = 0.1
 WARMUP = 4
 EPOCHS = 3
-# An epoch is long enough to be compared with others from this many slices on, if the data have as many.
-FEWEST_SLICES = 6
-# With the user's code in it, an epoch must be long enough for leaks that come every tenth slice.
-FEWEST_SLICES_WITH_CONSUMER = 25
-# What the arms' loops should take together where nothing says otherwise.
-LOOP_SECONDS = 0.8
-LOOP_SECONDS_WITH_CONSUMER = 6.0
-
 # Where a dataset has few slices, epochs follow until the user's code was called as often as this.
 FEWEST_CALLS = 150
 # A leak is confirmed by so many times the work, if that takes no longer than so many seconds.
@@ -50,8 +42,6 @@ DOSE_SHARE = 0.4
 SHARE_OF_FIRST = 0.55
 # A process that has said its last word ends within this time, or it is not waited for.
 ENDING_SECONDS = 5.0
-# Of a leak that is so much Python's objects, they have the lines.
-MOSTLY = 0.5
 
 Listener = Callable[[ArmProcess, dict[str, Any]], None]
 
@@ -212,33 +202,25 @@ class Round:
     def _plan(self, bytes_per_row: float, seconds_per_row: float) -> None:
         """Chooses the slices, from what a row costs."""
         assert self.leader.report is not None
-        settings, rows = self.settings, self.leader.report.rows
+        settings = self.settings
         if settings.step is not None and self.leader.report.step is not None:
             raise UsageError(
                 "--step means nothing for an iterable, of which a slice is one item",
                 next="Have it make batches, and leave --step out.",
             )
         self.bytes_per_row = bytes_per_row
-        plan = plan_slices(
-            rows,
+        self.plan = choose_slices(
+            settings,
+            self.leader.report,
             bytes_per_row=bytes_per_row,
-            step=self.leader.report.step or settings.step,
-            iterations=settings.iterations,
-            read_all=settings.read_all,
+            seconds_per_row=seconds_per_row,
+            epochs=self.target,
+            arms=len(self.arms),
+            available=self._available,
+            fewest_that_tell=self.command == "diagnose",
         )
-        if settings.step is None and settings.consumer is not None and self._available is not None:
-            kept = 2 * self.target * plan.rows_per_epoch * bytes_per_row * len(self.arms)
-            if kept > KEPT_SHARE * self._available:
-                step = max(1, int(plan.step * KEPT_SHARE * self._available / kept))
-                plan = replace(plan, step=step)
-        if self.command == "diagnose" and settings.iterations is None and not settings.read_all:
-            seconds = LOOP_SECONDS if settings.consumer is None else LOOP_SECONDS_WITH_CONSUMER
-            fewest = FEWEST_SLICES if settings.consumer is None else FEWEST_SLICES_WITH_CONSUMER
-            affordable = int(seconds / self.target / max(seconds_per_row * plan.step, 1e-6))
-            plan = replace(plan, count=min(plan.count, max(fewest, affordable)))
-        self.plan = plan
         if self._few and settings.consumer is not None:
-            self.target = max(self.target, -(-FEWEST_CALLS // plan.count))
+            self.target = max(self.target, -(-FEWEST_CALLS // self.plan.count))
 
     def _start_reading(self) -> None:
         """Loads the other arms, takes rows into memory where an arm is to, and begins the first epoch."""
@@ -415,56 +397,5 @@ class Round:
             self._stop()
 
 
-def native_growth(
-    assessment: Assessment, others: Sequence[Assessment] = ()
-) -> tuple[str, float, int | None] | None:
-    """The counter and the rate of a leak that Python's objects have little part in; None where they have.
-
-    Where things are counted, the third is how many bytes each of them stands for.
-
-    Args:
-        assessment: The arm that leaks.
-        others: The other arms that do.
-    """
-    growing = {component.name: component.trend.rate for component in assessment.growing}
-    if "dev_shm" in growing:
-        # While two arms run, each sees the files of both.
-        seen = [c.trend.rate for other in others for c in other.growing if c.name == "dev_shm"]
-        growing["dev_shm"] = min([growing["dev_shm"], *seen])
-    half = MOSTLY * sum(growing.get(name, 0.0) for name in (*EXACT, "dev_shm"))
-    if "python" in growing and growing["python"] >= half:
-        return None
-    followed = [name for name in ("arrow", "malloc", "shmem", "dev_shm", "other", *THINGS) if name in growing]
-    if growing.get("dev_shm", 0.0) >= half:
-        # Small things beside a file are how it was made.
-        followed.sort(key=lambda name: name != "dev_shm")
-    name = next(iter(followed), None)
-    if name == "dev_shm" and "fds" in growing:
-        # Where a file that is memory was opened, not where it was written.
-        return "fds", growing["fds"], round(growing["dev_shm"] / growing["fds"])
-    return None if name is None else (name, growing[name], PAGE if name in THINGS else None)
-
-
 def _lower(one: int | None, other: int | None) -> int | None:
     return min((value for value in (one, other) if value is not None), default=None)
-
-
-def fit_into_memory(plan: SlicePlan, data_bytes: int | None, share: float | None) -> tuple[SlicePlan, bool]:
-    """As many of the planned rows as may be held in memory, and whether that is the whole dataset.
-
-    Raises:
-        InputError: Not even one slice fits.
-    """
-    if plan.rows is None or data_bytes is None or share is None:
-        return plan, True
-    if plan.rows_per_epoch >= plan.rows and data_bytes <= share:
-        return plan, True
-    slice_bytes = data_bytes / plan.rows * plan.step
-    count = min(plan.count, int(share / max(slice_bytes, 1.0)))
-    if count < 1:
-        raise InputError(
-            f"one slice of {plan.step:,} rows takes more memory than an arm may use",
-            next="Choose a smaller --step.",
-        )
-    # The same spread over the dataset, with fewer slices where all of them do not fit.
-    return replace(plan, count=count, packed=True), False

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from analysis.test_verdict import leak, record
 
+from hfmemdebug.analysis.follow import native_growth
 from hfmemdebug.analysis.verdict import assess_all
-from hfmemdebug.experiment.run import native_growth
 
 
 def followed(**counters: Callable[[int], float]) -> tuple[str, float, int | None] | None:
