@@ -26,8 +26,6 @@ MALLOC_SHARE = 0.004
 PYTHON_SHARE = 0.002
 # Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
 LEAST_BLOCKS = 1000
-# The libraries' own caches have bounds of some hundred entries.
-LEAST_ENTRIES, MOST_CACHES = 1000, 3
 
 SLOTS = 24
 ROLE_AT, ROLE_BYTES = SLOTS * 8, 64
@@ -282,6 +280,7 @@ def start() -> None:
     folder = os.environ.get("HFMEMDEBUG_RUN")
     if not folder or sys.implementation.name != "cpython" or not sys.platform.startswith("linux"):
         return
+    import _hfmemdebug_ending  # type: ignore[import-not-found]
     import _hfmemdebug_hooks  # type: ignore[import-not-found]
 
     sampler = _Sampler(folder, _hfmemdebug_hooks.rows)
@@ -350,70 +349,17 @@ def start() -> None:
                 sampler.tracer.end()
             lived = time.perf_counter() - sampler.began > 2.0
             more = sys.getallocatedblocks() - sampler.blocks[0]
-            caches = _unfilled_caches() if lived and more >= LEAST_BLOCKS else []
-            if _collects() and lived:
+            caches = _hfmemdebug_ending.unfilled_caches() if lived and more >= LEAST_BLOCKS else []
+            if _hfmemdebug_ending.collects() and lived:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
-                sampler.slots[S_GARBAGE] = _collect(sampler.tracked, whole=more < LEAST_BLOCKS)
-            _write_versions(folder, caches)
+                come = None if sampler.tracked is None else _count_objects() - sampler.tracked
+                sampler.slots[S_GARBAGE] = _hfmemdebug_ending.collect_garbage(come, whole=more < LEAST_BLOCKS)
+            _hfmemdebug_ending.write_versions(folder, caches)
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
 
     atexit.register(at_exit)
-
-
-def _collects() -> bool:
-    """Whether the collector comes by itself: a first threshold of 0 turns it off too."""
-    return gc.isenabled() and gc.get_threshold()[0] > 0
-
-
-def _collect(tracked: int | None, whole: bool) -> int:
-    """Collects, and returns how many blocks were garbage that came with the work and waited for the collector.
-
-    What imports leave behind is collected now too. Garbage of the work's are objects that have come since it began.
-    What hangs on the one container with the most items has not waited: it was in use until the function returned
-    that had it, as a trainer's history is where its callbacks refer to the trainer.
-
-    Args:
-        tracked: Objects that the collector looked after as the work began.
-        whole: Nothing grew, so that nobody asks what of it was in use: collecting once takes a third of the time.
-    """
-    come = None if tracked is None else _count_objects() - tracked
-    before = sys.getallocatedblocks()
-    store: Any = None
-    if whole or gc.get_debug() or gc.garbage:
-        found = gc.collect()
-    else:
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        try:
-            found = gc.collect()
-        finally:
-            gc.set_debug(0)
-        store = _largest(gc.garbage)
-        gc.garbage.clear()
-        gc.collect()
-    freed = before - sys.getallocatedblocks()
-    if store is not None:
-        store = None
-        used = gc.collect()
-        found -= used
-        come = None if come is None else come - used
-    if come is None or found <= 0:
-        return freed
-    return int(freed * min(1.0, max(come, 0) / found))
-
-
-def _largest(objects: list[Any]) -> Any:
-    """The container with the most items."""
-    from collections import deque
-
-    largest, most = None, 0
-    for kind in (dict, list, set, deque):
-        for thing in objects:
-            # By the type's own words: what an instance says of itself may run code of the program's.
-            if issubclass(type(thing), kind) and kind.__len__(thing) > most:
-                largest, most = thing, kind.__len__(thing)
-    return largest
 
 
 def _count_objects() -> int:
@@ -422,48 +368,3 @@ def _count_objects() -> int:
     Within one call of C code, for a thread that fills a tuple gets a SystemError where its list still refers to it.
     """
     return sum(map(len, map(gc.get_objects, [None])))
-
-
-def _unfilled_caches() -> list[list[Any]]:
-    """Caches with many entries and a bound that they have not reached: name, entries, bound."""
-    import functools
-
-    kind = type(functools.lru_cache(maxsize=None)(len))
-    interval = sys.getswitchinterval()
-    # A thread that fills a tuple meanwhile would get a SystemError where our list refers to it.
-    sys.setswitchinterval(1.0)
-    try:
-        caches = [thing for thing in gc.get_objects() if type(thing) is kind]
-    finally:
-        sys.setswitchinterval(interval)
-    found: list[list[Any]] = []
-    for cache in caches:
-        info = cache.cache_info()
-        if info.maxsize is not None and LEAST_ENTRIES <= info.currsize < info.maxsize:
-            name = getattr(cache, "__qualname__", None) or "?"
-            found.append(["lru_cache (maxsize=%d) `%s`" % (info.maxsize, name), info.currsize, info.maxsize])
-    return sorted(found, key=lambda cache: -cache[1])[:MOST_CACHES]
-
-
-def _write_versions(folder: str, caches: list[list[Any]]) -> None:
-    """What the program ran on: its environment may be another one than hfmemdebug's. And caches that fill still."""
-    # Not before the end: its import takes as long as a fifth of all that is done at the start.
-    import json
-
-    lines = {"Python version": sys.version.split()[0]}
-    for name in (
-        "datasets",
-        "pyarrow",
-        "torch",
-        "numpy",
-        "transformers",
-        "huggingface_hub",
-        "pandas",
-        "fsspec",
-    ):
-        version = getattr(sys.modules.get(name), "__version__", None)
-        if version is not None:
-            lines["%s version" % name] = str(version)
-    path = os.path.join(folder, "%d.json" % os.getpid())
-    with open(path, "w") as file:
-        json.dump({"versions": lines, "caches": caches}, file)
