@@ -30,6 +30,8 @@ STEADY = 0.8
 MOST_IN_ONE = 0.5
 # What grew and then, for three windows, by less than this share of it, has stopped.
 STOPPED = 0.05
+# What comes and goes is compared over so many parts, each of some epochs.
+THIRDS = 3
 _NOISE = "its noise hides what is looked for"
 
 
@@ -75,20 +77,22 @@ def find_growth(
         return Trend(shape, per_window * unit, low, high, total, max(floor / span, high - low), needs)
 
     small = max(floor, tolerance)
-    if rises[-1] + rises[-2] + rises[-3] < -max(small, 3 * error):
-        return growth("inconclusive", "it shrank, which may hide what grows")
     clear = (per_window - error) * windows >= floor
+    if rises[-1] + rises[-2] + rises[-3] < -max(small, 3 * error):
+        settled = not clear and _comes_and_goes(judged, small)
+        return growth("stable" if settled else "inconclusive", "it shrank, which may hide what grows")
     if not clear and (per_window + error) * windows <= small and total <= small:
         return growth("stable")
     if lows[-1] - lows[-4] <= max(STOPPED * (max(lows) - lows[0]), floor / 4):
         noise = 2 * spread(rises)
         if total <= small + noise:
-            if noise > small and _is_level(judged, small):
+            if noise > small and (_is_level(judged, small) or _comes_and_goes(judged, small)):
                 return growth("stable")
             return growth("stable" if noise <= small else "inconclusive", _NOISE)
         return growth("step" if max(rises) > MOST_IN_ONE * total else "plateau")
     if not clear:
-        return growth("stable" if _is_level(judged, small) else "inconclusive", _NOISE)
+        level = _is_level(judged, small) or _comes_and_goes(judged, small)
+        return growth("stable" if level else "inconclusive", _NOISE)
     early, late = _pace(found[0], found[WINDOWS // 2 - 1]), _pace(found[WINDOWS // 2], found[-1])
     at_the_end = rises[-1] + rises[-2] - per_window / 2 if seldom else min(rises[-2:])
     if min(rises) < -per_window / 2 or at_the_end <= 0:
@@ -116,6 +120,20 @@ def _is_level(judged: Sequence[tuple[float, float]], small: float) -> bool:
     means = [fmean(window) for window in windows]
     slope, error = _slope(means)
     return (abs(slope) + error) * WINDOWS <= small
+
+
+def _comes_and_goes(judged: Sequence[tuple[float, float]], small: float) -> bool:
+    """Whether it came back to the same lows in each third, and to no higher highs, as what epochs make anew does.
+
+    What grows raises both. Epochs and windows need not keep step with each other.
+    """
+    first, last = judged[0][0], judged[-1][0]
+    thirds: list[list[float]] = [[] for _ in range(THIRDS)]
+    for x, y in judged:
+        thirds[min(THIRDS - 1, int((x - first) / (last - first) * THIRDS))].append(y)
+    lows, highs = [min(third) for third in thirds], [max(third) for third in thirds]
+    higher = max(later - earlier for earlier, later in itertools.combinations(highs, 2))
+    return max(lows) - min(lows) <= small / 2 and higher <= small / 2
 
 
 def _slope(values: Sequence[float]) -> tuple[float, float]:

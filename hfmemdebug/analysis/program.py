@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from hfmemdebug.analysis.gains import Gains, read_bases, read_gains
 from hfmemdebug.analysis.growth import WINDOWS, find_growth
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.ticks import Tick, malloc_reads, read_ticks, unread_malloc
@@ -34,6 +35,7 @@ MOST_UNREAD = 0.2
 # Where more was not read, the rest must have this share of the growth that even growth has there.
 EVEN_OUTSIDE = 0.6
 
+_SETTLED = ("stable", "step", "plateau")
 EXACT = ("python", "malloc", "arrow")
 # Things that pile up: this many more over a run are more than any program's housekeeping.
 THINGS = {"children": 8.0, "threads": 16.0, "fds": 32.0}
@@ -123,27 +125,21 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
     level = max((_owned(tick.tree) for tick in seen), default=0.0)
     exact = any(p.blocks is not None for tick in seen for p in tick.processes)
-    first_of, bases = _first(seen), _bases(seen)
+    first_of, bases, lived = _first(seen), read_bases(seen), long_lived(ticks)
     tolerance = max(floor, TOLERATED_SHARE * level)
     owners: dict[str, Owner] = {}
 
     def judge(name: str, values: Sequence[float | None], floor: float, tolerance: float) -> None:
-        points = [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
-        growth = find_growth(points, floor, tolerance=tolerance, seldom=name in THINGS)
+        growth = find_growth(_points(work, values), floor, tolerance=tolerance, seldom=name in THINGS)
         if growth is not None:
             owners[name] = Owner(name, growth, _gained(ticks, name))
 
-    def judge_alone(name: str, counter: str, weight: float) -> None:
+    def judge_alone(name: str, gained: Gains) -> None:
         """A process that lives long is looked at alone as well: others that come and go do not hide its leak."""
         if name in owners and owners[name].growth.grows:
             return
         for pid in first_of:
-            points = [
-                (x, weight * gained)
-                for x, tick in zip(work, ticks, strict=True)
-                for p in tick.processes
-                if p.pid == pid and (gained := gain(p, bases, counter)) is not None
-            ]
+            points = _points(work, gained.of(pid))
             if len(points) < LEAST_LIFE * len(ticks):
                 continue
             growth = find_growth(points, floor, tolerance=tolerance)
@@ -152,15 +148,32 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
                 owners[name] = Owner(name, growth, tuple(alone))
                 return
 
+    def judge_apart(name: str, gained: Gains) -> None:
+        """What is in flight in several processes is seldom low in all at once: none of them may have grown."""
+        if name not in owners or owners[name].growth.shape != "inconclusive" or len(lived) < 2:
+            return
+        parts = [gained.of(pid) for pid in lived if pid is not None]
+        if any(look for look in gained.without(lived).looks):
+            parts.append(gained.without(lived).total())
+        alone = [find_growth(_points(work, part), floor, tolerance=tolerance / len(parts)) for part in parts]
+        if all(growth is not None and growth.shape in _SETTLED for growth in alone):
+            owners[name] = replace(
+                owners[name], growth=replace(owners[name].growth, shape="stable", needs=None)
+            )
+
     pages_floor = max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
-    series = {name: _gains(ticks, bases, name) for name in (*EXACT, "anon_swap")}
     weight = _traced_block_bytes(recording) or _block_bytes(ticks)
-    series["python"] = [None if value is None else weight * value for value in _gains(ticks, bases, "blocks")]
+    gained = {
+        "python": read_gains(ticks, bases, "blocks", weight),
+        **{name: read_gains(ticks, bases, name) for name in ("malloc", "arrow", "anon_swap")},
+    }
+    series = {name: each.total() for name, each in gained.items()}
     if exact:
         for name in EXACT:
             if any(value is not None for value in series[name]):
                 judge(name, series[name], floor, tolerance)
-                judge_alone(name, *(("blocks", weight) if name == "python" else (name, 1.0)))
+                judge_alone(name, gained[name])
+                judge_apart(name, gained[name])
         if "malloc" in owners:
             owners["malloc"] = _unless_unread(owners["malloc"], ticks, work)
         rest = [
@@ -171,8 +184,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     else:
         judge("pages", series["anon_swap"], pages_floor, pages_floor)
     share = _shmem_share(ticks)
-    mapped = [None if value is None else share * value for value in _gains(ticks, bases, "shmem")]
-    judge("shmem", mapped, floor, tolerance)
+    judge("shmem", read_gains(ticks, bases, "shmem", share).total(), floor, tolerance)
     files = [None if tick.tree.dev_shm is None else float(tick.tree.dev_shm) for tick in ticks]
     judge("dev_shm", files, floor, tolerance)
     own = [None if tick.tree.segments is None else float(tick.tree.segments) for tick in ticks]
@@ -183,9 +195,10 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     gains = {name: _change(values) for name, values in series.items()}
     afterwards = {}
     for part, name in itertools.product(after, EXACT if exact else ()):
-        counted = _gains(part, bases, "blocks" if name == "python" else name)
-        by = weight if name == "python" else 1.0
-        later = [(t.tree.seconds, by * v) for t, v in zip(part, counted, strict=True) if v is not None]
+        counted = (
+            read_gains(part, bases, "blocks", weight) if name == "python" else read_gains(part, bases, name)
+        )
+        later = _points([tick.tree.seconds for tick in part], counted.total())
         growth = find_growth(later, floor, tolerance=tolerance)
         # So short a time is uneven: what rose in it is a question, in whatever shape that did not stop.
         if growth is not None and growth.low > 0 and growth.shape in ("growing", "inconclusive"):
@@ -206,6 +219,10 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         gains,
         afterwards,
     )
+
+
+def _points(work: Sequence[float], values: Sequence[float | None]) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
 
 
 def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) -> Owner:
@@ -247,36 +264,6 @@ def _first(ticks: Sequence[Tick]) -> dict[int, Sample]:
             if process.pid is not None:
                 first.setdefault(process.pid, process)
     return first
-
-
-def _bases(ticks: Sequence[Tick]) -> dict[int, dict[str, float]]:
-    """What each fork had of each counter when that was first read."""
-    bases: dict[int, dict[str, float]] = {}
-    # Between fork and exec every process is a copy: what it came to be counts.
-    copies = {p.pid: p.forked for tick in ticks for p in tick.processes}
-    for tick in ticks:
-        for process in tick.processes:
-            if process.pid is None or not copies[process.pid]:
-                continue
-            base = bases.setdefault(process.pid, {})
-            for name in ("anon_swap", "shmem", "blocks", "malloc", "arrow"):
-                if name not in base and (found := value(process, name)) is not None:
-                    base[name] = found
-    return bases
-
-
-def gain(sample: Sample, bases: dict[int, dict[str, float]], name: str) -> float | None:
-    """What a process has gained since it was first seen, or since it began where it is no copy."""
-    now = value(sample, name)
-    return None if now is None else now - bases.get(sample.pid or 0, {}).get(name, 0.0)
-
-
-def _gains(ticks: Sequence[Tick], bases: dict[int, dict[str, float]], name: str) -> list[float | None]:
-    series: list[float | None] = []
-    for tick in ticks:
-        known = [g for p in tick.processes if (g := gain(p, bases, name)) is not None]
-        series.append(sum(known) if known else None)
-    return series
 
 
 def _shmem_share(ticks: Sequence[Tick]) -> float:

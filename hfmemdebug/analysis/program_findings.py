@@ -6,8 +6,9 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hfmemdebug.analysis.gains import gain
 from hfmemdebug.analysis.growth import WARMUP
-from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program, gain
+from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program
 from hfmemdebug.analysis.words import OWNER
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding

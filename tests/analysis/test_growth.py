@@ -50,6 +50,8 @@ OPEN: dict[str, Callable[[float], float]] = {
     "a square root": lambda t: 80 * math.sqrt(t),
     "a slow sawtooth": lambda t: 80 * (t * 3 % 1),
     "a sawtooth of nearly the whole run": lambda t: 80 * (t * 1.5 % 1),
+    "a little behind a slow sawtooth": lambda t: 8 * t + 80 * (t * 3 % 1),
+    "a little behind epochs out of step": lambda t: 8 * t + 20 * (t * 6.8 % 1),
     "one step in the last window": lambda t: 80 * (t > 0.93),
     "what shrinks": lambda t: 80 * (1 - t),
     "fits and starts": lambda t: 40 * math.floor(3 * t),
@@ -72,6 +74,18 @@ def test_what_stops_does_not(name: str, noise: float) -> None:
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 def test_what_is_not_plain_is_never_called_a_leak(name: str, noise: float) -> None:
     assert shape_of(OPEN[name], noise=noise) in ("inconclusive", "stable")
+
+
+def test_epochs_need_not_keep_step_with_the_windows() -> None:
+    def epochs(t: float) -> float:
+        return 20 * (t * 6.8 % 1)
+
+    assert shape_of(epochs, readings=600, tolerance=2 * MB) == "stable"
+
+
+def test_what_grows_behind_epochs_is_not_called_none() -> None:
+    for name in ("a little behind a slow sawtooth", "a little behind epochs out of step"):
+        assert shape_of(OPEN[name], readings=600, tolerance=2 * MB) != "stable"
 
 
 def test_noise_may_hide_a_little_and_the_resolution_says_how_much() -> None:

@@ -75,6 +75,31 @@ def forked(t0: float, t1: float, number: int, **fields: Any) -> Callable[[float]
     return lambda t: story((t - t0) / (t1 - t0)) if t0 <= t < t1 else None
 
 
+def test_a_fork_that_frees_what_it_has_inherited_hides_nothing() -> None:
+    # In each of three epochs the worker drops a buffer of its parent's once it has its own.
+    workers = {}
+    for epoch in range(3):
+        story, own = forked(epoch / 3, (epoch + 0.9) / 3, 0), (epoch + 0.4) / 3
+        workers[2 + epoch] = lambda t, story=story, own=own: (
+            None if (told := story(t)) is None else {**told, "malloc": (60 if t < own else 20) * MB}
+        )
+    assert judge({1: inside(), **workers}).verdict == "no-leak"
+    leaking = judge({1: grown(inside(), "malloc", 30 * MB), **workers})
+    assert (leaking.verdict, leaking.cause) == ("leak", "native-heap")
+
+
+def test_what_is_in_flight_in_two_workers_is_not_in_step() -> None:
+    def worker(number: int, period: float, more: float = 0.0) -> Story:
+        story = inside(role=f"map worker {number}", anon=60 * MB)
+        return lambda t: {**story(t), "malloc": round((30 + 25 * (t * period % 1) + more * t) * MB)}
+
+    def verdict(more: float) -> str:
+        stories = {1: inside(anon=60 * MB), 2: worker(0, 8.3), 3: worker(1, 7.1, more)}
+        return judge(stories, looks=400).verdict
+
+    assert [verdict(more) for more in (0, 4, 30)] == ["no-leak", "inconclusive", "leak"]
+
+
 def test_nothing_grows() -> None:
     result = judge({1: inside()}, rows=lambda t: 1e6 * t)
     assert (result.verdict, result.cause, result.iteration) == ("no-leak", None, "1000 rows")
