@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 from hfmemdebug.analysis.series import Epochs, Series
-from hfmemdebug.analysis.trend import BLOCKS_TO_CONVICT, Trend, epoch_rates, find_trend
+from hfmemdebug.analysis.trend import BLOCKS_TO_CONVICT, MORE_EPOCHS, Trend, epoch_rates, find_trend
 from hfmemdebug.recording.file import Recording
 
 PAGE = 4096
@@ -29,6 +29,8 @@ PAGES_FLOOR_PER_EPOCH = 1024**2
 # ... and by more than this share of what one slice decodes to, which is what fragmentation moves by.
 PAGES_FLOOR_PER_SLICE_BYTES = 0.1
 
+# Where mappings became larger by less than this share of what grew in them, they are not what grew.
+RESERVED_SHARE = 0.25
 # Two epochs of one loop put as much into /dev/shm as each other; what other programs do there is not so even.
 EVEN = 0.9
 MOSTLY = 0.75
@@ -53,11 +55,13 @@ class Component:
             ``shmem``, ``file_maps``, ``fds``, ``threads``, ``children``, ``children_anon``, ``dev_shm``.
         trend: What it does, in the unit of the counter (bytes, or things for the counts).
         series: What was judged.
+        filled: It has filled memory that was asked for before, and can get no larger than that.
     """
 
     name: str
     trend: Trend
     series: Series
+    filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,11 @@ def assess(
     # Workers are never settled: what they hold for the moment moves by as much as pages do.
     judge("children_anon", difference("children_anon"), max(floor, pages))
     judge("shmem", difference("shmem"), max(floor, PAGES_FLOOR_PER_EPOCH / slices))
+    if "malloc" not in unread and "other" in components:
+        # Allocators whose counters are not read may have much reserved, and fill that with whatever is asked of them.
+        components["other"] = _within(components["other"], difference("reserved"))
+    if "shmem" in components:
+        components["shmem"] = _within(components["shmem"], difference("mapped"))
     # Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
     for name in THINGS:
         judge(name, difference(name), 0.05)
@@ -188,6 +197,29 @@ def _has_a_bound(copyable: Series, floor: float) -> bool:
     """Whether what can be copied stays as large as it is: no new mappings come."""
     trend = find_trend(copyable, max(floor, PAGE))
     return trend is not None and trend.shape in ("stable", "step", "plateau")
+
+
+def _within(component: Component, size: Series) -> Component:
+    """An owner whose resident pages grew, or that these are an array's that is written to for the first time.
+
+    Its mapping is as large as it will be from the start on, while whatever goes on growing needs new ones.
+
+    Args:
+        component: The owner, of resident memory.
+        size: That of the mappings that it may have grown in.
+    """
+    trend = component.trend
+    if trend.shape not in ("growing", "inconclusive") or trend.growth <= 0:
+        return component
+    reserved = find_trend(size, max(RESERVED_SHARE * trend.rate, 1.0))
+    if reserved is None or reserved.grows:
+        return component
+    if reserved.shape != "inconclusive":
+        return replace(component, trend=replace(trend, shape="plateau", needs=None), filled=True)
+    if not trend.grows:
+        return component
+    needs = f"whether it filled memory that it had asked for before cannot be told yet; {MORE_EPOCHS}"
+    return replace(component, trend=replace(trend, shape="inconclusive", needs=needs))
 
 
 def _mostly_grows(rates: Sequence[float]) -> bool:

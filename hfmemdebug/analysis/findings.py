@@ -40,6 +40,8 @@ TRACED_SHARE = 0.5
 # What grows in bytes, in the order in which it is shown.
 SHOWN = ("rss", "file", "anon", "shmem", "swap", "arrow", "malloc", "python")
 
+HOW_IT_FILLED = "it filled what had been asked for before, as an array does, and can get no larger than that"
+
 
 def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
     """What leaks in an arm, the largest first."""
@@ -280,7 +282,9 @@ def _bounded(assessment: Assessment) -> list[Finding]:
                 rate_bytes_per_iteration=0.0,
                 shape=shape,
                 reclaimable=None,
-                detail="it grew once and stopped"
+                detail=HOW_IT_FILLED
+                if component.filled
+                else "it grew once and stopped"
                 if shape == "step"
                 else "it grew ever less and stopped"
                 if trend.shape == "plateau"

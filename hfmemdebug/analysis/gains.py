@@ -9,7 +9,7 @@ from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.ticks import Tick
 from hfmemdebug.recording.sample import Sample
 
-_COUNTERS = ("anon_swap", "shmem", "blocks", "malloc", "arrow")
+_COUNTERS = ("anon_swap", "shmem", "blocks", "malloc", "arrow", "reserved", "mapped")
 
 # By process and counter.
 Bases = dict[int, dict[str, float]]

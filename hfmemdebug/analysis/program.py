@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from hfmemdebug.analysis.assess import RESERVED_SHARE
 from hfmemdebug.analysis.gains import Gains, read_bases, read_gains
 from hfmemdebug.analysis.growth import WINDOWS, find_growth
 from hfmemdebug.analysis.series import value
@@ -51,11 +52,13 @@ class Owner:
             (those of it that the program has made), or a key of `THINGS`.
         growth: Its growth, for one iteration: 1000 rows, or a second.
         gained: How much each process has gained from first to last, those that gained most first.
+        filled: It has filled memory that was asked for before, and can get no larger than that.
     """
 
     name: str
     growth: Trend
     gained: tuple[tuple[Sample, float], ...] = ()
+    filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,10 +188,22 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         judge("pages", series["anon_swap"], pages_floor, pages_floor)
     share = _shmem_share(ticks)
     judge("shmem", read_gains(ticks, bases, "shmem", share).total(), floor, tolerance)
+    for name, of in (("other", "reserved"), ("pages", "reserved"), ("shmem", "mapped")):
+        if name in owners:
+            sizes = _points(work, read_gains(ticks, bases, of).total())
+            known = name == "shmem" or any(value is not None for value in series["malloc"])
+            owners[name] = _within_what_was_reserved(owners[name], sizes, known=known)
     files = [None if tick.tree.dev_shm is None else float(tick.tree.dev_shm) for tick in ticks]
     judge("dev_shm", files, floor, tolerance)
     own = [None if tick.tree.segments is None else float(tick.tree.segments) for tick in ticks]
     judge("segments", own, floor, tolerance)
+    filled = owners["shmem"].growth.growth if "shmem" in owners and owners["shmem"].filled else 0.0
+    for name in ("dev_shm", "segments"):
+        # The same bytes, by the files that they are in.
+        if name in owners and 0 < owners[name].growth.growth <= (1 + RESERVED_SHARE) * filled:
+            owners[name] = replace(
+                owners[name], growth=replace(owners[name].growth, shape="plateau", needs=None), filled=True
+            )
     for name, least in THINGS.items():
         judge(name, [None if (v := getattr(t.tree, name)) is None else float(v) for t in ticks], least, least)
     span = work[-1] - work[0] if len(work) > 1 else 0.0
@@ -223,6 +238,35 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
 
 def _points(work: Sequence[float], values: Sequence[float | None]) -> list[tuple[float, float]]:
     return [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
+
+
+def _within_what_was_reserved(owner: Owner, sizes: Sequence[tuple[float, float]], *, known: bool) -> Owner:
+    """An owner whose resident pages grew, or that these are an array's that is written to for the first time.
+
+    Its mapping is as large as it will be from the start on, while whatever goes on growing needs new ones.
+
+    Args:
+        owner: The owner, of resident memory.
+        sizes: The size of the mappings that it may have grown in, over the work.
+        known: Whether nothing but arrays has so much reserved: allocators whose counters are not read may.
+    """
+    growth = owner.growth
+    if growth.shape not in ("growing", "inconclusive") or growth.growth <= 0:
+        return owner
+    few = RESERVED_SHARE * growth.growth
+    reserved = find_growth(sizes, few, tolerance=few)
+    if reserved is None or reserved.grows:
+        return owner
+    if reserved.shape in _SETTLED and known:
+        return replace(owner, growth=replace(growth, shape="plateau", needs=None), filled=True)
+    if not growth.grows:
+        return owner
+    needs = (
+        "it may have filled memory that it had asked for before, which has a bound"
+        if reserved.shape in _SETTLED
+        else "whether it filled memory that it had asked for before cannot be told"
+    )
+    return replace(owner, growth=replace(growth, shape="inconclusive", needs=needs))
 
 
 def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) -> Owner:

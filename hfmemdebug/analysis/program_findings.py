@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hfmemdebug.analysis.findings import HOW_IT_FILLED
 from hfmemdebug.analysis.gains import gain
 from hfmemdebug.analysis.growth import WARMUP
 from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program
@@ -246,7 +247,7 @@ def _came_and_stopped(program: Program) -> list[Finding]:
                 rate_bytes_per_iteration=0.0,
                 shape=owner.growth.shape,
                 reclaimable=False,
-                detail=f"{WORDS[name]}: it came and stopped",
+                detail=f"{WORDS[name]}: {HOW_IT_FILLED if owner.filled else 'it came and stopped'}",
                 arm="program",
             )
         )

@@ -89,7 +89,7 @@ def _of_a_library(thing: Any) -> Bound | None:
     for owner in _owners(thing):
         file = _file_of(type(owner))
         if file is not None and is_library(file):
-            size = _attribute(owner, "maxsize")
+            size = _plain(_attribute(owner, "maxsize"))
             if size is not None and size > 0:
                 return Bound(size, file, None)
     return None
@@ -184,6 +184,9 @@ def _guards(
     within = {id(each) for each in ast.walk(function)}
     fills = [node for node in fills if id(node) in within]
     for node in ast.walk(function):
+        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            if isinstance(block, list):
+                yield from _cuts(block, is_it, fills)
         if not isinstance(node, (ast.If, ast.While)):
             continue
         for comparison in _comparisons(node.test):
@@ -193,7 +196,9 @@ def _guards(
                 sides, kind = (sides[1], sides[0]), _TURNED.get(kind, kind)
             if not _is_length(sides[0], is_it):
                 # Something else that is measured, and has to go below its limit by what is taken out.
-                measured = kind in (ast.Gt, ast.GtE) and isinstance(sides[0], (ast.Name, ast.Attribute))
+                measured = kind in (ast.Gt, ast.GtE) and (
+                    isinstance(sides[0], (ast.Name, ast.Attribute)) or _is_length(sides[0], _has_a_name)
+                )
                 if measured and any(_empties(s, is_it, tree) for s in node.body):
                     yield _Guard(node.lineno, sides[1], sides[0])
                 continue
@@ -203,6 +208,25 @@ def _guards(
             leaves = leaves and all(each.lineno > node.lineno for each in fills)
             if has_room or (kind in _FULL and (leaves or any(_empties(s, is_it, tree) for s in node.body))):
                 yield _Guard(node.lineno, sides[1], None)
+
+
+def _cuts(block: list[ast.stmt], is_it: _Test, fills: list[ast.stmt | ast.expr]) -> Iterator[_Guard]:
+    """``del history[:-500]`` and ``history = history[-500:]``, wherever something was put in: the last so many stay."""
+    inside = {id(each) for statement in block for each in ast.walk(statement)}
+    if not fills or not all(id(each) in inside for each in fills):
+        return
+    for statement in block:
+        cut: ast.expr | None = None
+        if isinstance(statement, ast.Delete) and len(statement.targets) == 1:
+            cut, end = statement.targets[0], "upper"
+        elif isinstance(statement, ast.Assign) and any(_is_laid_anew(t, is_it) for t in statement.targets):
+            cut, end = statement.value, "lower"
+        if not (isinstance(cut, ast.Subscript) and isinstance(cut.slice, ast.Slice) and is_it(cut.value)):
+            continue
+        limit = getattr(cut.slice, end)
+        other = cut.slice.lower if end == "upper" else cut.slice.upper
+        if isinstance(limit, ast.UnaryOp) and isinstance(limit.op, ast.USub) and other is None:
+            yield _Guard(statement.lineno, limit.operand, None)
 
 
 def _comparisons(test: ast.expr) -> Iterator[ast.Compare]:
@@ -219,6 +243,10 @@ def _is_length(node: ast.AST, is_it: _Test) -> bool:
         and len(node.args) == 1
         and is_it(node.args[0])
     )
+
+
+def _has_a_name(node: ast.AST) -> bool:
+    return isinstance(node, (ast.Name, ast.Attribute))
 
 
 def _called(call: ast.Call) -> str | None:
@@ -272,10 +300,19 @@ def _number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST,
 
 
 def _value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
-    """What a variable of the module, or an attribute beside the container, is now."""
+    """What a variable of the module, or an attribute beside the container, is now, or how long that is."""
+    if isinstance(node, ast.Call):
+        return next(
+            (n for each in _named(node.args[0], owners, file) if (n := size_of(each)) is not None), None
+        )
+    return next((n for each in _named(node, owners, file) if (n := _plain(each)) is not None), None)
+
+
+def _named(node: ast.expr, owners: list[Any], file: str) -> list[Any]:
+    """What has a name in the module, or beside the container."""
     if isinstance(node, ast.Attribute):
-        return next((n for owner in owners if (n := _attribute(owner, node.attr)) is not None), None)
-    return _plain(_module(file).get(node.id)) if isinstance(node, ast.Name) else None
+        return [_attribute(owner, node.attr) for owner in owners]
+    return [_module(file).get(node.id)] if isinstance(node, ast.Name) else []
 
 
 def _module(file: str) -> dict[str, Any]:
@@ -328,12 +365,12 @@ def _owners(thing: Any) -> list[Any]:
     return found
 
 
-def _attribute(owner: Any, name: str) -> int | None:
-    """A number that an object, or its class, has under a name; nobody's property is asked."""
+def _attribute(owner: Any, name: str) -> Any:
+    """What an object, or its class, has under a name; nobody's property is asked."""
     value = inspect.getattr_static(owner, name, None)
     if isinstance(value, types.MemberDescriptorType):
         value = value.__get__(owner, type(owner))
-    return _plain(value)
+    return value
 
 
 def _plain(value: Any) -> int | None:

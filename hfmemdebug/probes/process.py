@@ -231,6 +231,8 @@ class ProcessProbe:
             "file": status.file,
             "shmem": status.shmem,
             "swap": status.swap,
+            "reserved": status.reserved,
+            "mapped": status.mapped,
             "arrow": self.arrow.in_use() if self.arrow is not None else None,
             "malloc": malloc,
             "blocks": blocks,

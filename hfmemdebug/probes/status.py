@@ -10,12 +10,18 @@ import os
 import re
 from dataclasses import dataclass
 
-_LINE = re.compile(rb"^(VmRSS|VmHWM|RssAnon|RssFile|RssShmem|VmSwap|Threads):\s*(\d+)(?: kB)?$", re.MULTILINE)
+_LINE = re.compile(
+    rb"^(VmSize|VmHWM|VmRSS|RssAnon|RssFile|RssShmem|VmData|VmSwap|Threads):\s*(\d+)(?: kB)?$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
 class Status:
-    """The memory lines of one ``status`` file, in bytes; a line that is missing is None."""
+    """The memory lines of one ``status`` file, in bytes; a line that is missing is None.
+
+    ``reserved`` is the size of the private mappings that can be written (VmData), and ``mapped`` that of all mappings
+    (VmSize): no more than that can come to be resident.
+    """
 
     rss: int | None = None
     peak_rss: int | None = None
@@ -23,6 +29,8 @@ class Status:
     file: int | None = None
     shmem: int | None = None
     swap: int | None = None
+    reserved: int | None = None
+    mapped: int | None = None
     threads: int | None = None
 
 
@@ -40,6 +48,8 @@ def parse_status(text: bytes) -> Status:
         file=size(b"RssFile"),
         shmem=size(b"RssShmem"),
         swap=size(b"VmSwap"),
+        reserved=size(b"VmData"),
+        mapped=size(b"VmSize"),
         threads=found.get(b"Threads"),
     )
 

@@ -322,6 +322,8 @@ class TreeWatch:
             "file": status.file,
             "shmem": status.shmem,
             "swap": status.swap,
+            "reserved": status.reserved,
+            "mapped": status.mapped,
             "peak_rss": status.peak_rss,
             "threads": status.threads,
             "fds": watched.fds,

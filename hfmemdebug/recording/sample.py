@@ -26,6 +26,8 @@ class Sample:
         file: RssFile, the resident pages of mapped files.
         shmem: RssShmem, resident shared memory and tmpfs pages.
         swap: VmSwap.
+        reserved: VmData, the size of private mappings that can be written, resident or not.
+        mapped: VmSize, the size of all mappings.
         arrow: Bytes in use in Arrow's memory pools, all backends that were used.
         malloc: Bytes in use by malloc (mallinfo2 uordblks + hblkhd).
         blocks: Blocks in use by CPython's allocator (a count).
@@ -101,6 +103,8 @@ class Sample:
     segments: int | None = None
     copied: int | None = None
     copyable: int | None = None
+    reserved: int | None = None
+    mapped: int | None = None
 
     @property
     def unreclaimable(self) -> int | None:

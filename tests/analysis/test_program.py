@@ -100,6 +100,28 @@ def test_what_is_in_flight_in_two_workers_is_not_in_step() -> None:
     assert [verdict(more) for more in (0, 4, 30)] == ["no-leak", "inconclusive", "leak"]
 
 
+def test_an_array_that_is_written_to_for_the_first_time_can_get_no_larger() -> None:
+    filling = grown(inside(reserved=900 * MB, mapped=2000 * MB), "anon", 120 * MB)
+    filled = judge({1: filling}, rows=lambda t: 1e5 * t)
+    assert (filled.verdict, filled.cause) == ("no-leak", "bounded-cache")
+    assert "asked for before" in filled.findings[0].detail
+    assert judge({1: grown(filling, "reserved", 120 * MB)}).verdict == "leak"
+    # Whatever allocator a program without a sampler has: it may have asked for much in advance.
+    outside = grown(still(reserved=900 * MB), "anon", 120 * MB)
+    assert judge({1: outside}).verdict == "inconclusive"
+    assert judge({1: grown(outside, "reserved", 120 * MB)}).verdict == "leak"
+
+
+def test_a_segment_that_is_written_to_for_the_first_time_can_get_no_larger() -> None:
+    filling = grown(inside(mapped=2000 * MB), "shmem", 120 * MB)
+
+    def in_shm(t: float) -> dict[str, Any]:
+        return {"dev_shm": round(120 * MB * t), "segments": round(120 * MB * t)}
+
+    assert judge({1: filling}, tree=in_shm).verdict == "no-leak"
+    assert judge({1: grown(filling, "mapped", 120 * MB)}, tree=in_shm).verdict == "leak"
+
+
 def test_nothing_grows() -> None:
     result = judge({1: inside()}, rows=lambda t: 1e6 * t)
     assert (result.verdict, result.cause, result.iteration) == ("no-leak", None, "1000 rows")

@@ -29,6 +29,7 @@ def record(
     python: Callable[[int], float] = lambda n: 0.0,
     arrow: Callable[[int], float] = lambda n: 0.0,
     anon: Callable[[int], float] = lambda n: 0.0,
+    reserved: Callable[[int], float] | None = None,
     fds: Callable[[int], float] = lambda n: 0.0,
     dev_shm: Callable[[int], float] = lambda n: 0.0,
     file_per_epoch: float = 0.0,
@@ -51,6 +52,8 @@ def record(
             "malloc": 30 * MB + malloc(n),
             "blocks": 450_000 + python(n) / 64,
         }
+        if reserved is not None:
+            values["reserved"] = 900 * MB + reserved(n)
         values["rss"] = values["anon"] + values["file"] + values["shmem"]
         return {key: int(value) for key, value in values.items()}
 
@@ -216,6 +219,18 @@ def test_descriptors_that_pile_up() -> None:
     assert (result.verdict, result.cause) == ("leak", "file-mapping")
     assert result.findings[0].detail is not None
     assert "descriptors" in result.findings[0].detail
+
+
+def test_an_array_that_is_written_to_for_the_first_time_can_get_no_larger() -> None:
+    def judged(reserved: Callable[[int], float] | None) -> Result:
+        control = record(reserved=lambda n: 0.0 if reserved else None)
+        return judge([control, record(consumer=True, anon=leak(MB), reserved=reserved, epochs=6)])
+
+    filled = judged(lambda n: 160 * MB * (n > 0))
+    assert filled.verdict == "no-leak"
+    assert "asked for before" in filled.findings[0].detail
+    assert judged(leak(MB)).verdict == "leak"
+    assert judged(leak(MB / 2)).verdict == "leak"
 
 
 def test_anonymous_memory_that_no_counter_owns() -> None:

@@ -78,6 +78,17 @@ ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
             "    if len(kept) >= 9000 and steps:\n        kept[:] = []\n",
             "9,000 ",
         ),
+        ("kept = []\ndef consume():\n    kept.append(bytes(1000))\n    del kept[:-9000]\n", "9,000 "),
+        (
+            "kept = []\ndef consume():\n    global kept\n    if steps:\n        kept.append(bytes(1000))\n"
+            "    kept = kept[-9000:]\n",
+            "9,000 ",
+        ),
+        (
+            "cache = {}\norder = collections.deque()\ndef consume():\n    cache[key := next(steps)] = bytes(1000)\n"
+            "    order.append(key)\n    if len(order) > 9000:\n        del cache[order.popleft()]\n",
+            "9,000 in `len(order)` (program.py:8)",
+        ),
         (
             LRU.format(trim="if len(self) > self.size: self.popitem(last=False)")
             + "cache = Lru(9000)\n"
@@ -118,6 +129,9 @@ def test_what_a_bounded_container_holds_is_known_of_numbers_and_texts_alone(tmp_
         "        cache[next(steps)] = bytes(1000)\n",
         # Another function fills it, and looks at nothing.
         "cache = {}\ndef never():\n    if len(cache) < 9000:\n        cache[next(steps)] = 1\n" + ADD,
+        # Only now and then, or never, it is cut.
+        "kept = []\ndef consume():\n    kept.append(bytes(1000))\n    if next(steps) < 0:\n        del kept[:-9000]\n",
+        "kept = []\ndef consume():\n    kept.append(bytes(1000))\n    last = kept[-9000:]\n",
         # It measures what nobody counts.
         BYTES.format(count="pass") + "    while total > 9000:\n" + DROP,
         # What is bounded is the other one.

@@ -115,6 +115,8 @@ def test_a_new_kernel_splits_the_rss_and_names_are_not_read_as_figures() -> None
         file=1525132 * 1024,
         shmem=4 * 1024,
         swap=2048 * 1024,
+        reserved=460112 * 1024,
+        mapped=2301120 * 1024,
         threads=5,
     )
 
