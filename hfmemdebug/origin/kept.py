@@ -9,19 +9,25 @@ import gc
 import itertools
 import sys
 import tracemalloc
+import types
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from hfmemdebug.origin.bounds import bound_of
 from hfmemdebug.origin.containers import size_of, unit_of, whatever_is_safe
 from hfmemdebug.origin.holders import Holder, holder_document, take_census
-from hfmemdebug.origin.paths import path_to
+from hfmemdebug.origin.paths import RootPath, path_to
 from hfmemdebug.origin.sites import FRAMES, collector_runs, place_of
 
 # What they refer to is many times as much.
 _AT_A_TIME = 10_000
+# So many of them, and this share, lie in a container, or it is not what holds them.
+FEWEST, MOSTLY = 8, 0.9
 # Of so many of them the referrers are looked at.
 _MOST_ASKED = 100
+# A text in a tuple in an object's dictionary, and that object.
+_MOST_OWNERS = 4
 
 Place = tuple[str, int]
 
@@ -38,24 +44,32 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
         The container that most of it is in, or the path to one of the objects; as `find_holders` has them. Nothing
         where Python does not know who holds it: a C library, or a reference that was never given back.
     """
-    before = take_census().sizes
-    made = _heaviest(_made_at(walk, slices, places))
+    census = take_census()
+    before = census.sizes
+    kinds = _by_weight(_made_at(walk, slices, places))
+    made = kinds[0] if kinds else []
+    skip = (kinds, *kinds)
     inside: Counter[int] = Counter()
     grown: dict[int, tuple[Any, int]] = {}
-    asked = made[:_MOST_ASKED]
-    for referrer in gc.get_referrers(*asked) if asked else ():
+    for referrer in gc.get_referrers(*made[:_MOST_ASKED]) if made else ():
         size, old = size_of(referrer), before.get(id(referrer))
         if size is not None and old is not None and size > old:
             grown[id(referrer)] = referrer, size - old
             inside[id(referrer)] = size - old
     for key, _ in inside.most_common():
         container, growth = grown[key]
-        held = path_to(container, skip=(made, asked))
+        held = path_to(container, skip=skip)
         if held is not None:
-            return [holder_document(held.words, growth / slices, unit_of(container), held)]
+            return [holder_document(_with_bound(container, held), growth / slices, unit_of(container), held)]
+    for things in _owned_and_owners(made[:_MOST_ASKED], census.ids, skip):
+        for container in gc.get_referrers(*things):
+            holder = _that_holds_all(container, things, before, (*skip, things))
+            if holder is not None:
+                words, held = holder
+                return [holder_document(words, len(made) / slices, unit_of(container), held)]
     # Of a chain, one end is next to the root; and what holds the other end as well holds all of it.
     ends = {0, len(made) // 2, len(made) - 1} if made else set()
-    paths = [path for i in ends if (path := path_to(made[i], skip=(made, asked))) is not None]
+    paths = [path for i in ends if (path := path_to(made[i], skip=skip)) is not None]
     if not paths:
         return []
     (most, _), *_ = Counter(path.place for path in paths).most_common(1)
@@ -63,13 +77,58 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
     return [holder_document(path.words, len(made) / slices, f"`{type(made[0]).__qualname__}`", path)]
 
 
-def _heaviest(things: list[Any]) -> list[Any]:
-    """Those of the type that takes most: a line makes other things on its way."""
-    bytes_of: Counter[type] = Counter()
+def _owned_and_owners(things: list[Any], known: Collection[int], skip: Sequence[Any]) -> Iterator[list[Any]]:
+    """The things, then the new objects that each of them is an attribute or an item of, and so on."""
+    ours = {id(each) for each in skip}
+    for _ in range(_MOST_OWNERS):
+        if not things:
+            return
+        yield things
+        ours.add(id(things))
+        owners = [
+            each
+            for each in gc.get_referrers(*things)
+            if id(each) not in ours and id(each) not in known and not isinstance(each, types.FrameType)
+        ]
+        things = owners if len(owners) >= MOSTLY * len(things) else []
+
+
+def _that_holds_all(
+    container: Any, things: list[Any], before: Mapping[int, int], skip: Sequence[Any]
+) -> tuple[str, RootPath] | None:
+    """A container without a longer life or length, and its path: one that is made anew, or had places free for them."""
+    if any(container is each for each in skip):
+        return None
+    if isinstance(container, list):
+        values = list.copy(container)
+    elif isinstance(container, dict):
+        values = list(dict.values(container))
+    else:
+        return None
+    ours = {id(thing) for thing in things}
+    if not FEWEST <= sum(id(value) in ours for value in values) >= MOSTLY * len(things):
+        return None
+    old, size = before.get(id(container)), len(values)
+    has_room = old == size and any(value is None for value in values)
+    held = path_to(container, skip=(*skip, values)) if old is None or has_room else None
+    if held is None:
+        return None
+    if has_room:
+        return f"{held.words}, bounded to {size:,}", held
+    return _with_bound(container, held), held
+
+
+def _with_bound(container: Any, path: RootPath) -> str:
+    bound = bound_of(container, path)
+    return path.words + (bound.words if bound is not None else "")
+
+
+def _by_weight(things: list[Any]) -> list[list[Any]]:
+    """By their types, those that take most first: a line makes other things on its way, or around what it makes."""
+    kinds: dict[type, list[Any]] = {}
     for thing in things:
-        bytes_of[type(thing)] += sys.getsizeof(thing)
-    kind = max(bytes_of, key=bytes_of.__getitem__, default=None)
-    return [thing for thing in things if type(thing) is kind]
+        kinds.setdefault(type(thing), []).append(thing)
+    return sorted(kinds.values(), key=lambda alike: -sum(map(sys.getsizeof, alike)))
 
 
 def _made_at(walk: Callable[[], Iterator[None]], slices: int, places: Collection[Place]) -> list[Any]:

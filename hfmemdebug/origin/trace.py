@@ -98,8 +98,11 @@ def _look(
     sites, traced = find_sites(snapshots, slices)
     del snapshots
     holders = find_holders(walk, slices)
-    if sites and not holders:
-        holders = find_keepers(walk, slices, [(site["file"], site["line"]) for site in sites])
+    # Where nothing is seen to become longer, what grew may lie at places that were there before.
+    if sites and (not holders or holders[0]["unit"].startswith("`")):
+        keepers = find_keepers(walk, slices, [(site["file"], site["line"]) for site in sites])
+        if not holders or any("`, bounded to " in keeper["path"] for keeper in keepers):
+            holders = keepers
     return users_lines(sites, holders), holders, traced, slices
 
 

@@ -20,6 +20,31 @@ KEPT = {
         "`function`",
         1,
     ),
+    "ring": (
+        "places=[None]*9000\nn=0\ndef consume():\n    global n\n    places[n]=bytearray(300)  # here\n    n+=1\n",
+        "module program: list `places`, bounded to 9,000",
+        "item",
+        1,
+    ),
+    "ring of objects": (
+        "class Some:\n    def __init__(self, text): self.text = text\nplaces=[None]*9000\nn=0\n"
+        "def consume():\n    global n\n    places[n]=Some(bytearray(300))  # here\n    n+=1\n",
+        "module program: list `places`, bounded to 9,000",
+        "item",
+        1,
+    ),
+    "made anew": (
+        "kept=[]\ndef consume():\n    global kept\n    kept=[*kept, bytearray(300)]  # here\n",
+        "module program: list `kept`",
+        "item",
+        1,
+    ),
+    "cut": (
+        "kept=[]\ndef consume():\n    global kept\n    kept.append(bytearray(300))  # here\n    kept=kept[-9000:]\n",
+        "module program: list `kept`, bounded to 9,000 (program.py:5)",
+        "item",
+        1,
+    ),
     "tee": (
         "import itertools\nblocks=(bytearray(1000) for _ in itertools.count())  # here\n"
         "first,second=itertools.tee(blocks)\ndef consume(): next(first)\n",
