@@ -71,24 +71,39 @@ def _largest(objects: list[Any]) -> Any:
 
 
 def unfilled_caches() -> list[list[Any]]:
-    """Caches with many entries and a bound that they have not reached: name, entries, bound."""
+    """Caches and deques with many entries and a bound that they have not reached: name, entries, bound."""
     import functools
+    from collections import deque
 
     kind = type(functools.lru_cache(maxsize=None)(len))
     interval = sys.getswitchinterval()
     # A thread that fills a tuple meanwhile would get a SystemError where our list refers to it.
     sys.setswitchinterval(1.0)
     try:
-        caches = [thing for thing in gc.get_objects() if type(thing) is kind]
+        caches = [thing for thing in gc.get_objects() if type(thing) in (kind, deque)]
     finally:
         sys.setswitchinterval(interval)
     found: list[list[Any]] = []
     for cache in caches:
+        if type(cache) is deque:
+            entries, bound = len(cache), cache.maxlen
+            if bound is not None and LEAST_ENTRIES <= entries < bound:
+                found.append(["deque (maxlen=%d)%s" % (bound, _name_of(cache)), entries, bound])
+            continue
         info = cache.cache_info()
         if info.maxsize is not None and LEAST_ENTRIES <= info.currsize < info.maxsize:
             name = getattr(cache, "__qualname__", None) or "?"
             found.append(["lru_cache (maxsize=%d) `%s`" % (info.maxsize, name), info.currsize, info.maxsize])
     return sorted(found, key=lambda cache: -cache[1])[:MOST_CACHES]
+
+
+def _name_of(thing: Any) -> str:
+    """The name that it has in a module; nothing where it has none."""
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is thing:
+                return " `%s`" % name
+    return ""
 
 
 def write_versions(folder: str, caches: list[list[Any]]) -> None:
