@@ -26,6 +26,10 @@ JUST = 0.9
 LIBRARY_FLOOR = 256.0
 # Page counts move by whole arenas: in one epoch they must grow by more than this to be looked at.
 PAGES_FLOOR_PER_EPOCH = 1024**2
+# ... in so many epochs; in more of them, by as much in all,
+PAGES_EPOCHS = 3
+# ... and where it is a part of that, more epochs are read.
+LITTLE = 4
 # ... and by more than this share of what one slice decodes to, which is what fragmentation moves by.
 PAGES_FLOOR_PER_SLICE_BYTES = 0.1
 
@@ -152,8 +156,26 @@ def assess(
     for name in EXACT:
         series = _exact_bytes(epochs, against) if name == "python" else difference(name)
         judge(name, series, max(floor, EPOCH_NOISE[name] / slices))
-    pages = max(PAGES_FLOOR_PER_EPOCH, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording)) / slices
-    judge("other", _unowned(epochs, against, recording), max(floor, pages))
+    # What page counts move by does not add up: over more epochs less in each of them is as much in all.
+    fewer = min(1.0, PAGES_EPOCHS / max(len(epochs.slices) - 1, 1))
+    moves = PAGES_FLOOR_PER_EPOCH * fewer / slices
+    pages = max(moves, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording) / slices)
+
+    def judge_pages(name: str, series: Series, floor: float, within: str | None) -> None:
+        judge(name, series, floor)
+        if against is None or name not in components or components[name].trend.shape != "stable":
+            return
+        little = find_trend(series, floor / LITTLE)
+        if little is None or not _may_grow(little, floor / LITTLE):
+            return
+        few = RESERVED_SHARE * little.rate
+        mappings = find_trend(difference(within), few) if within is not None else None
+        if within is None or (mappings is not None and _may_grow(mappings, few)):
+            needs = f"it grew a little in every epoch, as page counts may; {MORE_EPOCHS}"
+            trend = replace(little, shape="inconclusive", needs=needs)
+            components[name] = replace(components[name], trend=trend)
+
+    judge_pages("other", _unowned(epochs, against, recording), max(floor, pages), "reserved")
     judge("copied", difference("copied"), max(floor, pages))
     if "copied" in components and _has_a_bound(difference("copyable"), floor):
         copied = components["copied"]
@@ -162,8 +184,8 @@ def assess(
             bounded = replace(copied.trend, shape="plateau", needs=None)
             components["copied"] = replace(copied, trend=bounded)
     # Workers are never settled: what they hold for the moment moves by as much as pages do.
-    judge("children_anon", difference("children_anon"), max(floor, pages))
-    judge("shmem", difference("shmem"), max(floor, PAGES_FLOOR_PER_EPOCH / slices))
+    judge_pages("children_anon", difference("children_anon"), max(floor, pages), None)
+    judge_pages("shmem", difference("shmem"), max(floor, moves), "mapped")
     if "malloc" not in unread and "other" in components:
         # Allocators whose counters are not read may have much reserved, and fill that with whatever is asked of them.
         components["other"] = _within(components["other"], difference("reserved"))
@@ -182,8 +204,21 @@ def assess(
                 trend = replace(trend, shape="growing", rate=median(rates), needs=None)
             else:
                 trend = replace(trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM)
+            mapped = components.get("shmem")
+            if (
+                mapped is not None
+                and mapped.filled
+                and trend.rate <= (1 + RESERVED_SHARE) * mapped.trend.rate
+            ):
+                # The same bytes, by the files that they are in.
+                trend = replace(trend, shape="plateau", needs=None)
             components["dev_shm"] = Component("dev_shm", trend, shm)
     return Assessment(recording, control, components, epochs, tuple(unread))
+
+
+def _may_grow(trend: Trend, floor: float) -> bool:
+    """Whether it grows, or would if there were more epochs in which it went on as it did."""
+    return trend.grows or (trend.shape == "inconclusive" and trend.low >= floor)
 
 
 def _most_in_an_epoch(series: Series) -> float | None:

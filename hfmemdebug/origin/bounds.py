@@ -181,6 +181,7 @@ def _guards(
     function: ast.AST, is_it: _Test, tree: ast.AST, fills: list[ast.stmt | ast.expr]
 ) -> Iterator[_Guard]:
     """Comparisons that keep more from being put in, or take something out."""
+    measured_as_it = _as_its_class_measures(is_it, tree, function)
     within = {id(each) for each in ast.walk(function)}
     fills = [node for node in fills if id(node) in within]
     for node in ast.walk(function):
@@ -192,9 +193,9 @@ def _guards(
         for comparison in _comparisons(node.test):
             sides = comparison.left, comparison.comparators[0]
             kind: type[ast.cmpop] = type(comparison.ops[0])
-            if _is_length(sides[1], is_it):
+            if _is_length(sides[1], measured_as_it):
                 sides, kind = (sides[1], sides[0]), _TURNED.get(kind, kind)
-            if not _is_length(sides[0], is_it):
+            if not _is_length(sides[0], measured_as_it):
                 # Something else that is measured, and has to go below its limit by what is taken out.
                 measured = kind in (ast.Gt, ast.GtE) and (
                     isinstance(sides[0], (ast.Name, ast.Attribute)) or _is_length(sides[0], _has_a_name)
@@ -234,6 +235,19 @@ def _comparisons(test: ast.expr) -> Iterator[ast.Compare]:
     for part in test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]:
         if isinstance(part, ast.Compare) and len(part.ops) == 1:
             yield part
+
+
+def _as_its_class_measures(is_it: _Test, tree: ast.AST, function: ast.AST) -> _Test:
+    """The test, and ``self`` where the class around the function says that its length is the container's."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and function in node.body and isinstance(function, _Function):
+            for method in node.body:
+                if isinstance(method, _Function) and method.name == "__len__" and function.args.args:
+                    returned = [r.value for r in ast.walk(method) if isinstance(r, ast.Return)]
+                    if returned and all(r is not None and _is_length(r, is_it) for r in returned):
+                        itself = function.args.args[0].arg
+                        return lambda each: is_it(each) or _is_name(each, itself)
+    return is_it
 
 
 def _is_length(node: ast.AST, is_it: _Test) -> bool:
@@ -288,7 +302,7 @@ def _is_laid_anew(target: ast.expr, is_it: _Test) -> bool:
 def _number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST, file: str) -> int | None:
     """What a limit is, as long as it is one number all the time."""
     if isinstance(node, ast.Constant):
-        return node.value if type(node.value) is int else None
+        return _plain(node.value)
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         left, right = (_number(side, owners, tree, function, file) for side in (node.left, node.right))
         return None if left is None or right is None else _ARITHMETIC[type(node.op)](left, right)
@@ -296,7 +310,18 @@ def _number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST,
         return _value_of(node, owners, file)
     if isinstance(node, ast.Attribute) and _is_set_once(tree, node.attr):
         return _value_of(node, owners, file)
+    if isinstance(node, ast.Subscript) and not any(_sets_item_of(each, node) for each in ast.walk(tree)):
+        return _value_of(node, owners, file)
     return None
+
+
+def _sets_item_of(node: ast.AST, setting: ast.Subscript) -> bool:
+    """Whether a line gives an entry of this name another value: a configuration is laid out as a whole."""
+    return (
+        isinstance(node, ast.Subscript)
+        and not isinstance(node.ctx, ast.Load)
+        and ast.dump(node.slice) == ast.dump(setting.slice)
+    )
 
 
 def _value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
@@ -309,7 +334,10 @@ def _value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
 
 
 def _named(node: ast.expr, owners: list[Any], file: str) -> list[Any]:
-    """What has a name in the module, or beside the container."""
+    """What has a name in the module, or beside the container, or an entry of that."""
+    if isinstance(node, ast.Subscript):
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        return [each[key] for each in _named(node.value, owners, file) if type(each) is dict and key in each]
     if isinstance(node, ast.Attribute):
         return [_attribute(owner, node.attr) for owner in owners]
     return [_module(file).get(node.id)] if isinstance(node, ast.Name) else []
@@ -374,6 +402,8 @@ def _attribute(owner: Any, name: str) -> Any:
 
 
 def _plain(value: Any) -> int | None:
+    if type(value) is float and value.is_integer():
+        return int(value)
     return value if type(value) is int else None
 
 

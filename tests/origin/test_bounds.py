@@ -79,6 +79,20 @@ ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
             "9,000 ",
         ),
         ("kept = []\ndef consume():\n    kept.append(bytes(1000))\n    del kept[:-9000]\n", "9,000 "),
+        ("cache = {}\n" + ADD + "    if len(cache) > 9e3:\n        cache.clear()\n", "9,000 "),
+        (
+            "config = {'cache': {'most': 9000}}\ncache = {}\n"
+            + ADD
+            + "    if len(cache) > config['cache']['most']:\n        cache.clear()\n",
+            "9,000 ",
+        ),
+        (
+            OWNER.replace("if len(self.data)", "while len(self)").format(
+                attributes="limit = 9000\n    def __len__(self): return len(self.data)",
+                evict="self.data.popitem()",
+            ),
+            "9,000 ",
+        ),
         (
             "kept = []\ndef consume():\n    global kept\n    if steps:\n        kept.append(bytes(1000))\n"
             "    kept = kept[-9000:]\n",
@@ -132,6 +146,10 @@ def test_what_a_bounded_container_holds_is_known_of_numbers_and_texts_alone(tmp_
         # Only now and then, or never, it is cut.
         "kept = []\ndef consume():\n    kept.append(bytes(1000))\n    if next(steps) < 0:\n        del kept[:-9000]\n",
         "kept = []\ndef consume():\n    kept.append(bytes(1000))\n    last = kept[-9000:]\n",
+        # What it is compared with is raised.
+        "config = {'most': 9000}\ncache = {}\n"
+        + ADD
+        + "    if len(cache) > config['most']:\n        cache.clear()\n    config['most'] += 1\n",
         # It measures what nobody counts.
         BYTES.format(count="pass") + "    while total > 9000:\n" + DROP,
         # What is bounded is the other one.
