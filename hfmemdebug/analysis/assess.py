@@ -176,6 +176,11 @@ def assess(
             components[name] = replace(components[name], trend=trend)
 
     judge_pages("other", _unowned(epochs, against, recording), max(floor, pages), "reserved")
+    if "other" in components and components["other"].trend.shape == "inconclusive":
+        # Free chunks between blocks in use come and go with the threads that had them.
+        between = find_trend(components["other"].series.minus(difference("malloc_free")), max(floor, pages))
+        if between is not None and between.shape == "stable":
+            components["other"] = replace(components["other"], trend=between)
     judge("copied", difference("copied"), max(floor, pages))
     if "copied" in components and _has_a_bound(difference("copyable"), floor):
         copied = components["copied"]

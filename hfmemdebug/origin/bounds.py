@@ -196,6 +196,11 @@ def _guards(
             if _is_length(sides[1], measured_as_it):
                 sides, kind = (sides[1], sides[0]), _TURNED.get(kind, kind)
             if not _is_length(sides[0], measured_as_it):
+                # ``if step % 1000 == 0:``, and with one item a step there are no more than those.
+                if kind is ast.Eq and isinstance(sides[0], ast.BinOp) and isinstance(sides[0].op, ast.Mod):
+                    if any(_empties(s, is_it, tree) for s in node.body):
+                        yield _Guard(node.lineno, sides[0].right, None)
+                    continue
                 # Something else that is measured, and has to go below its limit by what is taken out.
                 measured = kind in (ast.Gt, ast.GtE) and (
                     isinstance(sides[0], (ast.Name, ast.Attribute)) or _is_length(sides[0], _has_a_name)

@@ -79,6 +79,11 @@ ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
             "9,000 ",
         ),
         ("kept = []\ndef consume():\n    kept.append(bytes(1000))\n    del kept[:-9000]\n", "9,000 "),
+        (
+            "kept = []\ndef consume():\n    kept.append(bytes(1000))\n    if next(steps) % 9000 == 8999:\n"
+            "        print(len(kept))\n        kept.clear()\n",
+            "9,000 ",
+        ),
         ("cache = {}\n" + ADD + "    if len(cache) > 9e3:\n        cache.clear()\n", "9,000 "),
         (
             "config = {'cache': {'most': 9000}}\ncache = {}\n"
