@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render.chart import thin, work_unit
@@ -16,8 +16,10 @@ _MOST_ARMS = 2
 _MB = 1 << 20
 
 
-def spark_lines(recordings: Sequence[Recording], *, width: int, unicode: bool = True) -> list[str]:
-    """Mapped pages and anonymous memory over the slices, of the first arm of each mode.
+def spark_lines(
+    recordings: Sequence[Recording], *, width: int, unicode: bool = True, leaking: Collection[str] = ()
+) -> list[str]:
+    """Mapped pages and anonymous memory over the slices, of the first arm of each mode, or of one that leaks.
 
     All rows of all arms have one scale, from nothing to the highest, so that what is flat looks flat.
 
@@ -25,8 +27,10 @@ def spark_lines(recordings: Sequence[Recording], *, width: int, unicode: bool = 
         recordings: The arms in the order in which they are shown.
         width: Columns at most.
         unicode: Whether characters beyond ASCII may be used.
+        leaking: Names of the arms that leak.
     """
-    one_a_mode = {r.header["arm"]["mode"]: r for r in reversed(recordings)}.values()
+    first = sorted(recordings, key=lambda recording: recording.header["arm"]["name"] not in leaking)
+    one_a_mode = {r.header["arm"]["mode"]: r for r in reversed(first)}.values()
     drawn = [
         (recording, rows)
         for recording in reversed(one_a_mode)

@@ -93,7 +93,8 @@ def render_terminal(
         _tables(console, process_tables(result))
     if result.findings:
         _findings(console, result)
-    if lines := spark_lines(recordings, width=width, unicode=unicode):
+    leaking = {finding.arm for finding in result.findings if finding.role == "leak"}
+    if lines := spark_lines(recordings, width=width, unicode=unicode, leaking=leaking):
         console.print()
         for line in lines:
             console.print(_plain(line), overflow="crop", no_wrap=True)

@@ -27,6 +27,13 @@ def test_without_unicode_in_eighty_columns_within_the_screen() -> None:
     assert "@" in text
 
 
+def test_the_arm_that_leaks_is_drawn_and_not_its_control() -> None:
+    recordings = [samples.recording(name) for name in ("memory-mapped", "memory-mapped + consumer")]
+    assert spark_lines(recordings, width=80)[0].startswith("memory-mapped, ")
+    leaking = spark_lines(recordings, width=80, leaking={"memory-mapped + consumer"})
+    assert leaking[0].startswith("memory-mapped + consumer, ")
+
+
 def test_what_could_not_be_read_is_not_drawn() -> None:
     assert spark_lines([samples.recording(bare=True)], width=80) == []
     assert spark_lines([], width=80) == []
