@@ -29,7 +29,7 @@ PAGES_FLOOR_PER_EPOCH = 1024**2
 # ... in so many epochs; in more of them, by as much in all,
 PAGES_EPOCHS = 3
 # ... and where it is a part of that, more epochs are read.
-LITTLE = 4
+LITTLE = 16
 # ... and by more than this share of what one slice decodes to, which is what fragmentation moves by.
 PAGES_FLOOR_PER_SLICE_BYTES = 0.1
 
@@ -161,11 +161,11 @@ def assess(
     moves = PAGES_FLOOR_PER_EPOCH * fewer / slices
     pages = max(moves, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording) / slices)
 
-    def judge_pages(name: str, series: Series, floor: float, within: str | None) -> None:
-        judge(name, series, floor)
+    def ask_about_little(name: str, floor: float, within: str | None) -> None:
+        """Where page counts and, if these are known, mappings grew by a little in every epoch, more epochs tell."""
         if against is None or name not in components or components[name].trend.shape != "stable":
             return
-        little = find_trend(series, floor / LITTLE)
+        little = find_trend(components[name].series, floor / LITTLE)
         if little is None or not _may_grow(little, floor / LITTLE):
             return
         few = RESERVED_SHARE * little.rate
@@ -175,12 +175,13 @@ def assess(
             trend = replace(little, shape="inconclusive", needs=needs)
             components[name] = replace(components[name], trend=trend)
 
-    judge_pages("other", _unowned(epochs, against, recording), max(floor, pages), "reserved")
+    judge("other", _unowned(epochs, against, recording), max(floor, pages))
     if "other" in components and components["other"].trend.shape == "inconclusive":
         # Free chunks between blocks in use come and go with the threads that had them.
         between = find_trend(components["other"].series.minus(difference("malloc_free")), max(floor, pages))
         if between is not None and between.shape == "stable":
             components["other"] = replace(components["other"], trend=between)
+    ask_about_little("other", max(floor, pages), "reserved")
     judge("copied", difference("copied"), max(floor, pages))
     if "copied" in components and _has_a_bound(difference("copyable"), floor):
         copied = components["copied"]
@@ -189,8 +190,10 @@ def assess(
             bounded = replace(copied.trend, shape="plateau", needs=None)
             components["copied"] = replace(copied, trend=bounded)
     # Workers are never settled: what they hold for the moment moves by as much as pages do.
-    judge_pages("children_anon", difference("children_anon"), max(floor, pages), None)
-    judge_pages("shmem", difference("shmem"), max(floor, moves), "mapped")
+    judge("children_anon", difference("children_anon"), max(floor, pages))
+    ask_about_little("children_anon", max(floor, pages), None)
+    judge("shmem", difference("shmem"), max(floor, moves))
+    ask_about_little("shmem", max(floor, moves), "mapped")
     if "malloc" not in unread and "other" in components:
         # Allocators whose counters are not read may have much reserved, and fill that with whatever is asked of them.
         components["other"] = _within(components["other"], difference("reserved"))

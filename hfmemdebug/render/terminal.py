@@ -93,7 +93,7 @@ def render_terminal(
         _tables(console, process_tables(result))
     if result.findings:
         _findings(console, result)
-    leaking = {finding.arm for finding in result.findings if finding.role == "leak"}
+    leaking = {f.arm for f in result.findings if f.role == "leak" and f.arm is not None}
     if lines := spark_lines(recordings, width=width, unicode=unicode, leaking=leaking):
         console.print()
         for line in lines:

@@ -233,6 +233,20 @@ def test_an_array_that_is_written_to_for_the_first_time_can_get_no_larger() -> N
     assert judged(leak(MB / 2)).verdict == "leak"
 
 
+def test_a_little_in_every_epoch_is_asked_about_and_found_in_more_of_them() -> None:
+    rate = 300_000 / SLICES
+
+    def verdict(epochs: int, reserved: float) -> str:
+        control = record(reserved=lambda n: 0.0, epochs=epochs)
+        return judge(
+            [control, record(consumer=True, anon=leak(rate), reserved=leak(reserved), epochs=epochs)]
+        ).verdict
+
+    assert [verdict(epochs, rate) for epochs in (3, 16)] == ["inconclusive", "leak"]
+    # No mapping became larger: it was there before.
+    assert [verdict(epochs, 0.0) for epochs in (3, 16)] == ["no-leak", "no-leak"]
+
+
 def test_anonymous_memory_that_no_counter_owns() -> None:
     grown = record(consumer=True, anon=leak(MB), epochs=6)
     result = judge([record(epochs=6), grown])
