@@ -161,7 +161,7 @@ def assess(
     moves = PAGES_FLOOR_PER_EPOCH * fewer / slices
     pages = max(moves, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording) / slices)
 
-    def ask_about_little(name: str, floor: float, within: str | None) -> None:
+    def ask_about_little(name: str, floor: float, within: Series | None) -> None:
         """Where page counts and, if these are known, mappings grew by a little in every epoch, more epochs tell."""
         if against is None or name not in components or components[name].trend.shape != "stable":
             return
@@ -169,19 +169,20 @@ def assess(
         if little is None or not _may_grow(little, floor / LITTLE):
             return
         few = RESERVED_SHARE * little.rate
-        mappings = find_trend(difference(within), few) if within is not None else None
+        mappings = find_trend(within, few) if within is not None else None
         if within is None or (mappings is not None and _may_grow(mappings, few)):
             needs = f"it grew a little in every epoch, as page counts may; {MORE_EPOCHS}"
             trend = replace(little, shape="inconclusive", needs=needs)
             components[name] = replace(components[name], trend=trend)
 
-    judge("other", _unowned(epochs, against, recording), max(floor, pages))
+    reserved = difference("reserved")
+    judge("other", _unowned(epochs, against, "anon_swap"), max(floor, pages))
     if "other" in components and components["other"].trend.shape == "inconclusive":
         # Free chunks between blocks in use come and go with the threads that had them.
         between = find_trend(components["other"].series.minus(difference("malloc_free")), max(floor, pages))
         if between is not None and between.shape == "stable":
             components["other"] = replace(components["other"], trend=between)
-    ask_about_little("other", max(floor, pages), "reserved")
+    ask_about_little("other", max(floor, pages), reserved)
     judge("copied", difference("copied"), max(floor, pages))
     if "copied" in components and _has_a_bound(difference("copyable"), floor):
         copied = components["copied"]
@@ -193,12 +194,13 @@ def assess(
     judge("children_anon", difference("children_anon"), max(floor, pages))
     ask_about_little("children_anon", max(floor, pages), None)
     judge("shmem", difference("shmem"), max(floor, moves))
-    ask_about_little("shmem", max(floor, moves), "mapped")
+    ask_about_little("shmem", max(floor, moves), difference("mapped"))
     if "malloc" not in unread and "other" in components:
         # Allocators whose counters are not read may have much reserved, and fill that with whatever is asked of them.
-        components["other"] = _within(components["other"], difference("reserved"))
+        components["other"] = _within(components["other"], (reserved, _unowned(epochs, against, "reserved")))
     if "shmem" in components:
-        components["shmem"] = _within(components["shmem"], difference("mapped"))
+        mapped = difference("mapped")
+        components["shmem"] = _within(components["shmem"], (mapped, mapped.minus(reserved)))
     # Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
     for name in THINGS:
         judge(name, difference(name), 0.05)
@@ -212,11 +214,11 @@ def assess(
                 trend = replace(trend, shape="growing", rate=median(rates), needs=None)
             else:
                 trend = replace(trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM)
-            mapped = components.get("shmem")
+            filled = components.get("shmem")
             if (
-                mapped is not None
-                and mapped.filled
-                and trend.rate <= (1 + RESERVED_SHARE) * mapped.trend.rate
+                filled is not None
+                and filled.filled
+                and trend.rate <= (1 + RESERVED_SHARE) * filled.trend.rate
             ):
                 # The same bytes, by the files that they are in.
                 trend = replace(trend, shape="plateau", needs=None)
@@ -242,27 +244,27 @@ def _has_a_bound(copyable: Series, floor: float) -> bool:
     return trend is not None and trend.shape in ("stable", "step", "plateau")
 
 
-def _within(component: Component, size: Series) -> Component:
+def _within(component: Component, sizes: Sequence[Series]) -> Component:
     """An owner whose resident pages grew, or that these are an array's that is written to for the first time.
 
-    Its mapping is as large as it will be from the start on, while whatever goes on growing needs new ones.
+    Its mapping is as large as it will be from the start on, while whatever goes on growing needs new ones, of which
+    allocators may ask for many at a time.
 
     Args:
         component: The owner, of resident memory.
-        size: That of the mappings that it may have grown in.
+        sizes: That of the mappings that it may have grown in; where one of them stays, it has not.
     """
     trend = component.trend
     if trend.shape not in ("growing", "inconclusive") or trend.growth <= 0:
         return component
-    reserved = find_trend(size, max(RESERVED_SHARE * trend.rate, 1.0))
-    if reserved is None or reserved.grows:
-        return component
-    if reserved.shape != "inconclusive":
+    few = max(RESERVED_SHARE * trend.rate, 1.0)
+    shapes = {found.shape for size in sizes if (found := find_trend(size, few)) is not None}
+    if "stable" in shapes:
         return replace(component, trend=replace(trend, shape="plateau", needs=None), filled=True)
-    if not trend.grows:
-        return component
-    needs = f"whether it filled memory that it had asked for before cannot be told yet; {MORE_EPOCHS}"
-    return replace(component, trend=replace(trend, shape="inconclusive", needs=needs))
+    if trend.grows and shapes & {"step", "plateau"}:
+        needs = f"it may have filled memory that it had asked for before, which has a bound; {MORE_EPOCHS}"
+        return replace(component, trend=replace(trend, shape="inconclusive", needs=needs))
+    return component
 
 
 def _mostly_grows(rates: Sequence[float]) -> bool:
@@ -315,12 +317,12 @@ def _block_bytes(python: Series, blocks: Series) -> float:
     return 64.0
 
 
-def _unowned(epochs: Epochs, against: Epochs | None, recording: Recording) -> Series:
-    """Anonymous memory and swap beyond what the exact counters have in use."""
+def _unowned(epochs: Epochs, against: Epochs | None, of: str) -> Series:
+    """What a size, such as that of anonymous memory, is beyond what the exact counters have in use."""
 
     def unowned(arm: Epochs) -> Series:
         owned = [arm.series(name) for name in (*EXACT, "copied") if _was_read(arm.series(name))]
-        rest = arm.series("anon_swap")
+        rest = arm.series(of)
         for series in owned:
             rest = rest.minus(series)
         # Bytes of Python's objects are known at the ends of epochs alone, so slices are not comparable.
@@ -329,8 +331,8 @@ def _unowned(epochs: Epochs, against: Epochs | None, recording: Recording) -> Se
     rest = unowned(epochs)
     if against is not None:
         rest = rest.minus(unowned(against))
-    anon = epochs.series("anon_swap")
-    return Series(tuple(tuple(None for _ in epoch) for epoch in anon.epochs), rest.settled, anon.warmup)
+    whole = epochs.series(of)
+    return Series(tuple(tuple(None for _ in epoch) for epoch in whole.epochs), rest.settled, whole.warmup)
 
 
 def _was_read(series: Series) -> bool:

@@ -74,7 +74,11 @@ def find_growth(
     def growth(shape: str, needs: str | None = None) -> Trend:
         low, high = (per_window - error) * unit, (per_window + error) * unit
         needs = needs if shape == "inconclusive" else None
-        return Trend(shape, per_window * unit, low, high, total, max(floor / span, high - low), needs)
+        seen = max(floor / span, high - low)
+        if shape == "stable":
+            # What may have grown was let pass for the share that it is of all the memory.
+            seen = max(seen, high)
+        return Trend(shape, per_window * unit, low, high, total, seen, needs)
 
     small = max(floor, tolerance)
     clear = (per_window - error) * windows >= floor

@@ -188,11 +188,17 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         judge("pages", series["anon_swap"], pages_floor, pages_floor)
     share = _shmem_share(ticks)
     judge("shmem", read_gains(ticks, bases, "shmem", share).total(), floor, tolerance)
-    for name, of in (("other", "reserved"), ("pages", "reserved"), ("shmem", "mapped")):
+    reserved, mapped = (read_gains(ticks, bases, of).total() for of in ("reserved", "mapped"))
+    owned = [sum(series[name][i] or 0.0 for name in EXACT) for i in range(len(ticks))]
+    for name, sizes in (
+        ("other", (reserved, _less(reserved, owned))),
+        ("pages", (reserved,)),
+        ("shmem", (mapped, _less(mapped, reserved))),
+    ):
         if name in owners:
-            sizes = _points(work, read_gains(ticks, bases, of).total())
             known = name == "shmem" or any(value is not None for value in series["malloc"])
-            owners[name] = _within_what_was_reserved(owners[name], sizes, known=known)
+            each = [_points(work, size) for size in sizes]
+            owners[name] = _within_what_was_reserved(owners[name], each, known=known)
     files = [None if tick.tree.dev_shm is None else float(tick.tree.dev_shm) for tick in ticks]
     judge("dev_shm", files, floor, tolerance)
     own = [None if tick.tree.segments is None else float(tick.tree.segments) for tick in ticks]
@@ -240,33 +246,37 @@ def _points(work: Sequence[float], values: Sequence[float | None]) -> list[tuple
     return [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
 
 
-def _within_what_was_reserved(owner: Owner, sizes: Sequence[tuple[float, float]], *, known: bool) -> Owner:
+def _within_what_was_reserved(
+    owner: Owner, sizes: Sequence[Sequence[tuple[float, float]]], *, known: bool
+) -> Owner:
     """An owner whose resident pages grew, or that these are an array's that is written to for the first time.
 
-    Its mapping is as large as it will be from the start on, while whatever goes on growing needs new ones.
+    Its mapping is as large as it will be from the start on, while whatever goes on growing needs new ones, of which
+    allocators may ask for many at a time.
 
     Args:
         owner: The owner, of resident memory.
-        sizes: The size of the mappings that it may have grown in, over the work.
+        sizes: The size of the mappings that it may have grown in, over the work; where one of them stays, it has not.
         known: Whether nothing but arrays has so much reserved: allocators whose counters are not read may.
     """
     growth = owner.growth
     if growth.shape not in ("growing", "inconclusive") or growth.growth <= 0:
         return owner
     few = RESERVED_SHARE * growth.growth
-    reserved = find_growth(sizes, few, tolerance=few)
-    if reserved is None or reserved.grows:
+    found = [trend for size in sizes if (trend := find_growth(size, few, tolerance=few)) is not None]
+    if any(trend.shape == "stable" for trend in found):
+        if known:
+            return replace(owner, growth=replace(growth, shape="plateau", needs=None), filled=True)
+    elif all(trend.shape not in _SETTLED for trend in found):
         return owner
-    if reserved.shape in _SETTLED and known:
-        return replace(owner, growth=replace(growth, shape="plateau", needs=None), filled=True)
     if not growth.grows:
         return owner
-    needs = (
-        "it may have filled memory that it had asked for before, which has a bound"
-        if reserved.shape in _SETTLED
-        else "whether it filled memory that it had asked for before cannot be told"
-    )
+    needs = "it may have filled memory that it had asked for before, which has a bound"
     return replace(owner, growth=replace(growth, shape="inconclusive", needs=needs))
+
+
+def _less(values: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:
+    return [None if a is None or b is None else a - b for a, b in zip(values, others, strict=True)]
 
 
 def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) -> Owner:

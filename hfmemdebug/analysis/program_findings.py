@@ -55,7 +55,7 @@ def leaks_of(program: Program, guilty: Sequence[Owner]) -> tuple[Finding, ...]:
     found = [_leak_of(program, owner) for owner in guilty]
     objects = [leak for leak in found if leak.cause == "python-objects"]
     if len(objects) < 2:
-        return tuple(found)
+        return _largest_first(found)
     intervals = [leak.interval for leak in objects if leak.interval is not None]
     together = replace(
         max(objects, key=lambda leak: leak.growth_bytes),
@@ -63,7 +63,18 @@ def leaks_of(program: Program, guilty: Sequence[Owner]) -> tuple[Finding, ...]:
         rate_bytes_per_iteration=round(sum(leak.rate_bytes_per_iteration or 0.0 for leak in objects), 1),
         interval=(round(sum(low for low, _ in intervals), 1), round(sum(high for _, high in intervals), 1)),
     )
-    return tuple(together if leak is objects[0] else leak for leak in found if leak not in objects[1:])
+    return _largest_first(
+        [together if leak is objects[0] else leak for leak in found if leak not in objects[1:]]
+    )
+
+
+def _largest_first(leaks: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Those of exact counters by size: the first gives the result its cause. The others stand where they stood."""
+    exact = {_CAUSE[name] for name in EXACT}
+    by_size = iter(
+        sorted((leak for leak in leaks if leak.cause in exact), key=lambda leak: -leak.growth_bytes)
+    )
+    return tuple(next(by_size) if leak.cause in exact else leak for leak in leaks)
 
 
 def _leak_of(program: Program, owner: Owner) -> Finding:
@@ -286,7 +297,9 @@ def _copies(program: Program) -> list[Finding]:
         if not first.forked or sample.private_dirty is None or first.private_dirty is None:
             continue
         grown = gain(sample, program.bases, "anon_swap") or 0.0
-        copied = sample.private_dirty - first.private_dirty - max(grown, 0.0)
+        # Pages of a segment that nobody else has touched are private and dirty too.
+        shared = max((sample.shmem or 0) - (first.shmem or 0), 0)
+        copied = sample.private_dirty - first.private_dirty - max(grown, 0.0) - shared
         if copied >= NOTEWORTHY:
             found.append((copied, sample, max(sample.seconds - first.seconds, 0.1)))
     if not found:

@@ -92,7 +92,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
         warnings=_warnings(program, recording),
         command_line=header.get("command_line"),
         limit=limit,
-        processes=tuple((recording.end or {}).get("processes") or _last_processes(program)),
+        processes=_processes(program, recording),
         shared_memory=tuple((recording.end or {}).get("shared_memory") or ()),
         total_pss_bytes=totals["total_pss_bytes"],
         total_reclaimable_bytes=totals["total_reclaimable_bytes"],
@@ -219,7 +219,9 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
 
 def _smallest(program: Program, guilty: Sequence[Owner]) -> float | None:
     # What was found was seen, however noisy the other counters are.
-    names = [owner.name for owner in guilty] or (EXACT if program.exact else ("pages",))
+    names = [owner.name for owner in guilty if owner.name not in THINGS] or (
+        EXACT if program.exact else ("pages",)
+    )
     resolved = [program.owners[name].growth.resolution for name in names if name in program.owners]
     return round(max(resolved), 1) if resolved else None
 
@@ -282,6 +284,13 @@ def _totals(program: Program, recording: Recording) -> dict[str, int | None]:
         "total_reclaimable_bytes": tree.file,
         "total_unreclaimable_bytes": _unreclaimable(tree),
     }
+
+
+def _processes(program: Program, recording: Recording) -> tuple[dict[str, object], ...]:
+    """The processes with what each had at the peak, by the roles that they came to have."""
+    roles: dict[object, object] = {p.pid: p.role for tick in program.ticks for p in tick.processes if p.role}
+    found = (recording.end or {}).get("processes") or _last_processes(program)
+    return tuple({**process, "role": roles.get(process["pid"], process.get("role"))} for process in found)
 
 
 def _last_processes(program: Program) -> list[dict[str, object]]:

@@ -97,6 +97,15 @@ def test_noise_may_hide_a_little_and_the_resolution_says_how_much() -> None:
     assert trend.resolution * 12 > MB
 
 
+def test_what_passes_for_its_share_of_the_memory_is_said_to_be_unseen() -> None:
+    chance = random.Random(1)
+    points = [(i / 10, MB * (100 + i / 70 + abs(chance.gauss(0, 3)))) for i in range(READINGS)]
+    trend = find_growth(points, FLOOR, tolerance=8 * MB)
+    assert trend is not None
+    assert trend.shape == "stable"
+    assert trend.resolution >= trend.high > MB / 11.9
+
+
 def test_the_rate_is_for_one_unit_of_work() -> None:
     trend = find_growth([(rows, 3000.0 * rows) for rows in range(1000)], FLOOR)
     assert trend is not None

@@ -122,6 +122,30 @@ def test_a_segment_that_is_written_to_for_the_first_time_can_get_no_larger() -> 
     assert judge({1: grown(filling, "mapped", 120 * MB)}, tree=in_shm).verdict == "leak"
 
 
+def test_the_counter_that_grew_most_gives_the_cause() -> None:
+    story = grown(grown(inside(), "arrow", 40 * MB), "blocks", 100_000)
+    result = judge({1: grown(story, "anon", 46 * MB)}, rows=lambda t: 1e5 * t)
+    assert result.cause == "arrow-pool"
+    assert "Arrow" in result.summary
+
+
+def test_a_process_has_one_role_in_the_table_and_in_the_sentence() -> None:
+    # Who it is, a worker says once it runs; the table was taken before that.
+    def worker(t: float) -> dict[str, Any]:
+        return {**inside()(t), "role": "worker 0" if t < 0.1 else "DataLoader worker 1"}
+
+    result = judge({1: inside(), 2: worker}, end={"processes": [{"pid": 2, "role": "worker 0"}]})
+    assert [process["role"] for process in result.processes or ()] == ["DataLoader worker 1"]
+
+
+def test_pages_of_a_segment_are_no_copies() -> None:
+    def worker(t: float) -> dict[str, Any]:
+        written = {"shmem": round(90 * MB * t), "private_dirty": round((5 + 90 * t) * MB)}
+        return {**inside(role="worker 0", forked=True)(t), **written}
+
+    assert "copy-on-write" not in {f.cause for f in judge({1: inside(), 2: worker}).findings}
+
+
 def test_nothing_grows() -> None:
     result = judge({1: inside()}, rows=lambda t: 1e6 * t)
     assert (result.verdict, result.cause, result.iteration) == ("no-leak", None, "1000 rows")
