@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from hfmemdebug.analysis.reserved import RESERVED_SHARE, may_be_within, within
 from hfmemdebug.analysis.series import Epochs, Series
 from hfmemdebug.analysis.trend import BLOCKS_TO_CONVICT, MORE_EPOCHS, Trend, epoch_rates, find_trend
 from hfmemdebug.recording.file import Recording
@@ -33,8 +34,6 @@ LITTLE = 16
 # ... and by more than this share of what one slice decodes to, which is what fragmentation moves by.
 PAGES_FLOOR_PER_SLICE_BYTES = 0.1
 
-# Where mappings became larger by less than this share of what grew in them, they are not what grew.
-RESERVED_SHARE = 0.25
 # Two epochs of one loop put as much into /dev/shm as each other; what other programs do there is not so even.
 EVEN = 0.9
 MOSTLY = 0.75
@@ -245,26 +244,10 @@ def _has_a_bound(copyable: Series, floor: float) -> bool:
 
 
 def _within(component: Component, sizes: Sequence[Series]) -> Component:
-    """An owner whose resident pages grew, or that these are an array's that is written to for the first time.
-
-    Its mapping is as large as it will be from the start on, while whatever goes on growing needs new ones, of which
-    allocators may ask for many at a time.
-
-    Args:
-        component: The owner, of resident memory.
-        sizes: That of the mappings that it may have grown in; where one of them stays, it has not.
-    """
-    trend = component.trend
-    if trend.shape not in ("growing", "inconclusive") or trend.growth <= 0:
-        return component
-    few = max(RESERVED_SHARE * trend.rate, 1.0)
-    shapes = {found.shape for size in sizes if (found := find_trend(size, few)) is not None}
-    if "stable" in shapes:
-        return replace(component, trend=replace(trend, shape="plateau", needs=None), filled=True)
-    if trend.grows and shapes & {"step", "plateau"}:
-        needs = f"it may have filled memory that it had asked for before, which has a bound; {MORE_EPOCHS}"
-        return replace(component, trend=replace(trend, shape="inconclusive", needs=needs))
-    return component
+    """An owner of resident memory by the size of the mappings that it may have grown in."""
+    few = max(RESERVED_SHARE * component.trend.rate, 1.0)
+    found = within(component.trend, [find_trend(size, few) for size in sizes], decides=MORE_EPOCHS)
+    return component if found is None else replace(component, trend=found, filled=not may_be_within(found))
 
 
 def _mostly_grows(rates: Sequence[float]) -> bool:

@@ -11,9 +11,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from hfmemdebug.analysis.assess import RESERVED_SHARE
 from hfmemdebug.analysis.gains import Gains, read_bases, read_gains
 from hfmemdebug.analysis.growth import WINDOWS, find_growth
+from hfmemdebug.analysis.reserved import RESERVED_SHARE, may_be_within, within
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.ticks import Tick, malloc_reads, read_ticks, unread_malloc
 from hfmemdebug.analysis.trend import Trend
@@ -198,18 +198,25 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         if name in owners:
             known = name == "shmem" or any(value is not None for value in series["malloc"])
             each = [_points(work, size) for size in sizes]
-            owners[name] = _within_what_was_reserved(owners[name], each, known=known)
+            owners[name] = _within(owners[name], each, known=known)
     files = [None if tick.tree.dev_shm is None else float(tick.tree.dev_shm) for tick in ticks]
     judge("dev_shm", files, floor, tolerance)
-    own = [None if tick.tree.segments is None else float(tick.tree.segments) for tick in ticks]
+    own, whole = (
+        [None if (v := getattr(tick.tree, field)) is None else float(v) for tick in ticks]
+        for field in ("segments", "segments_reserved")
+    )
     judge("segments", own, floor, tolerance)
-    filled = owners["shmem"].growth.growth if "shmem" in owners and owners["shmem"].filled else 0.0
-    for name in ("dev_shm", "segments"):
-        # The same bytes, by the files that they are in.
-        if name in owners and 0 < owners[name].growth.growth <= (1 + RESERVED_SHARE) * filled:
-            owners[name] = replace(
-                owners[name], growth=replace(owners[name].growth, shape="plateau", needs=None), filled=True
-            )
+    if "segments" in owners:
+        owners["segments"] = _within(owners["segments"], [_points(work, whole)])
+    shared = [owners[name] for name in ("shmem", "dev_shm", "segments") if name in owners]
+    filled = max((owner.growth.growth for owner in shared if owner.filled), default=0.0)
+    for owner in shared:
+        # The same bytes, by who maps them or by the files that they are in.
+        if owner.growth.shape in ("growing", "inconclusive") and (
+            owner.growth.growth <= (1 + RESERVED_SHARE) * filled
+        ):
+            bounded = replace(owner.growth, shape="plateau", needs=None)
+            owners[owner.name] = replace(owner, growth=bounded, filled=True)
     for name, least in THINGS.items():
         judge(name, [None if (v := getattr(t.tree, name)) is None else float(v) for t in ticks], least, least)
     span = work[-1] - work[0] if len(work) > 1 else 0.0
@@ -246,33 +253,13 @@ def _points(work: Sequence[float], values: Sequence[float | None]) -> list[tuple
     return [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
 
 
-def _within_what_was_reserved(
-    owner: Owner, sizes: Sequence[Sequence[tuple[float, float]]], *, known: bool
-) -> Owner:
-    """An owner whose resident pages grew, or that these are an array's that is written to for the first time.
-
-    Its mapping is as large as it will be from the start on, while whatever goes on growing needs new ones, of which
-    allocators may ask for many at a time.
-
-    Args:
-        owner: The owner, of resident memory.
-        sizes: The size of the mappings that it may have grown in, over the work; where one of them stays, it has not.
-        known: Whether nothing but arrays has so much reserved: allocators whose counters are not read may.
-    """
-    growth = owner.growth
-    if growth.shape not in ("growing", "inconclusive") or growth.growth <= 0:
+def _within(owner: Owner, sizes: Sequence[Sequence[tuple[float, float]]], *, known: bool = True) -> Owner:
+    """An owner of resident memory by the size of the mappings that it may have grown in, over the work."""
+    if not may_be_within(owner.growth):
         return owner
-    few = RESERVED_SHARE * growth.growth
-    found = [trend for size in sizes if (trend := find_growth(size, few, tolerance=few)) is not None]
-    if any(trend.shape == "stable" for trend in found):
-        if known:
-            return replace(owner, growth=replace(growth, shape="plateau", needs=None), filled=True)
-    elif all(trend.shape not in _SETTLED for trend in found):
-        return owner
-    if not growth.grows:
-        return owner
-    needs = "it may have filled memory that it had asked for before, which has a bound"
-    return replace(owner, growth=replace(growth, shape="inconclusive", needs=needs))
+    few = RESERVED_SHARE * owner.growth.growth
+    found = within(owner.growth, [find_growth(size, few, tolerance=few) for size in sizes], known=known)
+    return owner if found is None else replace(owner, growth=found, filled=not may_be_within(found))
 
 
 def _less(values: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:

@@ -128,9 +128,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     subject = longest_alike(guilty, assessments) if guilty is not None else assessments[0]
     rate = sum(f.rate_bytes_per_iteration or 0.0 for f in leaks if f.arm == subject.name)
     origin = _origin(guilty)
-    # The rate is that arm's, and another one may have what grew in another counter.
-    told = [f for f in leaks if f.arm == subject.name] or leaks
-    cause = told[0].cause if told else cause_of(benign, subject.name)
+    cause = leaks[0].cause if leaks else cause_of(benign, subject.name)
     sites = _sites(guilty, cause)
     arms = tuple(_summarise(r) for r in recordings)
     limit = limit_of_run(recordings, arms)

@@ -30,6 +30,7 @@ class Segments:
 
     Attributes:
         most: Bytes in them when there were most.
+        reserved: Bytes that they may come to, as of the last sum; None where none was ever made.
     """
 
     def __init__(self, pages: Path, *, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -40,6 +41,7 @@ class Segments:
         self._living: dict[str, tuple[str, int] | None] = {}
         self._due = 0.0
         self._size: int | None = None
+        self.reserved: int | None = None
         self.most = 0
         # Bytes and segments by line, then.
         self._by_line: dict[tuple[str, int], list[int]] = {}
@@ -61,15 +63,17 @@ class Segments:
             self._living.update(map(_parsed, new.decode(errors="surrogateescape").splitlines()))
         if not self._read:
             return
-        self._size = 0
+        self._size = self.reserved = 0
         by_line: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
         for name, place in list(self._living.items()):
             try:
-                size = os.stat(f"{_SHM}/{name}").st_blocks * 512
+                segment = os.stat(f"{_SHM}/{name}")
             except OSError:
                 del self._living[name]
                 continue
+            size = segment.st_blocks * 512
             self._size += size
+            self.reserved += segment.st_size
             if place is not None:
                 by_line[place][0] += size
                 by_line[place][1] += 1

@@ -123,7 +123,7 @@ class Supervisor:
             forget=inside.forget,
             # Under a limit we may have children of our own, which enforce it.
             adopts=(lambda pid: _is_of(pid, pages)) if self.limit is None else None,
-            segments=segments.size,
+            segments=lambda: (segments.size(), segments.reserved),
         )
         looks = Thinned(writer)
         look = watch.look()

@@ -86,7 +86,8 @@ class TreeWatch:
         forget: Is told of each process that has ended, once its last words were read.
         adopts: Says of a child of this process whether it is an orphan of the tree, as daemons make themselves: these
             come to us. None where none do.
-        segments: Bytes of the shared memory segments that the tree has made, or None.
+        segments: Bytes of the shared memory segments that the tree has made, and how many they may come to; each may
+            be None.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class TreeWatch:
         inside: Callable[[int], dict[str, Any] | None] = lambda pid: None,
         forget: Callable[[int], None] = lambda pid: None,
         adopts: Callable[[int], bool] | None = None,
-        segments: Callable[[], int | None] = lambda: None,
+        segments: Callable[[], tuple[int | None, int | None]] = lambda: (None, None),
     ) -> None:
         self.root = root
         self.clock = clock
@@ -353,6 +354,7 @@ class TreeWatch:
         pss_file = total(s.pss_file for s in samples)
         there = [self._watched[s.pid] for s in samples if s.pid is not None]
         pss = total(watched.pss for watched in there)
+        in_segments, reserved_in_segments = self._segments()
         return Sample(
             kind="tree",
             epoch=1,
@@ -375,7 +377,8 @@ class TreeWatch:
             python=total(s.python for s in samples),
             rows=(total(s.rows for s in samples) or 0) + self.rows_of_the_ended,
             dev_shm=dev_shm(),
-            segments=self._segments(),
+            segments=in_segments,
+            segments_reserved=reserved_in_segments,
         )
 
 

@@ -57,6 +57,7 @@ class Sample:
         full_collections: How often CPython's collector has looked at everything.
         modules: Python modules that are imported: as long as they become more, the program is starting.
         segments: Bytes of the shared memory segments that the program has made and not unlinked.
+        segments_reserved: Bytes that they may come to, once all their pages are written.
         copied: Private copies of pages of mapped files, swapped out or not; at epoch ends only.
         copyable: Size of the mappings that take such copies; at epoch ends only.
     """
@@ -101,6 +102,7 @@ class Sample:
     modules: int | None = None
     malloc_reads: int | None = None
     segments: int | None = None
+    segments_reserved: int | None = None
     copied: int | None = None
     copyable: int | None = None
     reserved: int | None = None

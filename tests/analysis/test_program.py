@@ -119,7 +119,14 @@ def test_a_segment_that_is_written_to_for_the_first_time_can_get_no_larger() -> 
         return {"dev_shm": round(120 * MB * t), "segments": round(120 * MB * t)}
 
     assert judge({1: filling}, tree=in_shm).verdict == "no-leak"
-    assert judge({1: grown(filling, "mapped", 120 * MB)}, tree=in_shm).verdict == "leak"
+    growing = grown(filling, "mapped", 120 * MB)
+    assert judge({1: growing}, tree=in_shm).verdict == "leak"
+    # Something else was mapped meanwhile; the segment is as large as it was.
+    assert (
+        judge({1: growing}, tree=lambda t: {**in_shm(t), "segments_reserved": 120 * MB}).verdict == "no-leak"
+    )
+    more = judge({1: growing}, tree=lambda t: {**in_shm(t), "segments_reserved": round(130 * MB * t)})
+    assert more.verdict == "leak"
 
 
 def test_the_counter_that_grew_most_gives_the_cause() -> None:

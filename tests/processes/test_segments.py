@@ -34,6 +34,7 @@ def test_what_was_made_and_not_unlinked(tmp_path: Path) -> None:
         # It is asked for twice a second at most.
         assert segments.size() is None
         assert later() == 2 << 20
+        assert segments.reserved == 2 << 20
         made[0].unlink()
         assert later() == 1 << 20
         made[1].unlink()

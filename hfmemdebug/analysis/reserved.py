@@ -1,0 +1,42 @@
+"""Resident memory can get no larger than what was reserved for it.
+
+An array's pages come into being as it is written to for the first time: its mapping is as large as it will be from the
+start on, while whatever goes on growing needs new ones, of which allocators may ask for many at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hfmemdebug.analysis.trend import Trend
+
+# Where mappings became larger by less than this share of what grew in them, they are not what grew.
+RESERVED_SHARE = 0.25
+_MAY_HAVE = "it may have filled memory that it had asked for before, which has a bound"
+
+
+def within(
+    trend: Trend, sizes: Sequence[Trend | None], *, known: bool = True, decides: str = ""
+) -> Trend | None:
+    """What growth of resident pages is by the size of the mappings that they are in; None where that says nothing.
+
+    Args:
+        trend: Of the resident pages.
+        sizes: Of the mappings, as it may be told in several ways: where one of them stays, no new ones came.
+        known: Whether nothing but arrays has so much reserved: allocators whose counters are not read may.
+        decides: What would decide it where it cannot be told.
+    """
+    if not may_be_within(trend):
+        return None
+    shapes = {size.shape for size in sizes if size is not None}
+    if "stable" in shapes and known:
+        return replace(trend, shape="plateau", needs=None)
+    if trend.grows and shapes & {"stable", "step", "plateau"}:
+        return replace(trend, shape="inconclusive", needs=f"{_MAY_HAVE}; {decides}" if decides else _MAY_HAVE)
+    return None
+
+
+def may_be_within(trend: Trend) -> bool:
+    """Whether it is asked at all."""
+    return trend.shape in ("growing", "inconclusive") and trend.growth > 0
