@@ -156,7 +156,7 @@ def assess(
         series = _exact_bytes(epochs, against) if name == "python" else difference(name)
         judge(name, series, max(floor, EPOCH_NOISE[name] / slices))
     # What page counts move by does not add up: over more epochs less in each of them is as much in all.
-    fewer = min(1.0, PAGES_EPOCHS / max(len(epochs.slices) - 1, 1))
+    fewer = min(1.0, PAGES_EPOCHS / max(len(epochs.slices) - 1, 1)) if against is not None else 1.0
     moves = PAGES_FLOOR_PER_EPOCH * fewer / slices
     pages = max(moves, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording) / slices)
 

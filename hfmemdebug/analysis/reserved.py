@@ -32,7 +32,9 @@ def within(
     shapes = {size.shape for size in sizes if size is not None}
     if "stable" in shapes and known:
         return replace(trend, shape="plateau", needs=None)
-    if trend.grows and shapes & {"stable", "step", "plateau"}:
+    # Allocators take larger and larger parts, of which one may have been enough for all that came.
+    may_have = {"stable", "step", "plateau"} if known else {"stable"}
+    if trend.grows and shapes & may_have:
         return replace(trend, shape="inconclusive", needs=f"{_MAY_HAVE}; {decides}" if decides else _MAY_HAVE)
     return None
 
