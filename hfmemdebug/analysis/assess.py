@@ -160,20 +160,6 @@ def assess(
     moves = PAGES_FLOOR_PER_EPOCH * fewer / slices
     pages = max(moves, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording) / slices)
 
-    def ask_about_little(name: str, floor: float, within: Series | None) -> None:
-        """Where page counts and, if these are known, mappings grew by a little in every epoch, more epochs tell."""
-        if against is None or name not in components or components[name].trend.shape != "stable":
-            return
-        little = find_trend(components[name].series, floor / LITTLE)
-        if little is None or not _may_grow(little, floor / LITTLE):
-            return
-        few = RESERVED_SHARE * little.rate
-        mappings = find_trend(within, few) if within is not None else None
-        if within is None or (mappings is not None and _may_grow(mappings, few)):
-            needs = f"it grew a little in every epoch, as page counts may; {MORE_EPOCHS}"
-            trend = replace(little, shape="inconclusive", needs=needs)
-            components[name] = replace(components[name], trend=trend)
-
     reserved = difference("reserved")
     judge("other", _unowned(epochs, against, "anon_swap"), max(floor, pages))
     if "other" in components and components["other"].trend.shape == "inconclusive":
@@ -181,7 +167,6 @@ def assess(
         between = find_trend(components["other"].series.minus(difference("malloc_free")), max(floor, pages))
         if between is not None and between.shape == "stable":
             components["other"] = replace(components["other"], trend=between)
-    ask_about_little("other", max(floor, pages), reserved)
     judge("copied", difference("copied"), max(floor, pages))
     if "copied" in components and _has_a_bound(difference("copyable"), floor):
         copied = components["copied"]
@@ -191,9 +176,16 @@ def assess(
             components["copied"] = replace(copied, trend=bounded)
     # Workers are never settled: what they hold for the moment moves by as much as pages do.
     judge("children_anon", difference("children_anon"), max(floor, pages))
-    ask_about_little("children_anon", max(floor, pages), None)
     judge("shmem", difference("shmem"), max(floor, moves))
-    ask_about_little("shmem", max(floor, moves), difference("mapped"))
+    if against is not None:
+        little = {
+            "other": (max(floor, pages), reserved),
+            "children_anon": (max(floor, pages), None),
+            "shmem": (max(floor, moves), difference("mapped")),
+        }
+        for name, (least, sizes) in little.items():
+            if name in components:
+                components[name] = _asked_about_little(components[name], least / LITTLE, sizes)
     if "malloc" not in unread and "other" in components:
         # Allocators whose counters are not read may have much reserved, and fill that with whatever is asked of them.
         components["other"] = _within(components["other"], (reserved, _unowned(epochs, against, "reserved")))
@@ -223,6 +215,20 @@ def assess(
                 trend = replace(trend, shape="plateau", needs=None)
             components["dev_shm"] = Component("dev_shm", trend, shm)
     return Assessment(recording, control, components, epochs, tuple(unread))
+
+
+def _asked_about_little(component: Component, floor: float, sizes: Series | None) -> Component:
+    """Where page counts and, if these are known, mappings grew by a little in every epoch, more epochs tell."""
+    little = find_trend(component.series, floor)
+    if component.trend.shape != "stable" or little is None or not _may_grow(little, floor):
+        return component
+    if sizes is not None:
+        few = RESERVED_SHARE * little.rate
+        mappings = find_trend(sizes, few)
+        if mappings is None or not _may_grow(mappings, few):
+            return component
+    needs = f"it grew a little in every epoch, as page counts may; {MORE_EPOCHS}"
+    return replace(component, trend=replace(little, shape="inconclusive", needs=needs))
 
 
 def _may_grow(trend: Trend, floor: float) -> bool:
