@@ -197,10 +197,12 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
 
 
 def _is_weak(thing: Any) -> bool:
-    """Whether it is what a weak set or dictionary keeps its references in."""
+    """Whether it is what a weak set or dictionary keeps its references in, or a list of such as `logging` has."""
     first: Any = None
     if isinstance(thing, set):
         first = next(set.__iter__(thing), None)
+    elif isinstance(thing, list):
+        first = next(list.__iter__(thing), None)
     elif isinstance(thing, dict):
         key, value = next(iter(dict.items(thing)), (None, None))
         first = value if isinstance(value, weakref.KeyedRef) else key

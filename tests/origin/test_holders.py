@@ -336,6 +336,17 @@ HELD = {
         "item",
         1,
     ),
+    "list of weak references": (
+        "import weakref\n"
+        "class Some: pass\n"
+        "alive=[]\nrefs=[]\n"
+        "def consume():\n"
+        "    alive.append(Some())\n"
+        "    refs.append(weakref.ref(alive[-1], lambda ref, text=bytes(500): None))\n",
+        "module program: list `alive`",
+        "item",
+        1,
+    ),
     "weakkey": (
         "import weakref\n"
         "class A: pass\n"
