@@ -128,7 +128,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
     level = max((_owned(tick.tree) for tick in seen), default=0.0)
     exact = any(p.blocks is not None for tick in seen for p in tick.processes)
-    first_of, bases, lived = _first(seen), read_bases(seen), long_lived(ticks)
+    first_of, bases = _first(seen), read_bases(seen)
     tolerance = max(floor, TOLERATED_SHARE * level)
     owners: dict[str, Owner] = {}
 
@@ -152,14 +152,22 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
                 return
 
     def judge_apart(name: str, gained: Gains) -> None:
-        """What is in flight in several processes is seldom low in all at once: none of them may have grown."""
-        if name not in owners or owners[name].growth.shape != "inconclusive" or len(lived) < 2:
+        """What is in flight in several processes is seldom low in all at once, and each of a row of them may need more.
+
+        None of them may have grown over its own life, and neither may those that live too shortly to be judged.
+        """
+        if name not in owners or owners[name].growth.shape != "inconclusive" or len(first_of) < 2:
             return
-        parts = [gained.of(pid) for pid in lived if pid is not None]
-        if any(look for look in gained.without(lived).looks):
-            parts.append(gained.without(lived).total())
-        alone = [find_growth(_points(work, part), floor, tolerance=tolerance / len(parts)) for part in parts]
-        if all(growth is not None and growth.shape in _SETTLED for growth in alone):
+        share = tolerance / len(first_of)
+        alone = {pid: find_growth(_points(work, gained.of(pid)), floor, tolerance=share) for pid in first_of}
+        rest = gained.without({pid for pid, growth in alone.items() if growth is not None})
+        judged = [growth for growth in alone.values() if growth is not None]
+        if any(rest.looks):
+            others = find_growth(_points(work, rest.total()), floor, tolerance=share)
+            if others is None:
+                return
+            judged.append(others)
+        if all(growth.shape in _SETTLED for growth in judged):
             owners[name] = replace(
                 owners[name], growth=replace(owners[name].growth, shape="stable", needs=None)
             )

@@ -100,6 +100,21 @@ def test_what_is_in_flight_in_two_workers_is_not_in_step() -> None:
     assert [verdict(more) for more in (0, 4, 30)] == ["no-leak", "inconclusive", "leak"]
 
 
+def test_stages_that_need_more_each_and_end_keep_nothing() -> None:
+    def stage(number: int, more: float = 0.0) -> Callable[[float], dict[str, Any] | None]:
+        story = inside(role=f"python stage {number}")
+        return lambda t: (
+            {**story(t), "malloc": round((60 + 40 * number + more * (t * 3 - number)) * MB)}
+            if number <= t * 3 < number + 1
+            else None
+        )
+
+    shell = still(role="sh", anon=MB)
+    stages = {2 + number: stage(number) for number in range(3)}
+    assert judge({1: shell, **stages}, looks=300).verdict == "no-leak"
+    assert judge({1: shell, **stages, 4: stage(2, 30.0)}, looks=300).verdict != "no-leak"
+
+
 def test_an_array_that_is_written_to_for_the_first_time_can_get_no_larger() -> None:
     filling = grown(inside(reserved=900 * MB, mapped=2000 * MB), "anon", 120 * MB)
     filled = judge({1: filling}, rows=lambda t: 1e5 * t)
