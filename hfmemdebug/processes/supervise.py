@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 INTERVAL = 0.1
 # Looks from one at who has written into /dev/shm to the next.
 SHM_EVERY = 20
+# By so much they must have more before it is told anew who has what: whose descriptors are memory takes a while.
+PEAK_STEP = 1.05
 _HELPERS = ("resource tracker", "fork server", "shared memory manager")
 _PR_SET_CHILD_SUBREAPER = 36
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -274,7 +276,8 @@ class Supervisor:
     def _keep_peak(self, watch: TreeWatch, look: Sequence[Sample]) -> None:
         """Keeps who had what when they were the most, and had the most: at the end nobody has anything."""
         pss, known = look[-1].pss or 0, len(self._peak.get("processes") or ())
-        higher = watch.files_read > self._files_read and pss >= (self._peak.get("total_pss_bytes") or 1)
+        highest = self._peak.get("total_pss_bytes") or 1
+        higher = pss >= highest and (watch.files_read > self._files_read or pss >= PEAK_STEP * highest)
         if len(look) - 1 > known or (higher and len(look) - 1 == known):
             self._files_read = watch.files_read
             self._peak = of_processes(watch.snapshot())

@@ -57,6 +57,13 @@ def test_a_leak_in_the_main_process(tmp_path: Path, dataset: Path) -> None:
     assert json.loads(again.stdout)["summary"] == document["summary"]
 
 
+def test_the_processes_are_told_as_they_were_at_the_peak(tmp_path: Path) -> None:
+    growing = "import time\nkept = []\nfor step in range(60):\n    kept.append(b'x' * (2 << 20))\n    time.sleep(0.05)\n"
+    done = hfmemdebug("--json", script(tmp_path, growing), folder=tmp_path)
+    (process,) = json.loads(done.stdout)["processes"]
+    assert process["rss_bytes"] > 110 << 20
+
+
 def test_a_clean_program_keeps_its_streams(tmp_path: Path, dataset: Path) -> None:
     code = f"{programs.CLEAN}\nprint(sys.stdin.read(), sys.argv[1:])\nprint('said', file=sys.stderr)"
     program = script(tmp_path, code)
