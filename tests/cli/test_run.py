@@ -58,7 +58,9 @@ def test_a_leak_in_the_main_process(tmp_path: Path, dataset: Path) -> None:
 
 
 def test_the_processes_are_told_as_they_were_at_the_peak(tmp_path: Path) -> None:
-    growing = "import time\nkept = []\nfor step in range(60):\n    kept.append(b'x' * (2 << 20))\n    time.sleep(0.05)\n"
+    growing = (
+        "import time\nkept = []\nfor _ in range(60):\n    kept.append(b'x' * 2**21)\n    time.sleep(0.05)\n"
+    )
     done = hfmemdebug("--json", script(tmp_path, growing), folder=tmp_path)
     (process,) = json.loads(done.stdout)["processes"]
     assert process["rss_bytes"] > 110 << 20
