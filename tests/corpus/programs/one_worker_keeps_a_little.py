@@ -2,6 +2,7 @@
 verdict: leak
 cause: anonymous-other or python-objects
 origin: user-code
+site: one_worker_keeps_a_little.py:18
 data: fixed
 why: an executor's one process keeps twelve kilobytes for each text that it is given; this process keeps nothing.
 """
