@@ -124,8 +124,12 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     iteration, work, during = find_work(recording, seen)
     # What came before are imports and preparations, and what comes after them should be tidying up.
     after = (seen[during.stop :] if iteration == ROWS else (), ending)
+    done = work[-1] - work[0] if work else 0.0
     ticks, work = seen[during], work[during]
-    floor = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
+    floor = over_run = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
+    if recording.traces is not None and done and work:
+        # It is judged from the tracer's first looks on, and the floor is of the whole run.
+        floor *= (work[-1] - work[0]) / done
     level = max((_owned(tick.tree) for tick in seen), default=0.0)
     exact = any(p.blocks is not None for tick in seen for p in tick.processes)
     first_of, bases = _first(seen), read_bases(seen)
@@ -235,7 +239,8 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
             read_gains(part, bases, "blocks", weight) if name == "python" else read_gains(part, bases, name)
         )
         later = _points([tick.tree.seconds for tick in part], counted.total())
-        growth = find_growth(later, floor, tolerance=tolerance)
+        # A question needs less than a verdict.
+        growth = find_growth(later, floor / 2, tolerance=tolerance)
         # So short a time is uneven: what rose in it is a question, in whatever shape that did not stop.
         if growth is not None and growth.low > 0 and growth.shape in ("growing", "inconclusive"):
             afterwards[name] = growth
@@ -249,7 +254,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         owners,
         level,
         exact,
-        floor,
+        over_run,
         first_of,
         bases,
         gains,

@@ -738,6 +738,14 @@ def test_what_grew_under_a_trace_by_less_than_any_leak_is_not_shown() -> None:
         assert len(result.advice) == number
 
 
+def test_the_floor_is_of_the_whole_run_where_a_part_of_it_is_judged() -> None:
+    # 1.3 MB over the run, of which less than 1 MB come after the tracer's first looks.
+    story = grown(inside(python=None), "blocks", 1.3 * MB / 80)
+    traces = [traced(**{"began": 2.5, "from": 4.0, "to": 9.8})]
+    result = judge({1: story}, rows=lambda t: 1e6 * t, end={"traces": traces})
+    assert (result.verdict, result.cause) == ("leak", "python-objects")
+
+
 def test_a_trace_of_a_clean_program_names_nobody() -> None:
     result = judge({1: inside()}, rows=lambda t: 1e6 * t, end={"traces": [traced()]})
     assert (result.verdict, result.sites, result.holders) == ("no-leak", (), ())
