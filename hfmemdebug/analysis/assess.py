@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from hfmemdebug.analysis.reserved import RESERVED_SHARE, may_be_within, within
+from hfmemdebug.analysis.reserved import BESIDE_SHARE, RESERVED_SHARE, may_be_within, within
 from hfmemdebug.analysis.series import Epochs, Series
 from hfmemdebug.analysis.trend import BLOCKS_TO_CONVICT, MORE_EPOCHS, Trend, epoch_rates, find_trend
 from hfmemdebug.recording.file import Recording
@@ -188,7 +188,12 @@ def assess(
                 components[name] = _asked_about_little(components[name], least / LITTLE, sizes)
     if "malloc" not in unread and "other" in components:
         # Allocators whose counters are not read may have much reserved, and fill that with whatever is asked of them.
-        components["other"] = _within(components["other"], (reserved, _unowned(epochs, against, "reserved")))
+        components["other"] = _within(
+            components["other"],
+            (reserved, _unowned(epochs, against, "reserved")),
+            # Below the control, by what has no pages yet.
+            asked_for=-min((v for v in components["other"].series.settled if v is not None), default=0.0),
+        )
     if "shmem" in components:
         mapped = difference("mapped")
         components["shmem"] = _within(components["shmem"], (mapped, mapped.minus(reserved)))
@@ -209,7 +214,7 @@ def assess(
             if (
                 filled is not None
                 and filled.filled
-                and trend.rate <= (1 + RESERVED_SHARE) * filled.trend.rate
+                and abs(trend.rate - filled.trend.rate) <= RESERVED_SHARE * filled.trend.rate
             ):
                 # The same bytes, by the files that they are in.
                 trend = replace(trend, shape="plateau", needs=None)
@@ -249,10 +254,21 @@ def _has_a_bound(copyable: Series, floor: float) -> bool:
     return trend is not None and trend.shape in ("stable", "step", "plateau")
 
 
-def _within(component: Component, sizes: Sequence[Series]) -> Component:
-    """An owner of resident memory by the size of the mappings that it may have grown in."""
-    few = max(RESERVED_SHARE * component.trend.rate, 1.0)
-    found = within(component.trend, [find_trend(size, few) for size in sizes], decides=MORE_EPOCHS)
+def _within(component: Component, sizes: Sequence[Series], *, asked_for: float | None = None) -> Component:
+    """An owner of resident memory by the size of the mappings that it may have grown in.
+
+    Args:
+        component: The owner.
+        sizes: Of the mappings, as it may be told in several ways.
+        asked_for: Bytes that are known to have been asked for before they were written to; None where all were.
+    """
+    few = max(min(RESERVED_SHARE * component.trend.rate, max(component.trend.rate * BESIDE_SHARE, PAGE)), 1.0)
+    found = within(
+        component.trend,
+        [find_trend(size, few) for size in sizes],
+        known=asked_for is None or asked_for >= (1 - RESERVED_SHARE) * component.trend.growth,
+        decides=MORE_EPOCHS,
+    )
     return component if found is None else replace(component, trend=found, filled=not may_be_within(found))
 
 

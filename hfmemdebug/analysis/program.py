@@ -11,9 +11,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from hfmemdebug.analysis.gains import Gains, read_bases, read_gains
+from hfmemdebug.analysis.gains import Bases, Gains, read_bases, read_gains
 from hfmemdebug.analysis.growth import WINDOWS, find_growth
-from hfmemdebug.analysis.reserved import RESERVED_SHARE, may_be_within, within
+from hfmemdebug.analysis.reserved import BESIDE_SHARE, RESERVED_SHARE, may_be_within, within
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.ticks import Tick, malloc_reads, read_ticks, unread_malloc
 from hfmemdebug.analysis.trend import Trend
@@ -163,11 +163,12 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         if name not in owners or owners[name].growth.shape != "inconclusive" or len(first_of) < 2:
             return
         share = tolerance / len(first_of)
-        alone = {pid: find_growth(_points(work, gained.of(pid)), floor, tolerance=share) for pid in first_of}
+        least = min(floor, share)
+        alone = {pid: find_growth(_points(work, gained.of(pid)), least, tolerance=share) for pid in first_of}
         rest = gained.without({pid for pid, growth in alone.items() if growth is not None})
         judged = [growth for growth in alone.values() if growth is not None]
         if any(rest.looks):
-            others = find_growth(_points(work, rest.total()), floor, tolerance=share)
+            others = find_growth(_points(work, rest.total()), least, tolerance=share)
             if others is None:
                 return
             judged.append(others)
@@ -208,7 +209,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         ("shmem", (mapped, _less(mapped, reserved))),
     ):
         if name in owners:
-            known = name == "shmem" or any(value is not None for value in series["malloc"])
+            known = name == "shmem" or (name == "other" and _asked_for(seen, bases, weight))
             each = [_points(work, size) for size in sizes]
             owners[name] = _within(owners[name], each, known=known)
     files = [None if tick.tree.dev_shm is None else float(tick.tree.dev_shm) for tick in ticks]
@@ -224,9 +225,9 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     filled = max((owner.growth.growth for owner in shared if owner.filled), default=0.0)
     for owner in shared:
         # The same bytes, by who maps them or by the files that they are in.
-        if owner.growth.shape in ("growing", "inconclusive") and (
-            owner.growth.growth <= (1 + RESERVED_SHARE) * filled
-        ):
+        same = (1 - RESERVED_SHARE) * filled <= owner.growth.growth <= (1 + RESERVED_SHARE) * filled
+        measured = owner.name == "segments" and any(size is not None for size in whole)
+        if owner.growth.shape in ("growing", "inconclusive") and same and not measured:
             bounded = replace(owner.growth, shape="plateau", needs=None)
             owners[owner.name] = replace(owner, growth=bounded, filled=True)
     for name, least in THINGS.items():
@@ -266,13 +267,45 @@ def _points(work: Sequence[float], values: Sequence[float | None]) -> list[tuple
     return [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
 
 
-def _within(owner: Owner, sizes: Sequence[Sequence[tuple[float, float]]], *, known: bool = True) -> Owner:
-    """An owner of resident memory by the size of the mappings that it may have grown in, over the work."""
+def _within(
+    owner: Owner, sizes: Sequence[Sequence[tuple[float, float]]], *, known: float | bool = True
+) -> Owner:
+    """An owner of resident memory by the size of the mappings that it may have grown in, over the work.
+
+    Args:
+        owner: The owner.
+        sizes: Of the mappings, as it may be told in several ways.
+        known: Bytes that are known to have been asked for before they were written to, or whether all are.
+    """
+    growth = owner.growth.growth
     if not may_be_within(owner.growth):
         return owner
-    few = RESERVED_SHARE * owner.growth.growth
-    found = within(owner.growth, [find_growth(size, few, tolerance=few) for size in sizes], known=known)
+    few = min(RESERVED_SHARE * growth, max(FLOOR_OVER_RUN, growth * BESIDE_SHARE))
+    enough = known is True or known >= (1 - RESERVED_SHARE) * growth
+    found = within(owner.growth, [find_growth(size, few, tolerance=few) for size in sizes], known=enough)
     return owner if found is None else replace(owner, growth=found, filled=not may_be_within(found))
+
+
+def _asked_for(ticks: Sequence[Tick], bases: Bases, weight: float) -> float:
+    """Bytes that allocators had handed out, at most, before these had pages: as much as came to their counters at once.
+
+    What frees pages without giving back their addresses has as few, but asked nobody for them.
+    """
+    exact = [0.0] * len(ticks)
+    for name in EXACT:
+        counted = (
+            read_gains(ticks, bases, "blocks", weight) if name == "python" else read_gains(ticks, bases, name)
+        )
+        exact = [sum_ + (value or 0.0) for sum_, value in zip(exact, counted.total(), strict=True)]
+    pages = [value or 0.0 for value in read_gains(ticks, bases, "anon_swap").total()]
+    most, high, place = 0.0, float("-inf"), 0
+    for i, (page, own) in enumerate(zip(pages, exact, strict=True)):
+        if page - own > high:
+            high, place = page - own, i
+        debt = high - (page - own)
+        if debt > most and own - exact[place] >= (1 - RESERVED_SHARE) * debt:
+            most = debt
+    return most
 
 
 def _less(values: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:

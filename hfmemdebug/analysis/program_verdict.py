@@ -290,7 +290,7 @@ def _processes(program: Program, recording: Recording) -> tuple[dict[str, object
     """The processes with what each had at the peak, by the roles that they came to have."""
     roles: dict[object, object] = {p.pid: p.role for tick in program.ticks for p in tick.processes if p.role}
     found = (recording.end or {}).get("processes") or _last_processes(program)
-    return tuple({**process, "role": roles.get(process["pid"], process.get("role"))} for process in found)
+    return tuple({**process, "role": roles.get(process.get("pid"), process.get("role"))} for process in found)
 
 
 def _last_processes(program: Program) -> list[dict[str, object]]:

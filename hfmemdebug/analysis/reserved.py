@@ -13,6 +13,8 @@ from hfmemdebug.analysis.trend import Trend
 
 # Where mappings became larger by less than this share of what grew in them, they are not what grew.
 RESERVED_SHARE = 0.25
+# ... and a leak beside an array that is filled may be a small one.
+BESIDE_SHARE = 1 / 16
 _MAY_HAVE = "it may have filled memory that it had asked for before, which has a bound"
 
 

@@ -80,7 +80,7 @@ def unfilled_caches() -> list[list[Any]]:
     # A thread that fills a tuple meanwhile would get a SystemError where our list refers to it.
     sys.setswitchinterval(1.0)
     try:
-        caches = [thing for thing in gc.get_objects() if type(thing) in (kind, deque)]
+        caches: list[Any] = [t for t in gc.get_objects() if type(t) is kind or type(t) is deque]
     finally:
         sys.setswitchinterval(interval)
     found: list[list[Any]] = []
@@ -100,7 +100,8 @@ def unfilled_caches() -> list[list[Any]]:
 def _name_of(thing: Any) -> str:
     """The name that it has in a module; nothing where it has none."""
     for module in list(sys.modules.values()):
-        for name, value in list(getattr(module, "__dict__", {}).items()):
+        # A module that is not loaded before it is asked for something is of another type.
+        for name, value in list(vars(module).items()) if type(module) is type(sys) else ():
             if value is thing:
                 return " `%s`" % name
     return ""

@@ -24,6 +24,7 @@ from hfmemdebug.origin.paths import RootPath
 from hfmemdebug.origin.sites import filling, is_library
 
 _REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
+_CHANGING_CALLS = frozenset({"update", "setdefault", "pop", "popitem", "clear"})
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
 _ROOM = (ast.Lt, ast.LtE, ast.NotEq)
 _FULL = (ast.Gt, ast.GtE, ast.Eq)
@@ -196,9 +197,9 @@ def _guards(
             if _is_length(sides[1], measured_as_it):
                 sides, kind = (sides[1], sides[0]), _TURNED.get(kind, kind)
             if not _is_length(sides[0], measured_as_it):
-                # ``if step % 1000 == 0:``, and with one item a step there are no more than those.
+                # ``if step % 1000 == 0:``; where one item comes at each step there are no more than those.
                 if kind is ast.Eq and isinstance(sides[0], ast.BinOp) and isinstance(sides[0].op, ast.Mod):
-                    if any(_empties(s, is_it, tree) for s in node.body):
+                    if any(_empties_wholly(s, is_it) for s in node.body):
                         yield _Guard(node.lineno, sides[0].right, None)
                     continue
                 # Something else that is measured, and has to go below its limit by what is taken out.
@@ -244,6 +245,8 @@ def _comparisons(test: ast.expr) -> Iterator[ast.Compare]:
 
 def _as_its_class_measures(is_it: _Test, tree: ast.AST, function: ast.AST) -> _Test:
     """The test, and ``self`` where the class around the function says that its length is the container's."""
+    if not any(_is_length(node, lambda each: isinstance(each, ast.Name)) for node in ast.walk(function)):
+        return is_it
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and function in node.body and isinstance(function, _Function):
             for method in node.body:
@@ -295,6 +298,18 @@ def _empties(statement: ast.AST, is_it: _Test, tree: ast.AST, *, deeper: bool = 
     return False
 
 
+def _empties_wholly(statement: ast.stmt, is_it: _Test) -> bool:
+    """``metrics.clear()`` and ``metrics = []``: nothing stays."""
+    if isinstance(statement, ast.Assign):
+        return any(is_it(target) for target in statement.targets)
+    called = (
+        statement.value.func
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+        else None
+    )
+    return isinstance(called, ast.Attribute) and called.attr == "clear" and is_it(called.value)
+
+
 def _is_laid_anew(target: ast.expr, is_it: _Test) -> bool:
     """``cache = …``, ``cache[:10] = …`` and ``young, old = …``."""
     if isinstance(target, ast.Tuple):
@@ -315,18 +330,30 @@ def _number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST,
         return _value_of(node, owners, file)
     if isinstance(node, ast.Attribute) and _is_set_once(tree, node.attr):
         return _value_of(node, owners, file)
-    if isinstance(node, ast.Subscript) and not any(_sets_item_of(each, node) for each in ast.walk(tree)):
+    if isinstance(node, ast.Subscript) and _is_laid_out_once(node, tree, function):
         return _value_of(node, owners, file)
     return None
 
 
-def _sets_item_of(node: ast.AST, setting: ast.Subscript) -> bool:
-    """Whether a line gives an entry of this name another value: a configuration is laid out as a whole."""
-    return (
-        isinstance(node, ast.Subscript)
-        and not isinstance(node.ctx, ast.Load)
-        and ast.dump(node.slice) == ast.dump(setting.slice)
-    )
+def _is_laid_out_once(setting: ast.Subscript, tree: ast.AST, function: ast.AST) -> bool:
+    """Whether nothing changes a configuration, or an entry of it, once it is there."""
+    base: ast.expr = setting
+    while isinstance(base, ast.Subscript):
+        base = base.value
+    if not isinstance(base, ast.Name) or _times_set(tree, base.id) != 1 or _is_local(function, base.id):
+        return False
+    for node in ast.walk(tree):
+        changed = (
+            node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
+        )
+        inside = isinstance(changed, ast.Subscript) and not isinstance(changed.ctx, ast.Load)
+        if not inside and not (isinstance(node, ast.Call) and _called(node) in _CHANGING_CALLS):
+            continue
+        while isinstance(changed, ast.Subscript):
+            changed = changed.value
+        if _is_name(changed, base.id):
+            return False
+    return True
 
 
 def _value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
@@ -341,7 +368,9 @@ def _value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
 def _named(node: ast.expr, owners: list[Any], file: str) -> list[Any]:
     """What has a name in the module, or beside the container, or an entry of that."""
     if isinstance(node, ast.Subscript):
-        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if not isinstance(node.slice, ast.Constant):
+            return []
+        key = node.slice.value
         return [each[key] for each in _named(node.value, owners, file) if type(each) is dict and key in each]
     if isinstance(node, ast.Attribute):
         return [_attribute(owner, node.attr) for owner in owners]

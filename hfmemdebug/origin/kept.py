@@ -88,9 +88,9 @@ def _owned_and_owners(things: list[Any], known: Collection[int], skip: Sequence[
         owners = [
             each
             for each in gc.get_referrers(*things)
-            if id(each) not in ours and id(each) not in known and not isinstance(each, types.FrameType)
+            if id(each) not in ours and id(each) not in known and not issubclass(type(each), types.FrameType)
         ]
-        things = owners if len(owners) >= MOSTLY * len(things) else []
+        things = owners[:_MOST_ASKED] if len(owners) >= MOSTLY * len(things) else []
 
 
 def _that_holds_all(
@@ -99,9 +99,10 @@ def _that_holds_all(
     """A container without a longer life or length, and its path: one that is made anew, or had places free for them."""
     if any(container is each for each in skip):
         return None
-    if isinstance(container, list):
+    # By the type: a proxy's `__class__` is its own code.
+    if issubclass(type(container), list):
         values = list.copy(container)
-    elif isinstance(container, dict):
+    elif issubclass(type(container), dict):
         values = list(dict.values(container))
     else:
         return None

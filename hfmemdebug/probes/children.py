@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,21 +29,15 @@ def read_children() -> Children | None:
     if not Path("/proc/thread-self/children").exists():
         return None
     count, anon = 0, 0
-    for child in descendants():
-        with contextlib.suppress(OSError):
-            status = parse_status(Path(f"/proc/{child}/status").read_bytes())
-            count += 1
-            anon += (status.anon or 0) + (status.swap or 0)
-    return Children(count, anon)
-
-
-def descendants() -> Iterator[int]:
-    """The living children of this process, theirs, and so on."""
     waiting = [os.getpid()]
     while waiting:
         for child in children_of(waiting.pop()):
-            yield child
-            waiting.append(child)
+            with contextlib.suppress(OSError):
+                status = parse_status(Path(f"/proc/{child}/status").read_bytes())
+                count += 1
+                anon += (status.anon or 0) + (status.swap or 0)
+                waiting.append(child)
+    return Children(count, anon)
 
 
 def children_of(pid: int) -> list[int]:

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Set
 from mmap import PAGESIZE
 from pathlib import Path
 
-from hfmemdebug.probes.children import descendants
+from hfmemdebug.probes import foreign
 
 FOLDER = "/dev/shm"
+# Device and inode: each mount numbers its own.
+_File = tuple[int, int]
 # A program that leaves more files than this has been told on long before.
 _MOST = 20_000
 
@@ -28,9 +30,9 @@ class NewFiles:
     def __init__(self, folder: str = FOLDER) -> None:
         self._folder = folder
         # Those of others.
-        self._known = {entry.inode() for entry in _files(folder)}
+        self._known = {file for _, file in _files_with_status(folder)}
         # Those of ours, and those of which nobody knows.
-        self._seen: set[int] = set()
+        self._seen: set[_File] = set()
 
     def size(self, *, written: bool = True) -> int | None:
         """Bytes of memory that those files take; None where there is no such folder.
@@ -40,50 +42,60 @@ class NewFiles:
         """
         if not Path(self._folder).is_dir():
             return None
+        there = {file: stat for stat, file in _files_with_status(self._folder)}
+        # What is gone is forgotten: nothing here may grow with the files that come and go.
+        self._known &= there.keys()
+        self._seen &= there.keys()
         user = os.geteuid()
-        found: dict[int, os.stat_result] = {}
-        for entry in _files(self._folder):
-            # It may be removed meanwhile.
-            with contextlib.suppress(OSError):
-                stat = entry.stat(follow_symlinks=False)
-                if stat.st_uid == user and stat.st_ino not in self._known:
-                    found[stat.st_ino] = stat
+        found = {
+            file: stat for file, stat in there.items() if stat.st_uid == user and file not in self._known
+        }
         # While lines are looked for this is asked at each of them, and who holds what takes long to find out.
         if written and (new := found.keys() - self._seen):
             self._known |= _held_by_others(new, self._folder)
             self._seen |= new - self._known
-        total = sum(_bytes_of(stat, written) for inode, stat in found.items() if inode not in self._known)
+        total = sum(_bytes_of(stat, written) for file, stat in found.items() if file not in self._known)
         return total + _in_memfds(written)
 
 
-def _held_by_others(inodes: Set[int], folder: str) -> set[int]:
+def _files_with_status(folder: str) -> Iterator[tuple[os.stat_result, _File]]:
+    for entry in _files(folder):
+        # It may be removed meanwhile.
+        with contextlib.suppress(OSError):
+            stat = entry.stat(follow_symlinks=False)
+            yield stat, (stat.st_dev, stat.st_ino)
+
+
+def _held_by_others(files: Set[_File], folder: str) -> set[_File]:
     """Which of some files other processes than this one and its children have open or mapped, and these have not."""
-    ours: set[int] = set()
-    theirs: set[int] = set()
-    family = {os.getpid(), *descendants()}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            held = inodes & _held_by(int(name), folder)
-            if int(name) in family:
-                ours |= held
-            else:
-                theirs |= held
-    return theirs - ours
+    family = {os.getpid(), *foreign.descendants(os.getpid())}
+    ours = {file for pid in family for file in _held_by(pid, folder)}
+    left = files - ours
+    found: set[_File] = set()
+    for name in os.listdir("/proc") if left else ():
+        if name.isdigit() and int(name) not in family:
+            found |= left & _held_by(int(name), folder)
+    return found
 
 
-def _held_by(pid: int, folder: str) -> set[int]:
-    """Inodes of the files below a folder that a process has open or mapped; none where it cannot be looked at."""
-    found: set[int] = set()
+def _held_by(pid: int, folder: str) -> set[_File]:
+    """The files below a folder that a process has open or mapped; none where it cannot be looked at."""
+    found: set[_File] = set()
+    within = f" {folder}/".encode()
     # A process may end between any two lines.
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/maps").read_bytes().splitlines():
-            if f" {folder}/".encode() in line:
-                found.add(int(line.split(maxsplit=5)[4]))
+        text = Path(f"/proc/{pid}/maps").read_bytes()
+        for line in text.splitlines() if within in text else ():
+            if within in line:
+                _, _, _, device, inode, _ = line.split(maxsplit=5)
+                major, minor = (int(number, 16) for number in device.split(b":"))
+                found.add((os.makedev(major, minor), int(inode)))
     with contextlib.suppress(OSError):
         for fd in os.listdir(f"/proc/{pid}/fd"):
             with contextlib.suppress(OSError):
                 if str(Path(f"/proc/{pid}/fd/{fd}").readlink()).startswith(f"{folder}/"):
-                    found.add(Path(f"/proc/{pid}/fd/{fd}").stat().st_ino)
+                    stat = Path(f"/proc/{pid}/fd/{fd}").stat()
+                    found.add((stat.st_dev, stat.st_ino))
     return found
 
 

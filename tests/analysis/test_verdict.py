@@ -222,15 +222,22 @@ def test_descriptors_that_pile_up() -> None:
 
 
 def test_an_array_that_is_written_to_for_the_first_time_can_get_no_larger() -> None:
-    def judged(reserved: Callable[[int], float] | None) -> Result:
-        control = record(reserved=lambda n: 0.0 if reserved else None)
-        return judge([control, record(consumer=True, anon=leak(MB), reserved=reserved, epochs=6)])
+    def array(n: int) -> float:
+        return 400 * MB * (n > 0)
 
-    filled = judged(lambda n: 160 * MB * (n > 0))
+    def judged(reserved: Callable[[int], float], malloc: Callable[[int], float] = array) -> Result:
+        pages = record(
+            consumer=True, malloc=malloc, anon=lambda n: MB * n - malloc(n), reserved=reserved, epochs=6
+        )
+        return judge([record(reserved=lambda n: 0.0), pages])
+
+    filled = judged(array)
     assert filled.verdict == "no-leak"
-    assert "asked for before" in filled.findings[0].detail
-    assert judged(leak(MB)).verdict == "leak"
-    assert judged(leak(MB / 2)).verdict == "leak"
+    assert any("asked for before" in (finding.detail or "") for finding in filled.findings)
+    assert judged(lambda n: array(n) + MB * n).verdict == "leak"
+    assert judged(lambda n: array(n) + MB / 8 * n).verdict == "leak"
+    # An allocator of its own may have kept addresses of what it had freed.
+    assert judged(array, lambda n: 0.0).verdict == "inconclusive"
 
 
 def test_a_little_in_every_epoch_is_asked_about_and_found_in_more_of_them() -> None:
@@ -243,8 +250,8 @@ def test_a_little_in_every_epoch_is_asked_about_and_found_in_more_of_them() -> N
         ).verdict
 
     assert [verdict(epochs, rate) for epochs in (3, 16)] == ["inconclusive", "leak"]
-    # No mapping became larger: it was there before.
-    assert [verdict(epochs, 0.0) for epochs in (3, 16)] == ["no-leak", "no-leak"]
+    # No mapping became larger.
+    assert [verdict(epochs, 0.0) for epochs in (3, 16)] == ["no-leak", "inconclusive"]
 
 
 def test_anonymous_memory_that_no_counter_owns() -> None:

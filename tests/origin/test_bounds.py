@@ -155,6 +155,14 @@ def test_what_a_bounded_container_holds_is_known_of_numbers_and_texts_alone(tmp_
         "config = {'most': 9000}\ncache = {}\n"
         + ADD
         + "    if len(cache) > config['most']:\n        cache.clear()\n    config['most'] += 1\n",
+        "config = {'most': 9000}\ncache = {}\n"
+        + ADD
+        + "    if len(cache) > config['most']:\n        cache.clear()\n    config.update(most=next(steps))\n",
+        "config = {'most': 9000}\ncache = {}\ndef fill(config):\n    cache[next(steps)] = bytes(1000)\n"
+        "    if len(cache) > config['most']:\n        cache.clear()\n"
+        "def consume():\n    fill({'most': 10**9})\n",
+        # One of them goes at every so many steps.
+        "kept = []\ndef consume():\n    kept.append(bytes(999))\n    if next(steps) % 900 == 7:\n        del kept[0]\n",
         # It measures what nobody counts.
         BYTES.format(count="pass") + "    while total > 9000:\n" + DROP,
         # What is bounded is the other one.
