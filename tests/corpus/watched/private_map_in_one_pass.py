@@ -1,5 +1,5 @@
 """
-verdict: no-leak
+verdict: no-leak or inconclusive
 why: one pass over a private map of 96 MB, in place: each page is copied once, evenly, until the run ends.
 """
 
