@@ -7,11 +7,7 @@ and only while it is not reached: what has grown past it is not kept by it.
 from __future__ import annotations
 
 import ast
-import gc
-import inspect
-import operator
 import sys
-import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,21 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from hfmemdebug.origin.containers import size_of
+from hfmemdebug.origin.numbers_in_code import (
+    FUNCTION,
+    attribute,
+    called,
+    is_name,
+    number,
+    owners_of,
+    plain,
+    value_of,
+)
 from hfmemdebug.origin.paths import RootPath
 from hfmemdebug.origin.sites import filling, is_library
 
 _REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
-_CHANGING_CALLS = frozenset({"update", "setdefault", "pop", "popitem", "clear"})
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
 _ROOM = (ast.Lt, ast.LtE, ast.NotEq)
 _FULL = (ast.Gt, ast.GtE, ast.Eq)
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Eq: ast.Eq, ast.NotEq: ast.NotEq,
 }  # fmt: skip
-_ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv,
-}  # fmt: skip
-_Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Test = Callable[[ast.AST], bool]
 
 
@@ -87,10 +88,10 @@ def bound_of(thing: Any, path: RootPath) -> Bound | None:
 
 def _of_a_library(thing: Any) -> Bound | None:
     """The ``maxsize`` of an installed class around it, as cachetools' caches and the queues have."""
-    for owner in _owners(thing):
+    for owner in owners_of(thing):
         file = _file_of(type(owner))
         if file is not None and is_library(file):
-            size = _plain(_attribute(owner, "maxsize"))
+            size = plain(attribute(owner, "maxsize"))
             if size is not None and size > 0:
                 return Bound(size, file, None)
     return None
@@ -105,10 +106,10 @@ def _in_its_class(thing: Any) -> Bound | None:
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name == type(thing).__name__:
             for method in node.body:
-                if isinstance(method, _Function) and method.args.args:
-                    itself = partial(_is_name, name=method.args.args[0].arg)
+                if isinstance(method, FUNCTION) and method.args.args:
+                    itself = partial(is_name, name=method.args.args[0].arg)
                     for guard in _guards(method, itself, tree, []):
-                        size = _number(guard.limit, [thing], tree, method, file)
+                        size = number(guard.limit, [thing], tree, method, file)
                         if size is not None and guard.measure is None:
                             return Bound(size, file, guard.line)
     return None
@@ -127,18 +128,16 @@ def _beside_its_lines(thing: Any, path: RootPath) -> Bound | None:
     inside = path.place.endswith(f".{name}`")
 
     def is_it(node: ast.AST) -> bool:
-        return (not inside and _is_name(node, name)) or (
-            isinstance(node, ast.Attribute) and node.attr == name
-        )
+        return (not inside and is_name(node, name)) or (isinstance(node, ast.Attribute) and node.attr == name)
 
     found: list[Bound] = []
-    owners, length = _owners(thing), size_of(thing) or 0
+    owners, length = owners_of(thing), size_of(thing) or 0
     fills = _filling(thing, tree, is_it)
     for function in _innermost(tree, fills):
         bounds = []
         for guard in _guards(function, is_it, tree, fills):
-            limit = _number(guard.limit, owners, tree, function, file)
-            now = length if guard.measure is None else _value_of(guard.measure, owners, file)
+            limit = number(guard.limit, owners, tree, function, file)
+            now = length if guard.measure is None else value_of(guard.measure, owners, file)
             # Of bytes there is at least one an item; what never changes measures nothing.
             if limit is not None and now is not None and length <= now < limit:
                 measure = ast.unparse(guard.measure) if guard.measure is not None else None
@@ -161,7 +160,7 @@ def _filling(thing: Any, tree: ast.AST, is_it: _Test) -> list[ast.stmt | ast.exp
             isinstance(node, ast.Call)
             and node.args
             and is_it(node.args[0])
-            and _called(node) in _FILLING_CALLS
+            and called(node) in _FILLING_CALLS
         ):
             fills.append(node)
     return fills
@@ -169,7 +168,7 @@ def _filling(thing: Any, tree: ast.AST, is_it: _Test) -> list[ast.stmt | ast.exp
 
 def _innermost(tree: ast.AST, fills: list[ast.stmt | ast.expr]) -> list[ast.AST]:
     """The functions that fill it; the module itself for a line outside of all functions."""
-    functions = [node for node in ast.walk(tree) if isinstance(node, _Function)]
+    functions = [node for node in ast.walk(tree) if isinstance(node, FUNCTION)]
     found: dict[int, ast.AST] = {}
     for node in fills:
         around = [f for f in functions if f.lineno <= node.lineno <= (f.end_lineno or f.lineno)]
@@ -248,20 +247,20 @@ def _as_its_class_measures(is_it: _Test, tree: ast.AST, function: ast.AST) -> _T
     if not any(_is_length(node, lambda each: isinstance(each, ast.Name)) for node in ast.walk(function)):
         return is_it
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and function in node.body and isinstance(function, _Function):
+        if isinstance(node, ast.ClassDef) and function in node.body and isinstance(function, FUNCTION):
             for method in node.body:
-                if isinstance(method, _Function) and method.name == "__len__" and function.args.args:
+                if isinstance(method, FUNCTION) and method.name == "__len__" and function.args.args:
                     returned = [r.value for r in ast.walk(method) if isinstance(r, ast.Return)]
                     if returned and all(r is not None and _is_length(r, is_it) for r in returned):
                         itself = function.args.args[0].arg
-                        return lambda each: is_it(each) or _is_name(each, itself)
+                        return lambda each: is_it(each) or is_name(each, itself)
     return is_it
 
 
 def _is_length(node: ast.AST, is_it: _Test) -> bool:
     return (
         isinstance(node, ast.Call)
-        and _is_name(node.func, "len")
+        and is_name(node.func, "len")
         and len(node.args) == 1
         and is_it(node.args[0])
     )
@@ -269,11 +268,6 @@ def _is_length(node: ast.AST, is_it: _Test) -> bool:
 
 def _has_a_name(node: ast.AST) -> bool:
     return isinstance(node, (ast.Name, ast.Attribute))
-
-
-def _called(call: ast.Call) -> str | None:
-    function = call.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
 
 
 def _empties(statement: ast.AST, is_it: _Test, tree: ast.AST, *, deeper: bool = True) -> bool:
@@ -286,12 +280,11 @@ def _empties(statement: ast.AST, is_it: _Test, tree: ast.AST, *, deeper: bool = 
             if any(_is_laid_anew(target, is_it) for target in node.targets):
                 return True
         elif isinstance(node, ast.Call):
-            called = node.func
-            name = _called(node)
-            if isinstance(called, ast.Attribute) and name in _REMOVING_CALLS and is_it(called.value):
+            function, name = node.func, called(node)
+            if isinstance(function, ast.Attribute) and name in _REMOVING_CALLS and is_it(function.value):
                 return True
             if deeper and any(
-                isinstance(f, _Function) and f.name == name and _empties(f, is_it, tree, deeper=False)
+                isinstance(f, FUNCTION) and f.name == name and _empties(f, is_it, tree, deeper=False)
                 for f in ast.walk(tree)
             ):
                 return True
@@ -302,12 +295,12 @@ def _empties_wholly(statement: ast.stmt, is_it: _Test) -> bool:
     """``metrics.clear()`` and ``metrics = []``: nothing stays."""
     if isinstance(statement, ast.Assign):
         return any(is_it(target) for target in statement.targets)
-    called = (
+    call = (
         statement.value.func
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
         else None
     )
-    return isinstance(called, ast.Attribute) and called.attr == "clear" and is_it(called.value)
+    return isinstance(call, ast.Attribute) and call.attr == "clear" and is_it(call.value)
 
 
 def _is_laid_anew(target: ast.expr, is_it: _Test) -> bool:
@@ -317,132 +310,6 @@ def _is_laid_anew(target: ast.expr, is_it: _Test) -> bool:
     return is_it(
         target.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice) else target
     )
-
-
-def _number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST, file: str) -> int | None:
-    """What a limit is, as long as it is one number all the time."""
-    if isinstance(node, ast.Constant):
-        return _plain(node.value)
-    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
-        left, right = (_number(side, owners, tree, function, file) for side in (node.left, node.right))
-        return None if left is None or right is None else _ARITHMETIC[type(node.op)](left, right)
-    if isinstance(node, ast.Name) and _times_set(tree, node.id) == 1 and not _is_local(function, node.id):
-        return _value_of(node, owners, file)
-    if isinstance(node, ast.Attribute) and _is_set_once(tree, node.attr):
-        return _value_of(node, owners, file)
-    if isinstance(node, ast.Subscript) and _is_laid_out_once(node, tree, function):
-        return _value_of(node, owners, file)
-    return None
-
-
-def _is_laid_out_once(setting: ast.Subscript, tree: ast.AST, function: ast.AST) -> bool:
-    """Whether nothing changes a configuration, or an entry of it, once it is there."""
-    base: ast.expr = setting
-    while isinstance(base, ast.Subscript):
-        base = base.value
-    if not isinstance(base, ast.Name) or _times_set(tree, base.id) != 1 or _is_local(function, base.id):
-        return False
-    for node in ast.walk(tree):
-        changed = (
-            node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
-        )
-        inside = isinstance(changed, ast.Subscript) and not isinstance(changed.ctx, ast.Load)
-        if not inside and not (isinstance(node, ast.Call) and _called(node) in _CHANGING_CALLS):
-            continue
-        while isinstance(changed, ast.Subscript):
-            changed = changed.value
-        if _is_name(changed, base.id):
-            return False
-    return True
-
-
-def _value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
-    """What a variable of the module, or an attribute beside the container, is now, or how long that is."""
-    if isinstance(node, ast.Call):
-        return next(
-            (n for each in _named(node.args[0], owners, file) if (n := size_of(each)) is not None), None
-        )
-    return next((n for each in _named(node, owners, file) if (n := _plain(each)) is not None), None)
-
-
-def _named(node: ast.expr, owners: list[Any], file: str) -> list[Any]:
-    """What has a name in the module, or beside the container, or an entry of that."""
-    if isinstance(node, ast.Subscript):
-        if not isinstance(node.slice, ast.Constant):
-            return []
-        key = node.slice.value
-        return [each[key] for each in _named(node.value, owners, file) if type(each) is dict and key in each]
-    if isinstance(node, ast.Attribute):
-        return [_attribute(owner, node.attr) for owner in owners]
-    return [_module(file).get(node.id)] if isinstance(node, ast.Name) else []
-
-
-def _module(file: str) -> dict[str, Any]:
-    module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == file), None)
-    return vars(module) if module is not None else {}
-
-
-def _times_set(tree: ast.AST, name: str) -> int:
-    return sum(
-        isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load) for n in ast.walk(tree)
-    )
-
-
-def _is_local(function: ast.AST, name: str) -> bool:
-    return isinstance(function, _Function) and any(
-        (isinstance(n, ast.arg) and n.arg == name)
-        or (isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store))
-        for n in ast.walk(function)
-    )
-
-
-def _is_set_once(tree: ast.AST, attribute: str) -> bool:
-    """Whether nothing but a constructor sets an attribute."""
-
-    def is_set(node: ast.AST) -> bool:
-        return (
-            isinstance(node, ast.Attribute) and node.attr == attribute and not isinstance(node.ctx, ast.Load)
-        )
-
-    makers = [
-        n
-        for n in ast.walk(tree)
-        if isinstance(n, _Function) and n.name in ("__init__", "__new__", "__post_init__")
-    ]
-    in_makers = {id(n) for maker in makers for n in ast.walk(maker) if is_set(n)}
-    return all(id(n) in in_makers for n in ast.walk(tree) if is_set(n))
-
-
-def _owners(thing: Any) -> list[Any]:
-    """The objects that have it as an attribute."""
-    found = []
-    modules = {id(vars(m)) for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)}
-    for referrer in gc.get_referrers(thing):
-        if id(referrer) in modules:
-            continue
-        if type(referrer) is dict:
-            found += [r for r in gc.get_referrers(referrer) if getattr(r, "__dict__", None) is referrer]
-        elif not isinstance(referrer, (list, tuple, set, types.FrameType, types.ModuleType)):
-            found.append(referrer)
-    return found
-
-
-def _attribute(owner: Any, name: str) -> Any:
-    """What an object, or its class, has under a name; nobody's property is asked."""
-    value = inspect.getattr_static(owner, name, None)
-    if isinstance(value, types.MemberDescriptorType):
-        value = value.__get__(owner, type(owner))
-    return value
-
-
-def _plain(value: Any) -> int | None:
-    if type(value) is float and value.is_integer():
-        return int(value)
-    return value if type(value) is int else None
-
-
-def _is_name(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
 
 
 def _file_of(kind: type) -> str | None:

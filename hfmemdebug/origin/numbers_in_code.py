@@ -1,0 +1,154 @@
+"""What a limit in somebody's code is as a number, as long as it is one number all the time."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import inspect
+import operator
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from hfmemdebug.origin.containers import size_of
+
+_CHANGING_CALLS = frozenset({"update", "setdefault", "pop", "popitem", "clear"})
+_ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv,
+}  # fmt: skip
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST, file: str) -> int | None:
+    """What a limit is, as long as it is one number all the time."""
+    if isinstance(node, ast.Constant):
+        return plain(node.value)
+    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+        left, right = (number(side, owners, tree, function, file) for side in (node.left, node.right))
+        return None if left is None or right is None else _ARITHMETIC[type(node.op)](left, right)
+    if isinstance(node, ast.Name) and _times_set(tree, node.id) == 1 and not _is_local(function, node.id):
+        return value_of(node, owners, file)
+    if isinstance(node, ast.Attribute) and _is_set_once(tree, node.attr):
+        return value_of(node, owners, file)
+    if isinstance(node, ast.Subscript) and _is_laid_out_once(node, tree, function):
+        return value_of(node, owners, file)
+    return None
+
+
+def _is_laid_out_once(setting: ast.Subscript, tree: ast.AST, function: ast.AST) -> bool:
+    """Whether nothing changes a configuration, or an entry of it, once it is there."""
+    base: ast.expr = setting
+    while isinstance(base, ast.Subscript):
+        base = base.value
+    if not isinstance(base, ast.Name) or _times_set(tree, base.id) != 1 or _is_local(function, base.id):
+        return False
+    for node in ast.walk(tree):
+        changed = (
+            node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
+        )
+        inside = isinstance(changed, ast.Subscript) and not isinstance(changed.ctx, ast.Load)
+        if not inside and not (isinstance(node, ast.Call) and called(node) in _CHANGING_CALLS):
+            continue
+        while isinstance(changed, ast.Subscript):
+            changed = changed.value
+        if is_name(changed, base.id):
+            return False
+    return True
+
+
+def value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
+    """What a variable of the module, or an attribute beside the container, is now, or how long that is."""
+    if isinstance(node, ast.Call):
+        return next(
+            (n for each in _named(node.args[0], owners, file) if (n := size_of(each)) is not None), None
+        )
+    return next((n for each in _named(node, owners, file) if (n := plain(each)) is not None), None)
+
+
+def _named(node: ast.expr, owners: list[Any], file: str) -> list[Any]:
+    """What has a name in the module, or beside the container, or an entry of that."""
+    if isinstance(node, ast.Subscript):
+        if not isinstance(node.slice, ast.Constant):
+            return []
+        key = node.slice.value
+        return [each[key] for each in _named(node.value, owners, file) if type(each) is dict and key in each]
+    if isinstance(node, ast.Attribute):
+        return [attribute(owner, node.attr) for owner in owners]
+    return [_module(file).get(node.id)] if isinstance(node, ast.Name) else []
+
+
+def _module(file: str) -> dict[str, Any]:
+    module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == file), None)
+    return vars(module) if module is not None else {}
+
+
+def _times_set(tree: ast.AST, name: str) -> int:
+    return sum(
+        isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load) for n in ast.walk(tree)
+    )
+
+
+def _is_local(function: ast.AST, name: str) -> bool:
+    return isinstance(function, FUNCTION) and any(
+        (isinstance(n, ast.arg) and n.arg == name)
+        or (isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store))
+        for n in ast.walk(function)
+    )
+
+
+def _is_set_once(tree: ast.AST, attribute: str) -> bool:
+    """Whether nothing but a constructor sets an attribute."""
+
+    def is_set(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Attribute) and node.attr == attribute and not isinstance(node.ctx, ast.Load)
+        )
+
+    makers = [
+        n
+        for n in ast.walk(tree)
+        if isinstance(n, FUNCTION) and n.name in ("__init__", "__new__", "__post_init__")
+    ]
+    in_makers = {id(n) for maker in makers for n in ast.walk(maker) if is_set(n)}
+    return all(id(n) in in_makers for n in ast.walk(tree) if is_set(n))
+
+
+def owners_of(thing: Any) -> list[Any]:
+    """The objects that have it as an attribute."""
+    found = []
+    modules = {id(vars(m)) for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)}
+    for referrer in gc.get_referrers(thing):
+        if id(referrer) in modules:
+            continue
+        if type(referrer) is dict:
+            found += [r for r in gc.get_referrers(referrer) if getattr(r, "__dict__", None) is referrer]
+        elif not isinstance(referrer, (list, tuple, set, types.FrameType, types.ModuleType)):
+            found.append(referrer)
+    return found
+
+
+def attribute(owner: Any, name: str) -> Any:
+    """What an object, or its class, has under a name; nobody's property is asked."""
+    value = inspect.getattr_static(owner, name, None)
+    if isinstance(value, types.MemberDescriptorType):
+        value = value.__get__(owner, type(owner))
+    return value
+
+
+def plain(value: Any) -> int | None:
+    """A whole number, also where it is written as a float; None for anything else."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
+
+
+def is_name(node: ast.AST, name: str) -> bool:
+    """Whether a piece of code is this name alone."""
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def called(call: ast.Call) -> str | None:
+    """The last part of the name of what is called."""
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
