@@ -30,9 +30,11 @@ class NewFiles:
     def __init__(self, folder: str = FOLDER) -> None:
         self._folder = folder
         # Those of others.
-        self._known = {file for _, file in _files_with_status(folder)}
+        self._known = _Marks()
+        for _, file in _files_with_status(folder):
+            self._known.add(file)
         # Those of ours, and those of which nobody knows.
-        self._seen: set[_File] = set()
+        self._seen = _Marks()
 
     def size(self, *, written: bool = True) -> int | None:
         """Bytes of memory that those files take; None where there is no such folder.
@@ -42,20 +44,48 @@ class NewFiles:
         """
         if not Path(self._folder).is_dir():
             return None
-        there = {file: stat for stat, file in _files_with_status(self._folder)}
-        # What is gone is forgotten: nothing here may grow with the files that come and go.
-        self._known &= there.keys()
-        self._seen &= there.keys()
-        user = os.geteuid()
-        found = {
-            file: stat for file, stat in there.items() if stat.st_uid == user and file not in self._known
-        }
-        # While lines are looked for this is asked at each of them, and who holds what takes long to find out.
-        if written and (new := found.keys() - self._seen):
-            self._known |= _held_by_others(new, self._folder)
-            self._seen |= new - self._known
-        total = sum(_bytes_of(stat, written) for file, stat in found.items() if file not in self._known)
+        user, total = os.geteuid(), 0
+        # Made anew at each look, so that what is gone is forgotten. One file at a time: what is alive at once would
+        # stay in the interpreter's free lists.
+        known, seen = _Marks(), _Marks()
+        new: list[tuple[_File, int]] = []
+        for stat, file in _files_with_status(self._folder):
+            if file in self._known:
+                known.add(file)
+            elif stat.st_uid == user:
+                size = _bytes_of(stat, written)
+                # While lines are looked for this is asked at each of them, and who holds what takes long to find out.
+                if written and file not in self._seen:
+                    new.append((file, size))
+                else:
+                    seen.add(file)
+                    total += size
+        if written:
+            theirs = _held_by_others({file for file, _ in new}, self._folder) if new else ()
+            for file, size in new:
+                (known if file in theirs else seen).add(file)
+                total += 0 if file in theirs else size
+            self._known, self._seen = known, seen
         return total + _in_memfds(written)
+
+
+class _Marks:
+    """Files, in memory that does not grow with their number: the process that asks is being measured.
+
+    One in some hundred thousand is taken for another one.
+    """
+
+    def __init__(self) -> None:
+        self._bits = bytearray(1 << 16)
+
+    def add(self, file: _File) -> None:
+        """Marks a file."""
+        place = hash(file) % (8 * len(self._bits))
+        self._bits[place >> 3] |= 1 << (place & 7)
+
+    def __contains__(self, file: _File) -> bool:
+        place = hash(file) % (8 * len(self._bits))
+        return bool(self._bits[place >> 3] >> (place & 7) & 1)
 
 
 def _files_with_status(folder: str) -> Iterator[tuple[os.stat_result, _File]]:

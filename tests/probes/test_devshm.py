@@ -32,6 +32,21 @@ sys.stdin.readline()
 """
 
 
+_COUNTER = """
+import os, sys
+from pathlib import Path
+from hfmemdebug.probes.cpython import allocated_blocks
+from hfmemdebug.probes.devshm import NewFiles
+files = NewFiles(sys.argv[1])
+for number in range(300):
+    Path(sys.argv[1], str(number)).touch()
+    files.size()
+    if number == 100:
+        before = allocated_blocks()
+print(allocated_blocks() - before)
+"""
+
+
 def _start(code: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
@@ -65,3 +80,9 @@ def test_files_that_another_program_holds_are_not_counted(tmp_path: Path, how: s
             other.communicate("\n")
         # Whoever is gone has left it behind, as it was theirs before.
         assert _ask(prober) == 8192 + counted
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only on Linux")
+def test_files_that_pile_up_leave_nothing_in_the_process_that_counts_them(tmp_path: Path) -> None:
+    with _start(_COUNTER, str(tmp_path)) as counter:
+        assert int(_told(counter)) < 60
