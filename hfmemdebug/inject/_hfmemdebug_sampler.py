@@ -346,7 +346,14 @@ def start() -> None:
             sampler.read()
             sampler.slots[S_ENDING] = 1
             if sampler.tracer is not None:
-                sampler.tracer.end()
+                # Its own tuples would make the collector come, and take what is to be counted below.
+                enabled = gc.isenabled()
+                gc.disable()
+                try:
+                    sampler.tracer.end()
+                finally:
+                    if enabled:
+                        gc.enable()
             lived = time.perf_counter() - sampler.began > 2.0
             more = sys.getallocatedblocks() - sampler.blocks[0]
             caches = _hfmemdebug_ending.unfilled_caches() if lived and more >= LEAST_BLOCKS else []

@@ -42,6 +42,8 @@ NO_IMPORTS_CPU_SECONDS, NO_IMPORTS_WAIT_SECONDS = 0.5, 5.0
 LATEST_CPU_SECONDS = 20.0
 MANY_MODULES = 8
 FIRST_LOOK_SECONDS = 1.0
+# As the process ends, a look that is being taken is waited for.
+END_SECONDS = 10.0
 INTERVAL_SECONDS = 0.5
 # Looks take at most about this share of the time.
 SHARE = 0.25
@@ -163,7 +165,13 @@ class Tracer:
             _thread.start_new_thread(self._take, ())
 
     def end(self) -> None:
-        """Takes a last look as the process ends."""
+        """Takes a last look as the process ends.
+
+        One that goes on has all objects in its hands, so that no garbage could be told from what is in use.
+        """
+        until = time.perf_counter() + END_SECONDS
+        while self.busy and time.perf_counter() < until:
+            time.sleep(0.02)
         if self.traced_from is not None and self.looks and not self.busy:
             self._take(ending=True)
             tracemalloc.stop()

@@ -66,6 +66,16 @@ def test_two_looks_name_what_has_grown_at_one_pace_since_tracing_began(tmp_path:
     assert trace["holders"][0]["growth"] == pytest.approx(1000, rel=0.05)
 
 
+def test_a_look_that_goes_on_as_the_process_ends_is_waited_for(tmp_path: Path) -> None:
+    # As long as it goes on it has all objects in its hands, garbage among them.
+    ending = (
+        "part(500, 0, 0)\npart(500, 0, 0)\ntracer.busy = True\n"
+        "def take():\n    time.sleep(0.5)\n    tracer._take()\n_thread.start_new_thread(take, ())\n"
+        "tracer.end()\nassert not tracer.busy and not tracemalloc.is_tracing()\n"
+    )
+    assert traced(tmp_path, ending) is not None
+
+
 def test_one_look_names_nobody(tmp_path: Path) -> None:
     assert traced(tmp_path, "part(500, 2000, 1000)") is None
 
