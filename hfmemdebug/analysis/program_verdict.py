@@ -18,7 +18,7 @@ from hfmemdebug.analysis.program_open import is_steady_below_floor, open_questio
 from hfmemdebug.analysis.program_origin import find_origin
 from hfmemdebug.analysis.program_words import advice, summary
 from hfmemdebug.analysis.proof import program_limit_sentence
-from hfmemdebug.analysis.work import ROWS
+from hfmemdebug.analysis.work import LEAST_LOOKS, ROWS
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Result
@@ -190,11 +190,11 @@ def _how_it_died(recording: Recording) -> str | None:
 def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
     end = recording.end or {}
     lines = [str(note) for note in end.get("notes") or ()]
-    # A program that had ended by the second look has not shown whether there is one.
+    # Python takes more than one look to start on a busy machine, and a program may have ended by then.
     if (
         not program.exact
         and recording.header["command"] == "run"
-        and (len(program.ticks) > 1 or not end.get("samplers"))
+        and (len(program.ticks) >= LEAST_LOOKS or not end.get("samplers"))
     ):
         lines.append(
             "no sampler ran inside the program (no CPython, or started with -I, -E or -S): it is judged from outside, "

@@ -779,8 +779,9 @@ def test_pages_decide_where_no_sampler_is_inside() -> None:
 
 def test_what_ended_at_once_is_not_said_to_be_judged_from_outside() -> None:
     assert judge({1: still(pss=None)}, looks=1, end={"samplers": 1}).warnings == ()
+    assert judge({1: still()}, looks=3, end={"samplers": 1}).warnings == ()
     assert "no sampler ran" in judge({1: still()}, looks=1, end={"samplers": 0}).warnings[0]
-    assert "no sampler ran" in judge({1: still()}, looks=2, end={"samplers": 1}).warnings[0]
+    assert "no sampler ran" in judge({1: still()}, looks=30, end={"samplers": 1}).warnings[0]
 
 
 def test_a_process_whose_pss_was_not_read_is_named_once() -> None:
