@@ -7,11 +7,19 @@ anonymous memory grew beyond their sum nobody counts, and page counts decide abo
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from hfmemdebug.analysis.reserved import BESIDE_SHARE, RESERVED_SHARE, may_be_within, within
+from hfmemdebug.analysis.reserved import (
+    RESERVED_SHARE,
+    SETTLED,
+    few_beside,
+    is_the_same,
+    may_be_within,
+    within,
+)
 from hfmemdebug.analysis.series import Epochs, Series
 from hfmemdebug.analysis.trend import BLOCKS_TO_CONVICT, MORE_EPOCHS, Trend, epoch_rates, find_trend
 from hfmemdebug.recording.file import Recording
@@ -160,7 +168,7 @@ def assess(
     moves = PAGES_FLOOR_PER_EPOCH * fewer / slices
     pages = max(moves, PAGES_FLOOR_PER_SLICE_BYTES * slice_bytes(recording) / slices)
 
-    reserved = difference("reserved")
+    reserved, mapped = difference("reserved"), difference("mapped")
     judge("other", _unowned(epochs, against, "anon_swap"), max(floor, pages))
     if "other" in components and components["other"].trend.shape == "inconclusive":
         # Free chunks between blocks in use come and go with the threads that had them.
@@ -181,7 +189,7 @@ def assess(
         little = {
             "other": (max(floor, pages), reserved),
             "children_anon": (max(floor, pages), None),
-            "shmem": (max(floor, moves), difference("mapped")),
+            "shmem": (max(floor, moves), mapped),
         }
         for name, (least, sizes) in little.items():
             if name in components:
@@ -195,7 +203,6 @@ def assess(
             asked_for=-min((v for v in components["other"].series.settled if v is not None), default=0.0),
         )
     if "shmem" in components:
-        mapped = difference("mapped")
         components["shmem"] = _within(components["shmem"], (mapped, mapped.minus(reserved)))
     # Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
     for name in THINGS:
@@ -210,12 +217,8 @@ def assess(
                 trend = replace(trend, shape="growing", rate=median(rates), needs=None)
             else:
                 trend = replace(trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM)
-            filled = components.get("shmem")
-            if (
-                filled is not None
-                and filled.filled
-                and abs(trend.rate - filled.trend.rate) <= RESERVED_SHARE * filled.trend.rate
-            ):
+            mapping = components.get("shmem")
+            if mapping is not None and mapping.filled and is_the_same(trend.rate, mapping.trend.rate):
                 # The same bytes, by the files that they are in.
                 trend = replace(trend, shape="plateau", needs=None)
             components["dev_shm"] = Component("dev_shm", trend, shm)
@@ -224,8 +227,10 @@ def assess(
 
 def _asked_about_little(component: Component, floor: float, sizes: Series | None) -> Component:
     """Where page counts and, if these are known, mappings grew by a little in every epoch, more epochs tell."""
+    if component.trend.shape != "stable":
+        return component
     little = find_trend(component.series, floor)
-    if component.trend.shape != "stable" or little is None or not _may_grow(little, floor):
+    if little is None or not _may_grow(little, floor):
         return component
     if sizes is not None:
         few = RESERVED_SHARE * little.rate
@@ -251,24 +256,14 @@ def _most_in_an_epoch(series: Series) -> float | None:
 def _has_a_bound(copyable: Series, floor: float) -> bool:
     """Whether what can be copied stays as large as it is: no new mappings come."""
     trend = find_trend(copyable, max(floor, PAGE))
-    return trend is not None and trend.shape in ("stable", "step", "plateau")
+    return trend is not None and trend.shape in SETTLED
 
 
-def _within(component: Component, sizes: Sequence[Series], *, asked_for: float | None = None) -> Component:
-    """An owner of resident memory by the size of the mappings that it may have grown in.
-
-    Args:
-        component: The owner.
-        sizes: Of the mappings, as it may be told in several ways.
-        asked_for: Bytes that are known to have been asked for before they were written to; None where all were.
-    """
-    few = max(min(RESERVED_SHARE * component.trend.rate, max(component.trend.rate * BESIDE_SHARE, PAGE)), 1.0)
-    found = within(
-        component.trend,
-        [find_trend(size, few) for size in sizes],
-        known=asked_for is None or asked_for >= (1 - RESERVED_SHARE) * component.trend.growth,
-        decides=MORE_EPOCHS,
-    )
+def _within(component: Component, sizes: Sequence[Series], *, asked_for: float = math.inf) -> Component:
+    """An owner of resident memory by the size of the mappings that it may have grown in, as `within` takes them."""
+    few = max(few_beside(component.trend.rate, PAGE), 1.0)
+    trends = [find_trend(size, few) for size in sizes]
+    found = within(component.trend, trends, asked_for=asked_for, decides=MORE_EPOCHS)
     return component if found is None else replace(component, trend=found, filled=not may_be_within(found))
 
 

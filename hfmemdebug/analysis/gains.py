@@ -84,3 +84,15 @@ def read_gains(ticks: Sequence[Tick], bases: Bases, name: str, weight: float = 1
             look[process.pid] = weight * (gained - freed.get(process.pid, 0.0))
         looks.append(look)
     return Gains(tuple(looks))
+
+
+def read_owned(ticks: Sequence[Tick], bases: Bases, name: str, weight: float) -> Gains:
+    """The same of an owner of memory, in bytes: Python's objects are counted by their blocks.
+
+    Args:
+        ticks: The looks.
+        bases: What forks have inherited.
+        name: ``python``, or a counter.
+        weight: Bytes of a block.
+    """
+    return read_gains(ticks, bases, "blocks", weight) if name == "python" else read_gains(ticks, bases, name)

@@ -11,9 +11,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from hfmemdebug.analysis.gains import Bases, Gains, read_bases, read_gains
+from hfmemdebug.analysis.gains import Gains, read_bases, read_gains, read_owned
 from hfmemdebug.analysis.growth import WINDOWS, find_growth
-from hfmemdebug.analysis.reserved import BESIDE_SHARE, RESERVED_SHARE, may_be_within, within
+from hfmemdebug.analysis.owner import EXACT, FLOOR_OVER_RUN, MB, THINGS, Owner, points
+from hfmemdebug.analysis.program_reserved import within_reserved
+from hfmemdebug.analysis.reserved import SETTLED
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.ticks import Tick, malloc_reads, read_ticks, unread_malloc
 from hfmemdebug.analysis.trend import Trend
@@ -21,9 +23,6 @@ from hfmemdebug.analysis.work import LEAST_LIFE, ROWS, SECONDS, find_work, long_
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 
-MB = 1 << 20
-# `run` has no control: growth of less than this over the whole run is nobody's leak.
-FLOOR_OVER_RUN = 1.0 * MB
 # Noise that may hide a leak of up to this share of the program's memory is still called none, and said.
 TOLERATED_SHARE = 0.02
 # Page counts move by arenas and size classes: below this they say nothing without an exact counter.
@@ -35,30 +34,6 @@ BLOCK_BYTES = 64.0
 MOST_UNREAD = 0.2
 # Where more was not read, the rest must have this share of the growth that even growth has there.
 EVEN_OUTSIDE = 0.6
-
-_SETTLED = ("stable", "step", "plateau")
-EXACT = ("python", "malloc", "arrow")
-# Things that pile up: this many more over a run are more than any program's housekeeping.
-THINGS = {"children": 8.0, "threads": 16.0, "fds": 32.0}
-
-
-@dataclass(frozen=True)
-class Owner:
-    """What one owner of memory did.
-
-    Attributes:
-        name: ``python``, ``malloc``, ``arrow``, ``other`` (anonymous memory that no counter owns), ``pages``
-            (all anonymous memory, where there are no counters), ``shmem``, ``dev_shm`` (everybody's), ``segments``
-            (those of it that the program has made), or a key of `THINGS`.
-        growth: Its growth, for one iteration: 1000 rows, or a second.
-        gained: How much each process has gained from first to last, those that gained most first.
-        filled: It has filled memory that was asked for before, and can get no larger than that.
-    """
-
-    name: str
-    growth: Trend
-    gained: tuple[tuple[Sample, float], ...] = ()
-    filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +112,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     owners: dict[str, Owner] = {}
 
     def judge(name: str, values: Sequence[float | None], floor: float, tolerance: float) -> None:
-        growth = find_growth(_points(work, values), floor, tolerance=tolerance, seldom=name in THINGS)
+        growth = find_growth(points(work, values), floor, tolerance=tolerance, seldom=name in THINGS)
         if growth is not None:
             owners[name] = Owner(name, growth, _gained(ticks, name))
 
@@ -146,10 +121,10 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         if name in owners and owners[name].growth.grows:
             return
         for pid in first_of:
-            points = _points(work, gained.of(pid))
-            if len(points) < LEAST_LIFE * len(ticks):
+            known = points(work, gained.of(pid))
+            if len(known) < LEAST_LIFE * len(ticks):
                 continue
-            growth = find_growth(points, floor, tolerance=tolerance)
+            growth = find_growth(known, floor, tolerance=tolerance)
             if growth is not None and growth.grows:
                 alone = [(sample, g) for sample, g in _gained(ticks, name) if sample.pid == pid]
                 owners[name] = Owner(name, growth, tuple(alone))
@@ -164,25 +139,22 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
             return
         share = tolerance / len(first_of)
         least = min(floor, share)
-        alone = {pid: find_growth(_points(work, gained.of(pid)), least, tolerance=share) for pid in first_of}
+        alone = {pid: find_growth(points(work, gained.of(pid)), least, tolerance=share) for pid in first_of}
         rest = gained.without({pid for pid, growth in alone.items() if growth is not None})
         judged = [growth for growth in alone.values() if growth is not None]
         if any(rest.looks):
-            others = find_growth(_points(work, rest.total()), least, tolerance=share)
+            others = find_growth(points(work, rest.total()), least, tolerance=share)
             if others is None:
                 return
             judged.append(others)
-        if all(growth.shape in _SETTLED for growth in judged):
+        if all(growth.shape in SETTLED for growth in judged):
             owners[name] = replace(
                 owners[name], growth=replace(owners[name].growth, shape="stable", needs=None)
             )
 
     pages_floor = max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
     weight = _traced_block_bytes(recording) or _block_bytes(ticks)
-    gained = {
-        "python": read_gains(ticks, bases, "blocks", weight),
-        **{name: read_gains(ticks, bases, name) for name in ("malloc", "arrow", "anon_swap")},
-    }
+    gained = {name: read_owned(ticks, bases, name, weight) for name in (*EXACT, "anon_swap")}
     series = {name: each.total() for name, each in gained.items()}
     if exact:
         for name in EXACT:
@@ -201,45 +173,19 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         judge("pages", series["anon_swap"], pages_floor, pages_floor)
     share = _shmem_share(ticks)
     judge("shmem", read_gains(ticks, bases, "shmem", share).total(), floor, tolerance)
-    reserved, mapped = (read_gains(ticks, bases, of).total() for of in ("reserved", "mapped"))
-    owned = [sum(series[name][i] or 0.0 for name in EXACT) for i in range(len(ticks))]
-    for name, sizes in (
-        ("other", (reserved, _less(reserved, owned))),
-        ("pages", (reserved,)),
-        ("shmem", (mapped, _less(mapped, reserved))),
-    ):
-        if name in owners:
-            known = name == "shmem" or (name == "other" and _asked_for(seen, bases, weight))
-            each = [_points(work, size) for size in sizes]
-            owners[name] = _within(owners[name], each, known=known)
     files = [None if tick.tree.dev_shm is None else float(tick.tree.dev_shm) for tick in ticks]
     judge("dev_shm", files, floor, tolerance)
-    own, whole = (
-        [None if (v := getattr(tick.tree, field)) is None else float(v) for tick in ticks]
-        for field in ("segments", "segments_reserved")
-    )
+    own = [None if tick.tree.segments is None else float(tick.tree.segments) for tick in ticks]
     judge("segments", own, floor, tolerance)
-    if "segments" in owners:
-        owners["segments"] = _within(owners["segments"], [_points(work, whole)])
-    shared = [owners[name] for name in ("shmem", "dev_shm", "segments") if name in owners]
-    filled = max((owner.growth.growth for owner in shared if owner.filled), default=0.0)
-    for owner in shared:
-        # The same bytes, by who maps them or by the files that they are in.
-        same = (1 - RESERVED_SHARE) * filled <= owner.growth.growth <= (1 + RESERVED_SHARE) * filled
-        measured = owner.name == "segments" and any(size is not None for size in whole)
-        if owner.growth.shape in ("growing", "inconclusive") and same and not measured:
-            bounded = replace(owner.growth, shape="plateau", needs=None)
-            owners[owner.name] = replace(owner, growth=bounded, filled=True)
+    owners.update(within_reserved(owners, seen, ticks, work, bases, weight))
     for name, least in THINGS.items():
         judge(name, [None if (v := getattr(t.tree, name)) is None else float(v) for t in ticks], least, least)
     span = work[-1] - work[0] if len(work) > 1 else 0.0
     gains = {name: _change(values) for name, values in series.items()}
     afterwards = {}
     for part, name in itertools.product(after, EXACT if exact else ()):
-        counted = (
-            read_gains(part, bases, "blocks", weight) if name == "python" else read_gains(part, bases, name)
-        )
-        later = _points([tick.tree.seconds for tick in part], counted.total())
+        counted = read_owned(part, bases, name, weight).total()
+        later = points([tick.tree.seconds for tick in part], counted)
         # A question needs less than a verdict.
         growth = find_growth(later, floor / 2, tolerance=tolerance)
         # So short a time is uneven: what rose in it is a question, in whatever shape that did not stop.
@@ -261,55 +207,6 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         gains,
         afterwards,
     )
-
-
-def _points(work: Sequence[float], values: Sequence[float | None]) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in zip(work, values, strict=True) if y is not None]
-
-
-def _within(
-    owner: Owner, sizes: Sequence[Sequence[tuple[float, float]]], *, known: float | bool = True
-) -> Owner:
-    """An owner of resident memory by the size of the mappings that it may have grown in, over the work.
-
-    Args:
-        owner: The owner.
-        sizes: Of the mappings, as it may be told in several ways.
-        known: Bytes that are known to have been asked for before they were written to, or whether all are.
-    """
-    growth = owner.growth.growth
-    if not may_be_within(owner.growth):
-        return owner
-    few = min(RESERVED_SHARE * growth, max(FLOOR_OVER_RUN, growth * BESIDE_SHARE))
-    enough = known is True or known >= (1 - RESERVED_SHARE) * growth
-    found = within(owner.growth, [find_growth(size, few, tolerance=few) for size in sizes], known=enough)
-    return owner if found is None else replace(owner, growth=found, filled=not may_be_within(found))
-
-
-def _asked_for(ticks: Sequence[Tick], bases: Bases, weight: float) -> float:
-    """Bytes that allocators had handed out, at most, before these had pages: as much as came to their counters at once.
-
-    What frees pages without giving back their addresses has as few, but asked nobody for them.
-    """
-    exact = [0.0] * len(ticks)
-    for name in EXACT:
-        counted = (
-            read_gains(ticks, bases, "blocks", weight) if name == "python" else read_gains(ticks, bases, name)
-        )
-        exact = [sum_ + (value or 0.0) for sum_, value in zip(exact, counted.total(), strict=True)]
-    pages = [value or 0.0 for value in read_gains(ticks, bases, "anon_swap").total()]
-    most, high, place = 0.0, float("-inf"), 0
-    for i, (page, own) in enumerate(zip(pages, exact, strict=True)):
-        if page - own > high:
-            high, place = page - own, i
-        debt = high - (page - own)
-        if debt > most and own - exact[place] >= (1 - RESERVED_SHARE) * debt:
-            most = debt
-    return most
-
-
-def _less(values: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:
-    return [None if a is None or b is None else a - b for a, b in zip(values, others, strict=True)]
 
 
 def _unless_unread(malloc: Owner, ticks: Sequence[Tick], work: Sequence[float]) -> Owner:

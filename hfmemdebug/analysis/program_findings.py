@@ -9,7 +9,8 @@ from typing import Any
 from hfmemdebug.analysis.findings import HOW_IT_FILLED
 from hfmemdebug.analysis.gains import gain
 from hfmemdebug.analysis.growth import WARMUP
-from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program
+from hfmemdebug.analysis.owner import EXACT, MB, THINGS, Owner
+from hfmemdebug.analysis.program import Program
 from hfmemdebug.analysis.words import OWNER
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding

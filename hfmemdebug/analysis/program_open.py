@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hfmemdebug.analysis.program import EXACT, MB, THINGS, Owner, Program
+from hfmemdebug.analysis.owner import EXACT, MB, THINGS, Owner
+from hfmemdebug.analysis.program import Program
 from hfmemdebug.analysis.program_findings import (
     NOTEWORTHY,
     WORDS,

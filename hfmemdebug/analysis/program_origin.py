@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hfmemdebug.analysis.program import EXACT, Owner, Program
+from hfmemdebug.analysis.owner import EXACT, Owner
+from hfmemdebug.analysis.program import Program
 
 MOST_SITES = 5
 MOST_HOLDERS = 3

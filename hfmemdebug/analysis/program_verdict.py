@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hfmemdebug.analysis.advice import from_trace
-from hfmemdebug.analysis.program import EXACT, THINGS, Owner, Program, read_program
+from hfmemdebug.analysis.owner import EXACT, THINGS, Owner
+from hfmemdebug.analysis.program import Program, read_program
 from hfmemdebug.analysis.program_findings import (
     WORDS,
     benign_of,
