@@ -208,8 +208,8 @@ def assess(
     for name in THINGS:
         judge(name, difference(name), 0.05)
     if recording.header["arm"]["consumer"]:
-        # Other programs of the same user may put files there, and the control sees ours too: nothing is
-        # taken away, and only what grows as evenly as a loop is called one's own.
+        # Other programs of the same user may put files there, and the control sees ours too once they are closed:
+        # nothing is taken away, and only what grows as evenly as a loop is called one's own.
         shm = epochs.series("dev_shm")
         trend, rates = find_trend(shm, PAGE), epoch_rates(shm)
         if trend is not None and rates and _mostly_grows(rates):

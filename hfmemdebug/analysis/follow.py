@@ -23,7 +23,7 @@ def native_growth(
     """
     growing = {component.name: component.trend.rate for component in assessment.growing}
     if "dev_shm" in growing:
-        # While two arms run, each sees the files of both.
+        # While two arms run, each sees the files of both that nobody holds open.
         seen = [c.trend.rate for other in others for c in other.growing if c.name == "dev_shm"]
         growing["dev_shm"] = min([growing["dev_shm"], *seen])
     half = MOSTLY * sum(growing.get(name, 0.0) for name in (*EXACT, "dev_shm"))

@@ -46,7 +46,7 @@ class Bound:
     Attributes:
         size: The number.
         file: Where it stands.
-        line: No line where a library's class has the number.
+        line: No line where a library's class has the number, or the container's own length is it.
         measure: What is compared with it where that is not the container's length, as the code says it.
     """
 
@@ -203,7 +203,7 @@ def _guards(
                     continue
                 # Something else that is measured, and has to go below its limit by what is taken out.
                 measured = kind in (ast.Gt, ast.GtE) and (
-                    isinstance(sides[0], (ast.Name, ast.Attribute)) or _is_length(sides[0], _has_a_name)
+                    _has_a_name(sides[0]) or _is_length(sides[0], _has_a_name)
                 )
                 if measured and any(_empties(s, is_it, tree) for s in node.body):
                     yield _Guard(node.lineno, sides[1], sides[0])

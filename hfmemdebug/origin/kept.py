@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from hfmemdebug.origin.bounds import bound_of
+from hfmemdebug.origin.bounds import Bound, bound_of
 from hfmemdebug.origin.containers import size_of, unit_of, whatever_is_safe
 from hfmemdebug.origin.holders import Holder, holder_document, take_census
 from hfmemdebug.origin.paths import RootPath, path_to
@@ -46,12 +46,12 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
     """
     census = take_census()
     before = census.sizes
-    kinds = _by_weight(_made_at(walk, slices, places))
-    made = kinds[0] if kinds else []
-    skip = (kinds, *kinds)
+    made = _heaviest(_made_at(walk, slices, places))
+    asked = made[:_MOST_ASKED]
+    skip = (made, asked)
     inside: Counter[int] = Counter()
     grown: dict[int, tuple[Any, int]] = {}
-    for referrer in gc.get_referrers(*made[:_MOST_ASKED]) if made else ():
+    for referrer in gc.get_referrers(*asked) if asked else ():
         size, old = size_of(referrer), before.get(id(referrer))
         if size is not None and old is not None and size > old:
             grown[id(referrer)] = referrer, size - old
@@ -61,7 +61,7 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
         held = path_to(container, skip=skip)
         if held is not None:
             return [holder_document(_with_bound(container, held), growth / slices, unit_of(container), held)]
-    for things in _owned_and_owners(made[:_MOST_ASKED], census.ids, skip):
+    for things in _owned_and_owners(asked, census.ids, skip):
         for container in gc.get_referrers(*things):
             holder = _that_holds_all(container, things, before, (*skip, things))
             if holder is not None:
@@ -115,7 +115,7 @@ def _that_holds_all(
     if held is None:
         return None
     if has_room:
-        return f"{held.words}, bounded to {size:,}", held
+        return held.words + Bound(size, "", None).words, held
     return _with_bound(container, held), held
 
 
@@ -124,12 +124,13 @@ def _with_bound(container: Any, path: RootPath) -> str:
     return path.words + (bound.words if bound is not None else "")
 
 
-def _by_weight(things: list[Any]) -> list[list[Any]]:
-    """By their types, those that take most first: a line makes other things on its way, or around what it makes."""
-    kinds: dict[type, list[Any]] = {}
+def _heaviest(things: list[Any]) -> list[Any]:
+    """Those of the type that takes most: a line makes other things on its way."""
+    bytes_of: Counter[type] = Counter()
     for thing in things:
-        kinds.setdefault(type(thing), []).append(thing)
-    return sorted(kinds.values(), key=lambda alike: -sum(map(sys.getsizeof, alike)))
+        bytes_of[type(thing)] += sys.getsizeof(thing)
+    kind = max(bytes_of, key=bytes_of.__getitem__, default=None)
+    return [thing for thing in things if type(thing) is kind]
 
 
 def _made_at(walk: Callable[[], Iterator[None]], slices: int, places: Collection[Place]) -> list[Any]:
