@@ -207,8 +207,8 @@ class Tracer:
             self.modules_at_first = len(sys.modules)
             self.first = look
         self._fill(look)
-        if ending and not (self.looks and look.bytes >= self.looks[-1].bytes):
-            # What its functions had is gone.
+        if ending and any(look.bytes < other.bytes for other in self.looks):
+            # What its functions had is gone, and may have been so at the look before.
             return
         looks = [*self.looks, look]
         base = looks[-4] if len(looks) > 3 else looks[0]

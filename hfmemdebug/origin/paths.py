@@ -132,6 +132,8 @@ def _variables_of_threads() -> dict[int, _Variable]:
     """Local variables of the threads that run, this one left out, by identity."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     found: dict[int, _Variable] = {}
+    # Of functions around the one that uses them: that of which they are the variables comes first.
+    borrowed: dict[int, _Variable] = {}
     for ident, frames in _frames_of_threads().items():
         if any(isinstance(frame.f_trace, (types.FunctionType, types.MethodType)) for frame in frames):
             # Traced in Python, as by a debugger: what is read here while its function runs is written back, to a
@@ -144,11 +146,12 @@ def _variables_of_threads() -> dict[int, _Variable]:
                 variables = frame.f_locals
                 for name, value in list(variables.items()):
                     where = f"thread `{names.get(ident, ident)}`, local variable `{name}` of `{code.co_name}`"
-                    found.setdefault(id(value), _Variable(where, code.co_filename, name))
+                    these = borrowed if name in code.co_freevars else found
+                    these.setdefault(id(value), _Variable(where, code.co_filename, name))
                 if type(variables) is dict and frame.f_trace is None:
                     # Up to Python 3.12 a copy, which stays with the frame and would keep a batch alive.
                     variables.clear()
-    return found
+    return {**borrowed, **found}
 
 
 def _frames_of_threads() -> dict[int, list[types.FrameType]]:

@@ -60,3 +60,30 @@ def test_a_variable_of_a_thread_that_runs(traced: bool) -> None:
         thread.join()
     # Reading them has changed none.
     assert not lost
+
+
+def test_a_variable_that_an_inner_function_uses_is_the_outer_ones() -> None:
+    begun, ended = threading.Event(), threading.Event()
+    kept: list[Any] = []
+
+    def outer() -> None:
+        history = [0] * 100
+
+        def note() -> None:
+            history.append(1)
+            kept.append(history)
+            begun.set()
+            ended.wait(10)
+
+        note()
+
+    thread = threading.Thread(target=outer, name="worker")
+    thread.start()
+    try:
+        assert begun.wait(10)
+        path = path_to(kept[0], skip=(kept,))
+    finally:
+        ended.set()
+        thread.join()
+    assert path is not None
+    assert path.words == "thread `worker`, local variable `history` of `outer`: list"
