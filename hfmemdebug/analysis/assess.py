@@ -177,11 +177,7 @@ def assess(
             components["other"] = replace(components["other"], trend=between)
     judge("copied", difference("copied"), max(floor, pages))
     if "copied" in components and _has_a_bound(difference("copyable"), floor):
-        copied = components["copied"]
-        if copied.trend.shape in ("growing", "inconclusive"):
-            # A page is copied once: what is mapped is the most that there can be.
-            bounded = replace(copied.trend, shape="plateau", needs=None)
-            components["copied"] = replace(copied, trend=bounded)
+        components["copied"] = _bounded(components["copied"])
     # Workers are never settled: what they hold for the moment moves by as much as pages do.
     judge("children_anon", difference("children_anon"), max(floor, pages))
     judge("shmem", difference("shmem"), max(floor, moves))
@@ -208,21 +204,33 @@ def assess(
     for name in THINGS:
         judge(name, difference(name), 0.05)
     if recording.header["arm"]["consumer"]:
-        # Other programs of the same user may put files there, and the control sees ours too once they are closed:
-        # nothing is taken away, and only what grows as evenly as a loop is called one's own.
-        shm = epochs.series("dev_shm")
-        trend, rates = find_trend(shm, PAGE), epoch_rates(shm)
-        if trend is not None and rates and _mostly_grows(rates):
-            if _is_even(rates) and len(rates) >= BLOCKS_TO_CONVICT:
-                trend = replace(trend, shape="growing", rate=median(rates), needs=None)
-            else:
-                trend = replace(trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM)
-            mapping = components.get("shmem")
-            if mapping is not None and mapping.filled and is_the_same(trend.rate, mapping.trend.rate):
-                # The same bytes, by the files that they are in.
-                trend = replace(trend, shape="plateau", needs=None)
-            components["dev_shm"] = Component("dev_shm", trend, shm)
+        dev_shm = _in_dev_shm(epochs, components.get("shmem"))
+        if dev_shm is not None:
+            components["dev_shm"] = dev_shm
     return Assessment(recording, control, components, epochs, tuple(unread))
+
+
+def _in_dev_shm(epochs: Epochs, mapping: Component | None) -> Component | None:
+    """What an arm's own code puts into files in /dev/shm; None where that does not grow.
+
+    Other programs of the same user may put files there, and the control sees ours too once they are closed:
+    nothing is taken away, and only what grows as evenly as a loop is called one's own.
+
+    Args:
+        epochs: The arm's.
+        mapping: Shared memory that it maps, as judged: the same bytes, perhaps.
+    """
+    series = epochs.series("dev_shm")
+    trend, rates = find_trend(series, PAGE), epoch_rates(series)
+    if trend is None or not rates or not _mostly_grows(rates):
+        return None
+    if _is_even(rates) and len(rates) >= BLOCKS_TO_CONVICT:
+        trend = replace(trend, shape="growing", rate=median(rates), needs=None)
+    else:
+        trend = replace(trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM)
+    if mapping is not None and mapping.filled and is_the_same(trend.rate, mapping.trend.rate):
+        trend = replace(trend, shape="plateau", needs=None)
+    return Component("dev_shm", trend, series)
 
 
 def _asked_about_little(component: Component, floor: float, sizes: Series | None) -> Component:
@@ -251,6 +259,13 @@ def _most_in_an_epoch(series: Series) -> float | None:
     settled = series.settled[1:]
     rises = [b - a for a, b in itertools.pairwise(settled) if a is not None and b is not None]
     return max(0.0, *rises) if rises else None
+
+
+def _bounded(copied: Component) -> Component:
+    """A page is copied once: what is mapped is the most that there can be."""
+    if copied.trend.shape not in ("growing", "inconclusive"):
+        return copied
+    return replace(copied, trend=replace(copied.trend, shape="plateau", needs=None))
 
 
 def _has_a_bound(copyable: Series, floor: float) -> bool:
