@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hfmemdebug.analysis.advice import from_trace
@@ -144,9 +144,7 @@ def _guilty(program: Program) -> list[Owner]:
         grows.pop("python", None)
     exact = [grows[name] for name in EXACT if name in grows]
     things = [grows[name] for name in THINGS if name in grows]
-    shared = [grows[name] for name in ("shmem", "segments", "dev_shm") if name in grows][:1]
-    if shared and shared[0].name == "dev_shm" and not _fills_shm(program, shared[0]):
-        shared = []
+    shared = _in_shared_memory(program, grows)
     count = sum(owner.growth.growth for owner in things)
     if things and sum(owner.growth.growth for owner in exact) <= _OF_A_THING * count:
         # The objects, buffers and stacks that come with each of them.
@@ -157,6 +155,19 @@ def _guilty(program: Program) -> list[Owner]:
         # Tracing's own tables are among it, which grow with whatever is kept for a while.
         grows.pop("other", None)
     return [grows[name] for name in ("other", "pages") if name in grows]
+
+
+def _in_shared_memory(program: Program, grows: Mapping[str, Owner]) -> list[Owner]:
+    """The one owner of the same bytes that tells them best, if any grows: who maps them, or which files they are in."""
+    mapped, made = grows.get("shmem"), grows.get("segments")
+    if mapped is not None and made is not None:
+        # Of a segment that is kept, few pages may have been touched by those who map it.
+        return [made if mapped.growth.growth < made.growth.growth / 2 else mapped]
+    files = grows.get("dev_shm")
+    if files is not None and not _fills_shm(program, files):
+        files = None
+    known = mapped or made or files
+    return [known] if known is not None else []
 
 
 def _fills_shm(program: Program, owner: Owner) -> bool:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from hfmemdebug.origin.sites import function_at
 
 _SHM = "/dev/shm"
+# PyTorch's own name who has made them.
+_OF_TORCH = re.compile(r"torch_(\d+)_")
 # From one sum to the next, in seconds and in times of what one costs: each segment is asked for.
 _PAUSE = 0.5
 _COSTS = 200
@@ -39,6 +42,7 @@ class Segments:
         self._read = 0
         # By name: the file and line that made it, where a line of the program's is known.
         self._living: dict[str, tuple[str, int] | None] = {}
+        self._makers: set[int] = set()
         self._due = 0.0
         self._size: int | None = None
         self.reserved: int | None = None
@@ -46,9 +50,14 @@ class Segments:
         # Bytes and segments by line, then.
         self._by_line: dict[tuple[str, int], list[int]] = {}
 
-    def size(self) -> int | None:
-        """Bytes in them, as of half a second ago at most where they are few; None where none was ever made."""
+    def size(self, pids: Iterable[int]) -> int | None:
+        """Bytes in them, as of half a second ago at most where they are few; None where none was ever made.
+
+        Args:
+            pids: The processes of the program that live now.
+        """
         began = self._clock()
+        self._makers.update(pids)
         if began >= self._due:
             self._look()
             self._due = began + max(_PAUSE, _COSTS * (self._clock() - began))
@@ -61,7 +70,12 @@ class Segments:
             new = file.read()
             self._read += len(new)
             self._living.update(map(_parsed, new.decode(errors="surrogateescape").splitlines()))
-        if not self._read:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(_SHM):
+                made = _OF_TORCH.match(name)
+                if made is not None and int(made[1]) in self._makers:
+                    self._living.setdefault(name)
+        if not self._living and self._size is None:
             return
         self._size = self.reserved = 0
         by_line: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])

@@ -125,7 +125,7 @@ class Supervisor:
             forget=inside.forget,
             # Under a limit we may have children of our own, which enforce it.
             adopts=(lambda pid: _is_of(pid, pages)) if self.limit is None else None,
-            segments=lambda: (segments.size(), segments.reserved),
+            segments=lambda pids: (segments.size(pids), segments.reserved),
         )
         looks = Thinned(writer)
         look = watch.look()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,8 +86,8 @@ class TreeWatch:
         forget: Is told of each process that has ended, once its last words were read.
         adopts: Says of a child of this process whether it is an orphan of the tree, as daemons make themselves: these
             come to us. None where none do.
-        segments: Bytes of the shared memory segments that the tree has made, and how many they may come to; each may
-            be None.
+        segments: Bytes of the shared memory segments that the tree has made, and how many they may come to, each of
+            which may be None; it is given the processes of the tree.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class TreeWatch:
         inside: Callable[[int], dict[str, Any] | None] = lambda pid: None,
         forget: Callable[[int], None] = lambda pid: None,
         adopts: Callable[[int], bool] | None = None,
-        segments: Callable[[], tuple[int | None, int | None]] = lambda: (None, None),
+        segments: Callable[[Iterable[int]], tuple[int | None, int | None]] = lambda pids: (None, None),
     ) -> None:
         self.root = root
         self.clock = clock
@@ -354,7 +354,7 @@ class TreeWatch:
         pss_file = total(s.pss_file for s in samples)
         there = [self._watched[s.pid] for s in samples if s.pid is not None]
         pss = total(watched.pss for watched in there)
-        in_segments, reserved_in_segments = self._segments()
+        in_segments, reserved_in_segments = self._segments(self._watched)
         return Sample(
             kind="tree",
             epoch=1,

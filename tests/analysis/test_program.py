@@ -551,6 +551,21 @@ def test_files_in_dev_shm_are_not_a_programs_that_wrote_nothing() -> None:
     assert judge({1: inside()}, tree=tree, end=wrote).verdict == "leak"
     both = {**wrote, "written_by_others_bytes": 80 * MB}
     assert judge({1: inside()}, tree=tree, end=both).verdict == "inconclusive"
+    # One file after the other, by a worker that maps them, writes there and lets them go.
+    maps = {1: inside(), 2: inside(shmem=100 << 10)}
+    assert judge(maps, tree=tree, end=nothing).verdict == "inconclusive"
+    mine = judge(maps, tree=lambda t: {**tree(t), "segments": round(60 * MB * t)}, end=nothing)
+    assert (mine.verdict, mine.cause) == ("leak", "shared-memory")
+
+
+def test_shared_memory_that_is_mapped_and_hardly_touched_is_told_by_its_files() -> None:
+    def tree(t: float) -> dict[str, Any]:
+        return {"dev_shm": round(80 * MB * t), "segments": round(80 * MB * t)}
+
+    touched = grown(inside(), "shmem", 8 * MB)
+    result = judge({1: touched}, rows=lambda t: 1e6 * t, tree=tree)
+    assert (result.verdict, result.cause) == ("leak", "shared-memory")
+    assert result.rate_bytes_per_iteration == pytest.approx(80 * MB / 1000, rel=0.1)
 
 
 def test_descriptors_that_pile_up_with_their_objects() -> None:

@@ -197,7 +197,8 @@ def test_memory_behind_a_descriptor_is_seen_once() -> None:
     again = os.dup(fd)
     try:
         os.write(fd, bytes(4 * 1024**2))
-        assert 4 * 1024**2 <= probe.read_settled()["dev_shm"] - before < 8 * 1024**2
+        # Other programs may take some of theirs away meanwhile.
+        assert 3 * 1024**2 < probe.read_settled()["dev_shm"] - before < 8 * 1024**2
     finally:
         os.close(fd)
         os.close(again)
