@@ -109,7 +109,8 @@ def _who(owner: Owner, cause: str) -> str | None:
     gained = [(sample, g) for sample, g in owner.gained if g > 0]
     whole = sum(g for _, g in gained)
     if not gained or not whole:
-        return None
+        # Of files it is not told which process has made them.
+        return WORDS[owner.name] if owner.name in ("segments", "dev_shm") else None
     most, share = gained[0][0], gained[0][1] / whole
     # Where objects own them, malloc's bytes are called by the objects' name.
     what = WORDS["python" if cause == "python-objects" else owner.name]
