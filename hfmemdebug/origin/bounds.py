@@ -9,13 +9,23 @@ from __future__ import annotations
 import ast
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hfmemdebug.origin.containers import size_of
+from hfmemdebug.origin.emptying import (
+    Test,
+    empties,
+    empties_wholly,
+    has_a_name,
+    is_laid_anew,
+    is_length,
+    test_of,
+    tree_of,
+)
 from hfmemdebug.origin.numbers_in_code import (
     FUNCTION,
     attribute,
@@ -24,19 +34,22 @@ from hfmemdebug.origin.numbers_in_code import (
     number,
     owners_of,
     plain,
+    value_in_module,
     value_of,
 )
 from hfmemdebug.origin.paths import RootPath
 from hfmemdebug.origin.sites import filling, is_library
 
-_REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
+# Where calls have the number of what they give at most.
+_PLACE_OF_MOST = {"tail": 0, "head": 0, "nlargest": 0, "nsmallest": 0, "islice": 1, "deque": 1}
+_SAME_LENGTH = frozenset({"list", "sorted", "tuple", "concat", "array", "asarray", "copy"})
+_ARRAYS = ("numpy", "pyarrow", "pandas", "torch")
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
 _ROOM = (ast.Lt, ast.LtE, ast.NotEq)
 _FULL = (ast.Gt, ast.GtE, ast.Eq)
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Eq: ast.Eq, ast.NotEq: ast.NotEq,
 }  # fmt: skip
-_Test = Callable[[ast.AST], bool]
 
 
 @dataclass(frozen=True)
@@ -82,8 +95,33 @@ def bound_of(thing: Any, path: RootPath) -> Bound | None:
     size = size_of(thing)
     if size is None:
         return None
-    found = _of_a_library(thing) or _in_its_class(thing) or _beside_its_lines(thing, path)
+    found = _of_a_library(thing) or _in_its_class(thing) or _beside_its_lines(thing, path, size)
     return found if found is not None and found.size > size else None
+
+
+def bound_of_name(label: str, file: str | None) -> Bound | None:
+    """The bound of what a module has under a name, where that is an array or a table; None where it has none.
+
+    Args:
+        label: The name, perhaps with attributes behind it.
+        file: The module's.
+    """
+    if file is None or is_library(file):
+        return None
+    name, *attributes = label.split(".")
+    value = value_in_module(name, file)
+    for each in attributes:
+        value = attribute(value, each)
+    if type(value).__module__.partition(".")[0] not in _ARRAYS:
+        return None
+    try:
+        length = len(value)
+    except TypeError:
+        # An array of no dimensions.
+        return None
+    path = RootPath(label, f"`{label}`", label.rpartition(".")[2], file, None)
+    found = _beside_its_lines(value, path, length)
+    return found if found is not None and found.size > length else None
 
 
 def _of_a_library(thing: Any) -> Bound | None:
@@ -100,7 +138,7 @@ def _of_a_library(thing: Any) -> Bound | None:
 def _in_its_class(thing: Any) -> Bound | None:
     """A subclass of dict that looks at its own length when it is given something."""
     file = _file_of(type(thing))
-    tree = _tree(file) if file is not None and not is_library(file) else None
+    tree = tree_of(file) if file is not None and not is_library(file) else None
     if tree is None or file is None:
         return None
     for node in ast.walk(tree):
@@ -115,25 +153,21 @@ def _in_its_class(thing: Any) -> Bound | None:
     return None
 
 
-def _beside_its_lines(thing: Any, path: RootPath) -> Bound | None:
+def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
     """A comparison of its length in each of the functions that put something into it."""
     file, name = path.file, path.name
     if file is None or name is None or is_library(file) or not path.place.endswith(f"{name}`"):
         return None
-    tree = _tree(file)
+    tree = tree_of(file)
     if tree is None:
         return None
-
-    # What is another object's is not reached by its bare name.
-    inside = path.place.endswith(f".{name}`")
-
-    def is_it(node: ast.AST) -> bool:
-        return (not inside and is_name(node, name)) or (isinstance(node, ast.Attribute) and node.attr == name)
-
+    is_it = test_of(name, path.place, tree)
     found: list[Bound] = []
-    owners, length = owners_of(thing), size_of(thing) or 0
+    owners = owners_of(thing)
     fills = _filling(thing, tree, is_it)
-    for function in _innermost(tree, fills):
+    # What is made anew of itself and more, or filled by a library, is cut by who has it.
+    cutting = [f for f in ast.walk(tree) if isinstance(f, FUNCTION) and any(_cuts(f.body, is_it, []))]
+    for function in _innermost(tree, fills) if fills else cutting:
         bounds = []
         for guard in _guards(function, is_it, tree, fills):
             limit = number(guard.limit, owners, tree, function, file)
@@ -148,7 +182,7 @@ def _beside_its_lines(thing: Any, path: RootPath) -> Bound | None:
     return max(found, key=lambda bound: bound.size, default=None)
 
 
-def _filling(thing: Any, tree: ast.AST, is_it: _Test) -> list[ast.stmt | ast.expr]:
+def _filling(thing: Any, tree: ast.AST, is_it: Test) -> list[ast.stmt | ast.expr]:
     """What makes it longer: what is put at a place that a list has already does not."""
     fills: list[ast.stmt | ast.expr] = [
         node
@@ -178,7 +212,7 @@ def _innermost(tree: ast.AST, fills: list[ast.stmt | ast.expr]) -> list[ast.AST]
 
 
 def _guards(
-    function: ast.AST, is_it: _Test, tree: ast.AST, fills: list[ast.stmt | ast.expr]
+    function: ast.AST, is_it: Test, tree: ast.AST, fills: list[ast.stmt | ast.expr]
 ) -> Iterator[_Guard]:
     """Comparisons that keep more from being put in, or take something out."""
     measured_as_it = _as_its_class_measures(is_it, tree, function)
@@ -193,46 +227,68 @@ def _guards(
         for comparison in _comparisons(node.test):
             sides = comparison.left, comparison.comparators[0]
             kind: type[ast.cmpop] = type(comparison.ops[0])
-            if _is_length(sides[1], measured_as_it):
+            if is_length(sides[1], measured_as_it):
                 sides, kind = (sides[1], sides[0]), _TURNED.get(kind, kind)
-            if not _is_length(sides[0], measured_as_it):
+            if not is_length(sides[0], measured_as_it):
                 # ``if step % 1000 == 0:``; where one item comes at each step there are no more than those.
                 if kind is ast.Eq and isinstance(sides[0], ast.BinOp) and isinstance(sides[0].op, ast.Mod):
-                    if any(_empties_wholly(s, is_it) for s in node.body):
+                    if any(empties_wholly(s, is_it) for s in node.body):
                         yield _Guard(node.lineno, sides[0].right, None)
                     continue
                 # Something else that is measured, and has to go below its limit by what is taken out.
                 measured = kind in (ast.Gt, ast.GtE) and (
-                    _has_a_name(sides[0]) or _is_length(sides[0], _has_a_name)
+                    has_a_name(sides[0]) or is_length(sides[0], has_a_name)
                 )
-                if measured and any(_empties(s, is_it, tree) for s in node.body):
+                if measured and any(empties(s, is_it, tree) for s in node.body):
                     yield _Guard(node.lineno, sides[1], sides[0])
                 continue
             inside = {id(each) for statement in node.body for each in ast.walk(statement)}
             has_room = kind in _ROOM and fills and all(id(each) in inside for each in fills)
             leaves = isinstance(node.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
             leaves = leaves and all(each.lineno > node.lineno for each in fills)
-            if has_room or (kind in _FULL and (leaves or any(_empties(s, is_it, tree) for s in node.body))):
+            if has_room or (kind in _FULL and (leaves or any(empties(s, is_it, tree) for s in node.body))):
                 yield _Guard(node.lineno, sides[1], None)
 
 
-def _cuts(block: list[ast.stmt], is_it: _Test, fills: list[ast.stmt | ast.expr]) -> Iterator[_Guard]:
+def _cuts(block: list[ast.stmt], is_it: Test, fills: list[ast.stmt | ast.expr]) -> Iterator[_Guard]:
     """``del history[:-500]`` and ``history = history[-500:]``, wherever something was put in: the last so many stay."""
     inside = {id(each) for statement in block for each in ast.walk(statement)}
-    if not fills or not all(id(each) in inside for each in fills):
+    if not all(id(each) in inside for each in fills):
         return
     for statement in block:
-        cut: ast.expr | None = None
+        limit: ast.expr | None = None
         if isinstance(statement, ast.Delete) and len(statement.targets) == 1:
-            cut, end = statement.targets[0], "upper"
-        elif isinstance(statement, ast.Assign) and any(_is_laid_anew(t, is_it) for t in statement.targets):
-            cut, end = statement.value, "lower"
-        if not (isinstance(cut, ast.Subscript) and isinstance(cut.slice, ast.Slice) and is_it(cut.value)):
-            continue
-        limit = getattr(cut.slice, end)
-        other = cut.slice.lower if end == "upper" else cut.slice.upper
-        if isinstance(limit, ast.UnaryOp) and isinstance(limit.op, ast.USub) and other is None:
-            yield _Guard(statement.lineno, limit.operand, None)
+            cut = statement.targets[0]
+            if isinstance(cut, ast.Subscript) and is_it(cut.value):
+                limit = _kept_of(cut.slice, deleted=True)
+        elif isinstance(statement, ast.Assign) and any(is_laid_anew(t, is_it) for t in statement.targets):
+            limit = _most_of(statement.value)
+        if limit is not None:
+            yield _Guard(statement.lineno, limit, None)
+
+
+def _kept_of(cut: ast.expr, *, deleted: bool) -> ast.expr | None:
+    """How many items a slice leaves at most: ``[-500:]``, ``[:500]``; what is deleted, ``[:-500]``, ``[500:]``."""
+    if not isinstance(cut, ast.Slice) or cut.step is not None:
+        return None
+    last, first = (cut.upper, cut.lower) if deleted else (cut.lower, cut.upper)
+    if first is None and isinstance(last, ast.UnaryOp) and isinstance(last.op, ast.USub):
+        return last.operand
+    return first if last is None and not isinstance(first, ast.UnaryOp) else None
+
+
+def _most_of(value: ast.expr) -> ast.expr | None:
+    """How many items there are at most in what an expression makes."""
+    if isinstance(value, ast.Subscript):
+        return _kept_of(value.slice, deleted=False)
+    if not isinstance(value, ast.Call):
+        return None
+    name, place = called(value), _PLACE_OF_MOST.get(called(value) or "")
+    if name in _SAME_LENGTH and len(value.args) == 1:
+        return _most_of(value.args[0])
+    if place is not None and len(value.args) > place:
+        return value.args[place]
+    return next((word.value for word in value.keywords if word.arg in ("maxlen", "n")), None)
 
 
 def _comparisons(test: ast.expr) -> Iterator[ast.Compare]:
@@ -242,84 +298,22 @@ def _comparisons(test: ast.expr) -> Iterator[ast.Compare]:
             yield part
 
 
-def _as_its_class_measures(is_it: _Test, tree: ast.AST, function: ast.AST) -> _Test:
+def _as_its_class_measures(is_it: Test, tree: ast.AST, function: ast.AST) -> Test:
     """The test, and ``self`` where the class around the function says that its length is the container's."""
-    if not any(_is_length(node, lambda each: isinstance(each, ast.Name)) for node in ast.walk(function)):
+    if not any(is_length(node, lambda each: isinstance(each, ast.Name)) for node in ast.walk(function)):
         return is_it
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and function in node.body and isinstance(function, FUNCTION):
             for method in node.body:
                 if isinstance(method, FUNCTION) and method.name == "__len__" and function.args.args:
                     returned = [r.value for r in ast.walk(method) if isinstance(r, ast.Return)]
-                    if returned and all(r is not None and _is_length(r, is_it) for r in returned):
+                    if returned and all(r is not None and is_length(r, is_it) for r in returned):
                         itself = function.args.args[0].arg
                         return lambda each: is_it(each) or is_name(each, itself)
     return is_it
-
-
-def _is_length(node: ast.AST, is_it: _Test) -> bool:
-    return (
-        isinstance(node, ast.Call)
-        and is_name(node.func, "len")
-        and len(node.args) == 1
-        and is_it(node.args[0])
-    )
-
-
-def _has_a_name(node: ast.AST) -> bool:
-    return isinstance(node, (ast.Name, ast.Attribute))
-
-
-def _empties(statement: ast.AST, is_it: _Test, tree: ast.AST, *, deeper: bool = True) -> bool:
-    """Whether a statement takes something out of it, itself or in a function of the file that it calls."""
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Delete):
-            if any(isinstance(t, ast.Subscript) and is_it(t.value) for t in node.targets):
-                return True
-        elif isinstance(node, ast.Assign):
-            if any(_is_laid_anew(target, is_it) for target in node.targets):
-                return True
-        elif isinstance(node, ast.Call):
-            function, name = node.func, called(node)
-            if isinstance(function, ast.Attribute) and name in _REMOVING_CALLS and is_it(function.value):
-                return True
-            if deeper and any(
-                isinstance(f, FUNCTION) and f.name == name and _empties(f, is_it, tree, deeper=False)
-                for f in ast.walk(tree)
-            ):
-                return True
-    return False
-
-
-def _empties_wholly(statement: ast.stmt, is_it: _Test) -> bool:
-    """``metrics.clear()`` and ``metrics = []``: nothing stays."""
-    if isinstance(statement, ast.Assign):
-        return any(is_it(target) for target in statement.targets)
-    call = (
-        statement.value.func
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
-        else None
-    )
-    return isinstance(call, ast.Attribute) and call.attr == "clear" and is_it(call.value)
-
-
-def _is_laid_anew(target: ast.expr, is_it: _Test) -> bool:
-    """``cache = …``, ``cache[:10] = …`` and ``young, old = …``."""
-    if isinstance(target, ast.Tuple):
-        return any(_is_laid_anew(each, is_it) for each in target.elts)
-    return is_it(
-        target.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice) else target
-    )
 
 
 def _file_of(kind: type) -> str | None:
     module = sys.modules.get(kind.__module__)
     file = getattr(module, "__file__", None)
     return file if isinstance(file, str) else None
-
-
-def _tree(file: str) -> ast.Module | None:
-    try:
-        return ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
-    except (OSError, SyntaxError, ValueError):
-        return None

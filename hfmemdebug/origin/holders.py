@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfmemdebug.origin import nameless
-from hfmemdebug.origin.bounds import bound_of
+from hfmemdebug.origin.bounds import bound_of, bound_of_name
 from hfmemdebug.origin.containers import (
     count_types,
     identities,
@@ -213,7 +213,9 @@ def _grown_names(before: Census, middle: dict[str, NamedValue], slices: int) -> 
     """Texts, buffers, tuples and arrays that a name stands for, made anew or in place."""
     holders = []
     for value, growth in grown_names(before.named, middle, named_values()):
-        holder = holder_document(value.words, growth / slices, value.unit)
+        bound = bound_of_name(value.words.partition("`")[2].rstrip("`"), value.file)
+        words = value.words + (bound.words if bound is not None else "")
+        holder = holder_document(words, growth / slices, value.unit)
         holder.update(name=value.name, file=value.file, place=value.words)
         holders.append(holder)
     return holders

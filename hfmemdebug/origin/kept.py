@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import re
 import sys
 import tracemalloc
 import types
@@ -14,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from hfmemdebug.origin.bounds import Bound, bound_of
+from hfmemdebug.origin.bounds import Bound, bound_of, bound_of_name
 from hfmemdebug.origin.containers import size_of, unit_of, whatever_is_safe
 from hfmemdebug.origin.holders import Holder, holder_document, take_census
 from hfmemdebug.origin.paths import RootPath, path_to
@@ -28,6 +29,9 @@ FEWEST, MOSTLY = 8, 0.9
 _MOST_ASKED = 100
 # A text in a tuple in an object's dictionary, and that object.
 _MOST_OWNERS = 4
+
+# The first name on the way from a module.
+_NAMED = re.compile(r"^module \S+ `(\w+)")
 
 Place = tuple[str, int]
 
@@ -74,7 +78,12 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
         return []
     (most, _), *_ = Counter(path.place for path in paths).most_common(1)
     path = next(path for path in paths if path.place == most)
-    return [holder_document(path.words, len(made) / slices, f"`{type(made[0]).__qualname__}`", path)]
+    words = path.words
+    named = _NAMED.search(path.place)
+    bound = bound_of_name(named[1], path.file) if named is not None else None
+    if bound is not None:
+        words += bound.words
+    return [holder_document(words, len(made) / slices, f"`{type(made[0]).__qualname__}`", path)]
 
 
 def _owned_and_owners(things: list[Any], known: Collection[int], skip: Sequence[Any]) -> Iterator[list[Any]]:

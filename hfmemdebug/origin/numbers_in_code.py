@@ -74,13 +74,15 @@ def _named(node: ast.expr, owners: list[Any], file: str) -> list[Any]:
         key = node.slice.value
         return [each[key] for each in _named(node.value, owners, file) if type(each) is dict and key in each]
     if isinstance(node, ast.Attribute):
-        return [attribute(owner, node.attr) for owner in owners]
-    return [_module(file).get(node.id)] if isinstance(node, ast.Name) else []
+        named = value_in_module(node.value.id, file) if isinstance(node.value, ast.Name) else None
+        return [attribute(owner, node.attr) for owner in (*owners, *([] if named is None else [named]))]
+    return [value_in_module(node.id, file)] if isinstance(node, ast.Name) else []
 
 
-def _module(file: str) -> dict[str, Any]:
+def value_in_module(name: str, file: str) -> Any:
+    """What the module of a file has under a name; None where there is nothing."""
     module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == file), None)
-    return vars(module) if module is not None else {}
+    return vars(module).get(name) if module is not None else None
 
 
 def _times_set(tree: ast.AST, name: str) -> int:

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from hfmemdebug.origin.conditions import unmet_condition
 from hfmemdebug.origin.holders import find_holders
 from hfmemdebug.origin.kept import find_keepers
 from hfmemdebug.origin.lines import find_native_lines, mapped_bytes
@@ -103,6 +104,10 @@ def _look(
         keepers = find_keepers(walk, slices, [(site["file"], site["line"]) for site in sites])
         if not holders or any("`, bounded to " in keeper["path"] for keeper in keepers):
             holders = keepers
+    for holder in holders[:1]:
+        file, name, place = (holder[each] for each in ("file", "name", "place"))
+        if file and name and place and holder["path"].endswith("`"):
+            holder["path"] += unmet_condition(file, name, place, walk) or ""
     return users_lines(sites, holders), holders, traced, slices
 
 

@@ -458,7 +458,12 @@ def test_a_crumb_that_stops_in_a_longer_run_is_no_leak() -> None:
 
 @pytest.mark.parametrize(
     "holder",
-    ["deque (maxlen=5000) `window`", "lru_cache (maxsize=5000) `f`", "dict `d`, bounded to 5,000 (a.py:3)"],
+    [
+        "deque (maxlen=5000) `window`",
+        "lru_cache (maxsize=5000) `f`",
+        "dict `d`, bounded to 5,000 (a.py:3)",
+        "dict `d`, emptied where a condition is met that was not (a.py:3)",
+    ],
 )
 def test_a_container_with_a_bound_that_was_not_reached_is_no_leak_yet(holder: str) -> None:
     traced = {"trace": {"sites": [], "holders": [{"path": f"module a: {holder}"}]}}

@@ -115,11 +115,38 @@ ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
             "9,000 ",
         ),
         (OWNER.format(attributes="limit = 9000", evict="del self.data[min(self.data)]"), "9,000 "),
+        (
+            "kept = []\ndef consume():\n    global kept\n    kept = sorted([*kept, str(next(steps)) * 500])[:9000]\n",
+            "9,000 (program.py:6)",
+        ),
+        (
+            "import heapq\nkept = []\ndef consume():\n    global kept\n"
+            "    kept = heapq.nlargest(9000, [*kept, str(next(steps)) * 500])\n",
+            "9,000 (program.py:7)",
+        ),
+        ("kept = []\ndef consume():\n    kept.insert(0, bytes(1000))\n    del kept[9000:]\n", "9,000 "),
+        (
+            "class Config: most = 9000\nconfig = Config()\ncache = {}\n"
+            + ADD
+            + "    if len(cache) > config.most:\n        cache.clear()\n",
+            "9,000 ",
+        ),
+        (
+            "import heapq\nkept = []\ndef consume():\n    heapq.heappush(kept, bytes(1000))\n"
+            "    if len(kept) > 9000:\n        heapq.heappop(kept)\n",
+            "9,000 ",
+        ),
+        (
+            "import numpy\nkept = numpy.empty((0, 99))\ndef consume():\n    global kept\n"
+            "    kept = numpy.concatenate([kept, numpy.ones((1, 99))])[-9000:]\n",
+            "9,000 (program.py:7)",
+        ),
         ("import queue\nq = queue.Queue(maxsize=9000)\ndef consume():\n    q.put(bytes(1000))\n", "9,000"),
     ],
 )
 def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
-    holder = run_traced(tmp_path, BEGIN + source, "find_holders(walk, 20)")[0]
+    # Lists that are made anew at each slice are found by what is in them.
+    holder = run_traced(tmp_path, BEGIN + source, "trace(walk)['holders']")[0]
     assert f"`, bounded to {words}" in holder["path"]
 
 

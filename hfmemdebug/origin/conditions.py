@@ -1,0 +1,133 @@
+"""Lines that would take something out of what grows, under a condition that no slice has met yet.
+
+``if used + len(text) > room: items.popitem()``: where the limit is no number that can be read, what grows until it is
+met looks as a leak does. Whether the lines were reached, running them tells.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from hfmemdebug.origin.emptying import Test, empties, empties_wholly, is_length, test_of, tree_of
+from hfmemdebug.origin.numbers_in_code import FUNCTION, called
+from hfmemdebug.origin.sites import is_library
+
+# So many slices are read once more.
+SLICES = 4
+_ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+# What measures; what anything else gives, such as a random number, nobody knows.
+_MEASURING = frozenset({"len", "sum", "int", "min", "max", "getsizeof", "time", "monotonic", "perf_counter"})
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """The line of a condition, and the lines behind it that take something out."""
+
+    line: int
+    behind: frozenset[int]
+
+
+def unmet_condition(file: str, name: str, place: str, walk: Callable[[], Iterator[None]]) -> str | None:
+    """Where something would be taken out of a container, in words to put behind its name; None where nothing is.
+
+    Args:
+        file: The file with the code that has the container.
+        name: Its name there.
+        place: The way to it.
+        walk: Reads slices, as it is iterated over.
+    """
+    tree = tree_of(file) if not is_library(file) else None
+    if tree is None or not place.endswith(f"{name}`"):
+        return None
+    is_it = test_of(name, place, tree)
+    conditions = [
+        condition
+        for function in ast.walk(tree)
+        if isinstance(function, FUNCTION)
+        for condition in _conditions(function, is_it, tree)
+    ]
+    if not conditions:
+        return None
+    reached = _lines_reached(file, walk)
+    for condition in conditions:
+        if condition.line in reached and not condition.behind & reached:
+            return f", emptied where a condition is met that was not ({Path(file).name}:{condition.line})"
+    return None
+
+
+def _conditions(function: ast.AST, is_it: Test, tree: ast.AST) -> Iterator[_Condition]:
+    for node in ast.walk(function):
+        if isinstance(node, (ast.If, ast.While)):
+            wholly = _is_at_every_so_many(node.test)
+            if not wholly and not _measures(node.test, is_it):
+                continue
+        elif isinstance(node, ast.For) and _is_what_is_too_many(node.iter, is_it):
+            wholly = False
+        else:
+            continue
+        taking = [s for s in node.body if (empties_wholly(s, is_it) if wholly else empties(s, is_it, tree))]
+        if taking:
+            yield _Condition(node.lineno, frozenset(s.lineno for s in taking))
+
+
+def _measures(test: ast.expr, is_it: Test) -> bool:
+    """Whether a test compares something that is measured, and not what it finds in the container itself."""
+    for node in ast.walk(test):
+        if not (isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], _ORDER)):
+            continue
+        parts = list(ast.walk(node))
+        known = all(called(part) in _MEASURING for part in parts if isinstance(part, ast.Call))
+        looks_inside = any(isinstance(part, ast.Subscript) and is_it(part.value) for part in parts)
+        named = any(isinstance(part, (ast.Name, ast.Attribute)) for part in parts)
+        if known and named and not looks_inside:
+            return True
+    return False
+
+
+def _is_at_every_so_many(test: ast.expr) -> bool:
+    """``if not step % 1000:``, whatever else must hold."""
+    return any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mod) for n in ast.walk(test))
+
+
+def _is_what_is_too_many(items: ast.expr, is_it: Test) -> bool:
+    """``list(cache)[:-1000]`` and ``range(len(cache) - 1000)``."""
+    for node in ast.walk(items):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and is_length(node.left, is_it):
+            return True
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            upper = node.slice.upper
+            if isinstance(upper, ast.UnaryOp) and isinstance(upper.op, ast.USub):
+                return any(is_it(each) for each in ast.walk(node.value))
+    return False
+
+
+def _lines_reached(file: str, walk: Callable[[], Iterator[None]]) -> set[int]:
+    """The lines of a file that some slices run in this thread."""
+    reached: set[int] = set()
+    ours: dict[CodeType, bool] = {}
+
+    def line(frame: FrameType, event: str, argument: Any) -> Any:
+        reached.add(frame.f_lineno)
+        return line
+
+    def call(frame: FrameType, event: str, argument: Any) -> Any:
+        code = frame.f_code
+        if code not in ours:
+            ours[code] = code.co_filename == file
+        return line if ours[code] else None
+
+    before = sys.gettrace()
+    sys.settrace(call)
+    try:
+        deque(itertools.islice(walk(), SLICES), maxlen=0)
+    finally:
+        sys.settrace(before)
+    return reached

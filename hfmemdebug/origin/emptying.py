@@ -1,0 +1,114 @@
+"""What code takes out of a container that it has a name for."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+from hfmemdebug.origin.numbers_in_code import FUNCTION, called, is_name
+
+Test = Callable[[ast.AST], bool]
+_REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
+_REMOVING_FUNCTIONS = frozenset({"heappop"})
+
+
+def tree_of(file: str) -> ast.Module | None:
+    """The code of a file; None where that cannot be read."""
+    try:
+        return ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def test_of(name: str, place: str, tree: ast.AST) -> Test:
+    """Tells which pieces of the code stand for a container.
+
+    Args:
+        name: Its name, the last part of its place.
+        place: The way to it.
+        tree: The code.
+    """
+    # What is another object's is not reached by its bare name.
+    inside = place.endswith(f".{name}`")
+
+    def itself(node: ast.AST) -> bool:
+        return (not inside and is_name(node, name)) or (isinstance(node, ast.Attribute) and node.attr == name)
+
+    handed = _handed_on(itself, tree)
+    return lambda node: itself(node) or id(node) in handed
+
+
+def _handed_on(itself: Test, tree: ast.AST) -> set[int]:
+    """The names that it has in functions of the file that it is handed to."""
+    found: set[int] = set()
+    functions = {f.name: f for f in ast.walk(tree) if isinstance(f, FUNCTION)}
+    for call in ast.walk(tree):
+        function = functions.get(called(call) or "") if isinstance(call, ast.Call) else None
+        if function is None or not isinstance(call, ast.Call):
+            continue
+        names = [each.arg for each in function.args.args]
+        # A method's first one is the object.
+        names = names[1:] if isinstance(call.func, ast.Attribute) else names
+        for name in (n for n, argument in zip(names, call.args, strict=False) if itself(argument)):
+            found |= {id(node) for node in ast.walk(function) if is_name(node, name)}
+    return found
+
+
+def is_length(node: ast.AST, is_it: Test) -> bool:
+    """``len(cache)``."""
+    return (
+        isinstance(node, ast.Call)
+        and is_name(node.func, "len")
+        and len(node.args) == 1
+        and is_it(node.args[0])
+    )
+
+
+def has_a_name(node: ast.AST) -> bool:
+    """A variable or an attribute."""
+    return isinstance(node, (ast.Name, ast.Attribute))
+
+
+def empties(statement: ast.AST, is_it: Test, tree: ast.AST, *, deeper: bool = True) -> bool:
+    """Whether a statement takes something out of it, itself or in a function of the file that it calls."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Delete):
+            if any(isinstance(t, ast.Subscript) and is_it(t.value) for t in node.targets):
+                return True
+        elif isinstance(node, ast.Assign):
+            if any(is_laid_anew(target, is_it) for target in node.targets):
+                return True
+        elif isinstance(node, ast.Call):
+            function, name = node.func, called(node)
+            if isinstance(function, ast.Attribute) and name in _REMOVING_CALLS and is_it(function.value):
+                return True
+            if name in _REMOVING_FUNCTIONS and node.args and is_it(node.args[0]):
+                return True
+            if deeper and any(
+                isinstance(f, FUNCTION) and f.name == name and empties(f, is_it, tree, deeper=False)
+                for f in ast.walk(tree)
+            ):
+                return True
+    return False
+
+
+def empties_wholly(statement: ast.stmt, is_it: Test) -> bool:
+    """``metrics.clear()`` and ``metrics = []``: nothing stays."""
+    if isinstance(statement, ast.Assign):
+        return any(is_it(target) for target in statement.targets)
+    call = (
+        statement.value.func
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+        else None
+    )
+    return isinstance(call, ast.Attribute) and call.attr == "clear" and is_it(call.value)
+
+
+def is_laid_anew(target: ast.expr, is_it: Test) -> bool:
+    """``cache = …``, ``cache[:10] = …`` and ``young, old = …``."""
+    if isinstance(target, ast.Tuple):
+        return any(is_laid_anew(each, is_it) for each in target.elts)
+    return is_it(
+        target.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice) else target
+    )

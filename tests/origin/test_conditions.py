@@ -1,0 +1,62 @@
+"""Lines that would take something out of what grows, where a condition is met that was not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from origin.tracing import run_traced
+
+BEGIN = "import itertools, os, random, time\nsteps = itertools.count()\ncache, kept = {}, []\n"
+ADD = "    cache[next(steps)] = bytes(1000)\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("def fill(into, most):\n    into.append(bytes(999))\n    if len(into) > most:\n        into.pop(0)\n"
+         "def consume():\n    fill(kept, 9000)\n", 6),
+        ("most = int(os.environ.get('MOST', 9000))\nmost += 1\ndef consume():\n" + ADD
+         + "    while len(cache) > most:\n        cache.popitem()\n", 8),
+        ("used = 0\nroom = 9_000_000\ndef consume():\n    global used\n    while used + 1000 > room:\n"
+         "        used -= len(cache.popitem()[1])\n    used += 1000\n" + ADD, 8),
+        ("def consume():\n" + ADD + "    for key in list(itertools.islice(cache, max(0, len(cache) - 9000))):\n"
+         "        del cache[key]\n", 6),
+        ("def consume():\n" + ADD + "    for key in list(cache)[:-9000]:\n        cache.pop(key)\n", 6),
+        ("step = 0\ndef consume():\n    global step, cache\n    step += 1\n    if step > 10 and not step % 9000:\n"
+         "        cache = {}\n" + ADD, 8),
+        ("began = time.monotonic()\ndef consume():\n" + ADD
+         + "    if time.monotonic() - began > 9000:\n        cache.clear()\n", 7),
+    ],
+)  # fmt: skip
+def test_a_condition_that_is_not_met_is_said(tmp_path: Path, source: str, line: int) -> None:
+    holder = run_traced(tmp_path, BEGIN + source, "trace(walk)['holders']")[0]
+    assert holder["path"].endswith(f"`, emptied where a condition is met that was not (program.py:{line})")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # It is met, and does not help.
+        "def consume():\n"
+        + ADD
+        + "    if len(cache) > 3 * next(steps) - 9000:\n        cache.pop('none', None)\n",
+        # Nobody calls it.
+        "def tidy(most):\n    if len(cache) > most:\n        cache.clear()\ndef consume():\n" + ADD,
+        # It does not measure anything.
+        "def consume():\n" + ADD + "    if 'end' in cache:\n        cache.clear()\n",
+        "def consume():\n" + ADD + "    if random.random() < 1e-9:\n        cache.clear()\n",
+        # What lies in it decides.
+        "def consume():\n    kept.append((next(steps), bytes(999)))\n    while kept[0][0] < -1:\n"
+        "        kept.pop(0)\n",
+        # One of them goes at every so many.
+        "step = 0\ndef consume():\n    global step\n    step += 1\n    kept.append(bytes(999))\n"
+        "    if not step % 9000:\n        del kept[0]\n",
+        # What is emptied is another one.
+        "def consume():\n" + ADD + "    if len(cache) > 1e9:\n        kept.clear()\n",
+    ],
+)
+def test_what_is_no_such_condition_is_not_called_one(tmp_path: Path, source: str) -> None:
+    holder = run_traced(tmp_path, BEGIN + source, "trace(walk)['holders']")[0]
+    assert "emptied" not in holder["path"]
+    assert "bounded" not in holder["path"]
