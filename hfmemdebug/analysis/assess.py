@@ -39,6 +39,8 @@ PAGES_FLOOR_PER_EPOCH = 1024**2
 PAGES_EPOCHS = 3
 # ... and where it is a part of that, more epochs are read.
 LITTLE = 16
+# Scatter is told from so many epochs' growth on.
+LEAST_RATES = 4
 # ... and by more than this share of what one slice decodes to, which is what fragmentation moves by.
 PAGES_FLOOR_PER_SLICE_BYTES = 0.1
 
@@ -238,7 +240,13 @@ def _asked_about_little(component: Component, floor: float, sizes: Series | None
     if component.trend.shape != "stable":
         return component
     little = find_trend(component.series, floor)
-    if little is None or not _may_grow(little, floor):
+    if little is None:
+        return component
+    # Of children nothing else is known, and two or three epochs say nothing of how evenly they come.
+    unclear = sizes is None and len(epoch_rates(component.series)) < LEAST_RATES
+    if not _may_grow(little, floor) and not (
+        unclear and little.shape == "inconclusive" and little.rate >= floor
+    ):
         return component
     if sizes is not None:
         few = RESERVED_SHARE * little.rate

@@ -30,6 +30,7 @@ def record(
     arrow: Callable[[int], float] = lambda n: 0.0,
     anon: Callable[[int], float] = lambda n: 0.0,
     reserved: Callable[[int], float] | None = None,
+    children_anon: Callable[[int], float] | None = None,
     fds: Callable[[int], float] = lambda n: 0.0,
     dev_shm: Callable[[int], float] = lambda n: 0.0,
     file_per_epoch: float = 0.0,
@@ -65,6 +66,7 @@ def record(
             "file_maps": 200,
             "threads": 4,
             "children": 0,
+            **({} if children_anon is None else {"children_anon": int(children_anon(n))}),
         }
 
     samples = [Sample("settle", 0, 0, 0.0, step="start", **read(0, 0), **settled(0))]
@@ -252,6 +254,20 @@ def test_a_little_in_every_epoch_is_asked_about_and_found_in_more_of_them() -> N
     assert [verdict(epochs, rate) for epochs in (3, 16)] == ["inconclusive", "leak"]
     # No mapping became larger.
     assert [verdict(epochs, 0.0) for epochs in (3, 16)] == ["no-leak", "inconclusive"]
+
+
+def test_children_that_grow_unevenly_are_asked_about_until_there_are_epochs_enough() -> None:
+    def verdict(epochs: int, rate: float) -> str:
+        # The first of them finds places that were free.
+        found = record(
+            consumer=True, children_anon=lambda n: max(0.0, n - 1.9 * SLICES) * rate, epochs=epochs
+        )
+        return judge([record(epochs=epochs, children_anon=lambda n: 0.0), found]).verdict
+
+    rate = 600_000 / SLICES
+    assert [verdict(epochs, rate) for epochs in (3, 16)] == ["inconclusive", "leak"]
+    # Somebody's pages, once.
+    assert verdict(3, 0.05 * rate) == "no-leak"
 
 
 def test_anonymous_memory_that_no_counter_owns() -> None:
