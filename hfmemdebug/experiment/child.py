@@ -53,6 +53,8 @@ def _main(read_fd: int, write_fd: int) -> None:
             arm.stopping = True
 
         signal.signal(signal.SIGTERM, stop)
+        # Workers that the user's code forks end by it, as `Pool.terminate` has them do, and would wait for ever else.
+        os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
         if task["consumer"]:
             arm.import_consumer(task["consumer"])
         arm.obey()

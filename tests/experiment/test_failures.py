@@ -305,3 +305,23 @@ def test_tracing_that_fails_does_not_cost_the_verdict(box: Box) -> None:
     assert (status, document["verdict"]) == (1, "leak")
     assert document["sites"] == []
     assert any("tracing failed (ModuleNotFoundError" in line for line in document["warnings"])
+
+
+def test_forked_workers_end_when_they_are_told_to(box: Box) -> None:
+    # As `Pool.terminate` does with a worker that waits for a lock.
+    waits = (
+        "import multiprocessing, time\n"
+        "context = multiprocessing.get_context('fork')\n"
+        "lock = context.Lock()\n"
+        "def f(rows):\n"
+        "    with lock:\n"
+        "        worker = context.Process(target=lock.acquire)\n"
+        "        worker.start()\n"
+        "        time.sleep(0.05)\n"
+        "        worker.terminate()\n"
+        "        worker.join(10)\n"
+        "        assert worker.exitcode == -15, worker.exitcode\n"
+    )
+    more = ("--iterations", "3", "--epochs", "2", "--consumer", box.code(waits), "--json")
+    done = box.run("profile", "./ds", *more)
+    assert json.loads(done.stdout)["arms"][0]["outcome"] == "completed", done.stderr
