@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,9 +18,11 @@ from types import CodeType, FrameType
 from typing import Any
 
 from hfmemdebug.origin.emptying import Test, empties, empties_wholly, is_length, test_of, tree_of
-from hfmemdebug.origin.numbers_in_code import FUNCTION, called
+from hfmemdebug.origin.numbers_in_code import FUNCTION, attribute, called, value_in_module
 from hfmemdebug.origin.sites import is_library
 
+# An attribute, and the object in a module that has it.
+_LABEL = re.compile(r"`([\w.]+)\.\w+`$")
 # So many slices are read once more.
 SLICES = 4
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -50,8 +53,7 @@ def unmet_condition(file: str, name: str, place: str, walk: Callable[[], Iterato
     is_it = test_of(name, place, tree)
     conditions = [
         condition
-        for function in ast.walk(tree)
-        if isinstance(function, FUNCTION)
+        for function in _functions(tree, _classes_of_owner(place, file))
         for condition in _conditions(function, is_it, tree)
     ]
     if not conditions:
@@ -61,6 +63,32 @@ def unmet_condition(file: str, name: str, place: str, walk: Callable[[], Iterato
         if condition.line in reached and not condition.behind & reached:
             return f", emptied where a condition is met that was not ({Path(file).name}:{condition.line})"
     return None
+
+
+def _classes_of_owner(place: str, file: str) -> frozenset[str] | None:
+    """The classes of the object whose attribute it is; None where it is nobody's, or nobody knows whose."""
+    label = _LABEL.search(place)
+    if label is None:
+        return None
+    first, *attributes = label[1].split(".")
+    owner = value_in_module(first, file)
+    for each in attributes:
+        owner = attribute(owner, each)
+    kind = owner if isinstance(owner, type) else type(owner)
+    return None if owner is None else frozenset(each.__name__ for each in kind.__mro__)
+
+
+def _functions(tree: ast.AST, classes: frozenset[str] | None) -> Iterator[ast.AST]:
+    """All functions, without the methods of other classes: what has the same name there is another one."""
+    others = {
+        id(method)
+        for each in ast.walk(tree)
+        if isinstance(each, ast.ClassDef) and classes is not None and each.name not in classes
+        for method in each.body
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, FUNCTION) and id(node) not in others:
+            yield node
 
 
 def _conditions(function: ast.AST, is_it: Test, tree: ast.AST) -> Iterator[_Condition]:

@@ -34,6 +34,16 @@ def test_a_condition_that_is_not_met_is_said(tmp_path: Path, source: str, line: 
     assert holder["path"].endswith(f"`, emptied where a condition is met that was not (program.py:{line})")
 
 
+def test_the_condition_of_the_class_whose_it_is(tmp_path: Path) -> None:
+    source = (
+        "class Store:\n    def __init__(self): self.items = []\n    def put(self, x, most=9000):\n"
+        "        self.items.append(x)\n        if len(self.items) > most:\n            self.items.clear()\n"
+        "store = Store()\ndef consume():\n    store.put(bytes(9000))\n"
+    )
+    holder = run_traced(tmp_path, BEGIN + source, "trace(walk)['holders']")[0]
+    assert holder["path"].endswith("`, emptied where a condition is met that was not (program.py:8)")
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -52,6 +62,11 @@ def test_a_condition_that_is_not_met_is_said(tmp_path: Path, source: str, line: 
         # One of them goes at every so many.
         "step = 0\ndef consume():\n    global step\n    step += 1\n    kept.append(bytes(999))\n"
         "    if not step % 9000:\n        del kept[0]\n",
+        # Another class has one of the same name.
+        "class Keeps:\n    def __init__(self): self.items = []\n    def put(self, x): self.items.append(x)\n"
+        "class Store(Keeps):\n    def put(self, x, most=9000):\n        self.items.append(1)\n"
+        "        if len(self.items) > most:\n            self.items.clear()\n"
+        "keeps, store = Keeps(), Store()\ndef consume():\n    keeps.put(bytes(9000))\n    store.put(1)\n",
         # What is emptied is another one.
         "def consume():\n" + ADD + "    if len(cache) > 1e9:\n        kept.clear()\n",
     ],
