@@ -7,7 +7,7 @@ from typing import Any
 
 from hfmemdebug.analysis.assess import Assessment
 from hfmemdebug.analysis.findings import what_settling_gave_back
-from hfmemdebug.analysis.words import is_iterable
+from hfmemdebug.analysis.words import UNMET, is_iterable
 from hfmemdebug.result import Finding
 from hfmemdebug.sizes import format_bytes
 
@@ -109,7 +109,7 @@ _OF_HOLDER = (
     ("lru_cache (maxsize=", _TOO_LARGE),
     ("deque (maxlen=", _TOO_LARGE),
     ("`, bounded to ", _TOO_LARGE),
-    ("`, emptied where a condition is met", "See that the condition under which it is emptied can be met"),
+    (UNMET, "See that the condition under which it is emptied can be met"),
     ("lru_cache (", "Give the cache a bound, lru_cache(maxsize=…)"),
     ("reference cycles", "Turn the collector on again, gc.enable(), or call gc.collect() now and then"),
     ("module gc: list `garbage", "Unset gc.set_debug(gc.DEBUG_SAVEALL), or empty gc.garbage"),

@@ -39,10 +39,10 @@ PAGES_FLOOR_PER_EPOCH = 1024**2
 PAGES_EPOCHS = 3
 # ... and where it is a part of that, more epochs are read.
 LITTLE = 16
-# Scatter is told from so many epochs' growth on.
-LEAST_RATES = 4
 # ... and by more than this share of what one slice decodes to, which is what fragmentation moves by.
 PAGES_FLOOR_PER_SLICE_BYTES = 0.1
+# Scatter is told from so many epochs' growth on.
+LEAST_RATES = 4
 
 # Two epochs of one loop put as much into /dev/shm as each other; what other programs do there is not so even.
 EVEN = 0.9

@@ -14,8 +14,6 @@ from hfmemdebug.analysis.trend import MORE_EPOCHS
 
 # What these hold has a bound, which the run did not reach: how many items, unless something else is measured.
 _BOUND = re.compile(r"(?:lru_cache \(maxsize=|deque \(maxlen=|`, bounded to )(\d[\d,]*)( in `)?")
-# ... or it is emptied where something is compared whose limit nobody knows.
-UNMET = "`, emptied where a condition is met"
 # ... and, where that is known, so much of what grew.
 LEAST_HELD = 0.5
 # Counters that the tracing pass follows to see who makes files that are memory.
@@ -65,7 +63,7 @@ def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -
             f"what grew is a cache with a bound that the run did not reach, {held_by}; more slices would fill it "
             "(--iterations, --epochs)"
         )
-    if is_all and UNMET in held_by:
+    if is_all and words.UNMET in held_by:
         return (
             f"what grew has a line that takes from it, under a condition that the run did not meet, {held_by}; more "
             "slices would tell (--iterations, --epochs)"

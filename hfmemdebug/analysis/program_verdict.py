@@ -159,15 +159,13 @@ def _guilty(program: Program) -> list[Owner]:
 
 def _in_shared_memory(program: Program, grows: Mapping[str, Owner]) -> list[Owner]:
     """The one owner of the same bytes that tells them best, if any grows: who maps them, or which files they are in."""
-    mapped, made = grows.get("shmem"), grows.get("segments")
-    if mapped is not None and made is not None:
+    mapped, made, files = (grows.get(name) for name in ("shmem", "segments", "dev_shm"))
+    if mapped is not None and made is not None and mapped.growth.growth < made.growth.growth / 2:
         # Of a segment that is kept, few pages may have been touched by those who map it.
-        return [made if mapped.growth.growth < made.growth.growth / 2 else mapped]
-    files = grows.get("dev_shm")
-    if files is not None and not _fills_shm(program, files):
-        files = None
-    known = mapped or made or files
-    return [known] if known is not None else []
+        return [made]
+    if known := mapped or made:
+        return [known]
+    return [files] if files is not None and _fills_shm(program, files) else []
 
 
 def _fills_shm(program: Program, owner: Owner) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from hfmemdebug.origin.constants import string_constants
+from hfmemdebug.origin.source import string_constants
 
 
 class ProgramError(Exception):

@@ -24,26 +24,28 @@ from hfmemdebug.origin.emptying import (
     is_laid_anew,
     is_length,
     test_of,
-    tree_of,
 )
+from hfmemdebug.origin.named import ARRAYS
 from hfmemdebug.origin.numbers_in_code import (
     FUNCTION,
     attribute,
     called,
+    functions_in,
     is_name,
     number,
     owners_of,
     plain,
-    value_in_module,
     value_of,
+    value_of_label,
 )
 from hfmemdebug.origin.paths import RootPath
 from hfmemdebug.origin.sites import filling, is_library
+from hfmemdebug.origin.source import tree_of
 
 # Where calls have the number of what they give at most.
 _PLACE_OF_MOST = {"tail": 0, "head": 0, "nlargest": 0, "nsmallest": 0, "islice": 1, "deque": 1}
 _SAME_LENGTH = frozenset({"list", "sorted", "tuple", "concat", "array", "asarray", "copy"})
-_ARRAYS = ("numpy", "pyarrow", "pandas", "torch")
+_WITH_A_LENGTH = (*ARRAYS, "pandas")
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
 _ROOM = (ast.Lt, ast.LtE, ast.NotEq)
 _FULL = (ast.Gt, ast.GtE, ast.Eq)
@@ -108,11 +110,8 @@ def bound_of_name(label: str, file: str | None) -> Bound | None:
     """
     if file is None or is_library(file):
         return None
-    name, *attributes = label.split(".")
-    value = value_in_module(name, file)
-    for each in attributes:
-        value = attribute(value, each)
-    if type(value).__module__.partition(".")[0] not in _ARRAYS:
+    value = value_of_label(label, file)
+    if type(value).__module__.partition(".")[0] not in _WITH_A_LENGTH:
         return None
     try:
         length = len(value)
@@ -165,9 +164,11 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
     found: list[Bound] = []
     owners = owners_of(thing)
     fills = _filling(thing, tree, is_it)
-    # What is made anew of itself and more, or filled by a library, is cut by who has it.
-    cutting = [f for f in ast.walk(tree) if isinstance(f, FUNCTION) and any(_cuts(f.body, is_it, []))]
-    for function in _innermost(tree, fills) if fills else cutting:
+    functions = _innermost(tree, fills)
+    if not fills:
+        # What is made anew of itself and more, or filled by a library, is cut by who has it.
+        functions = [f for f in functions_in(tree) if any(_cuts(f.body, is_it, []))]
+    for function in functions:
         bounds = []
         for guard in _guards(function, is_it, tree, fills):
             limit = number(guard.limit, owners, tree, function, file)
@@ -202,7 +203,7 @@ def _filling(thing: Any, tree: ast.AST, is_it: Test) -> list[ast.stmt | ast.expr
 
 def _innermost(tree: ast.AST, fills: list[ast.stmt | ast.expr]) -> list[ast.AST]:
     """The functions that fill it; the module itself for a line outside of all functions."""
-    functions = [node for node in ast.walk(tree) if isinstance(node, FUNCTION)]
+    functions = list(functions_in(tree))
     found: dict[int, ast.AST] = {}
     for node in fills:
         around = [f for f in functions if f.lineno <= node.lineno <= (f.end_lineno or f.lineno)]
@@ -283,7 +284,8 @@ def _most_of(value: ast.expr) -> ast.expr | None:
         return _kept_of(value.slice, deleted=False)
     if not isinstance(value, ast.Call):
         return None
-    name, place = called(value), _PLACE_OF_MOST.get(called(value) or "")
+    name = called(value) or ""
+    place = _PLACE_OF_MOST.get(name)
     if name in _SAME_LENGTH and len(value.args) == 1:
         return _most_of(value.args[0])
     if place is not None and len(value.args) > place:

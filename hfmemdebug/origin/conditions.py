@@ -17,9 +17,10 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from hfmemdebug.origin.emptying import Test, empties, empties_wholly, is_length, test_of, tree_of
-from hfmemdebug.origin.numbers_in_code import FUNCTION, attribute, called, value_in_module
+from hfmemdebug.origin.emptying import Test, empties, empties_wholly, is_length, test_of
+from hfmemdebug.origin.numbers_in_code import called, functions_in, value_of_label
 from hfmemdebug.origin.sites import is_library
+from hfmemdebug.origin.source import tree_of
 
 # An attribute, and the object in a module that has it.
 _LABEL = re.compile(r"`([\w.]+)\.\w+`$")
@@ -70,10 +71,7 @@ def _classes_of_owner(place: str, file: str) -> frozenset[str] | None:
     label = _LABEL.search(place)
     if label is None:
         return None
-    first, *attributes = label[1].split(".")
-    owner = value_in_module(first, file)
-    for each in attributes:
-        owner = attribute(owner, each)
+    owner = value_of_label(label[1], file)
     kind = owner if isinstance(owner, type) else type(owner)
     return None if owner is None else frozenset(each.__name__ for each in kind.__mro__)
 
@@ -86,9 +84,7 @@ def _functions(tree: ast.AST, classes: frozenset[str] | None) -> Iterator[ast.AS
         if isinstance(each, ast.ClassDef) and classes is not None and each.name not in classes
         for method in each.body
     }
-    for node in ast.walk(tree):
-        if isinstance(node, FUNCTION) and id(node) not in others:
-            yield node
+    return (function for function in functions_in(tree) if id(function) not in others)
 
 
 def _conditions(function: ast.AST, is_it: Test, tree: ast.AST) -> Iterator[_Condition]:

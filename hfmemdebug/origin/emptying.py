@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from pathlib import Path
 
-from hfmemdebug.origin.numbers_in_code import FUNCTION, called, is_name
+from hfmemdebug.origin.numbers_in_code import called, functions_in, is_name
 
 Test = Callable[[ast.AST], bool]
 _REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
 _REMOVING_FUNCTIONS = frozenset({"heappop"})
-
-
-def tree_of(file: str) -> ast.Module | None:
-    """The code of a file; None where that cannot be read."""
-    try:
-        return ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
-    except (OSError, SyntaxError, ValueError):
-        return None
 
 
 def test_of(name: str, place: str, tree: ast.AST) -> Test:
@@ -42,7 +33,7 @@ def test_of(name: str, place: str, tree: ast.AST) -> Test:
 def _handed_on(itself: Test, tree: ast.AST) -> set[int]:
     """The names that it has in functions of the file that it is handed to."""
     found: set[int] = set()
-    functions = {f.name: f for f in ast.walk(tree) if isinstance(f, FUNCTION)}
+    functions = {function.name: function for function in functions_in(tree)}
     for call in ast.walk(tree):
         function = functions.get(called(call) or "") if isinstance(call, ast.Call) else None
         if function is None or not isinstance(call, ast.Call):
@@ -86,8 +77,8 @@ def empties(statement: ast.AST, is_it: Test, tree: ast.AST, *, deeper: bool = Tr
             if name in _REMOVING_FUNCTIONS and node.args and is_it(node.args[0]):
                 return True
             if deeper and any(
-                isinstance(f, FUNCTION) and f.name == name and empties(f, is_it, tree, deeper=False)
-                for f in ast.walk(tree)
+                function.name == name and empties(function, is_it, tree, deeper=False)
+                for function in functions_in(tree)
             ):
                 return True
     return False

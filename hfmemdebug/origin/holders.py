@@ -213,7 +213,7 @@ def _grown_names(before: Census, middle: dict[str, NamedValue], slices: int) -> 
     """Texts, buffers, tuples and arrays that a name stands for, made anew or in place."""
     holders = []
     for value, growth in grown_names(before.named, middle, named_values()):
-        bound = bound_of_name(value.words.partition("`")[2].rstrip("`"), value.file)
+        bound = bound_of_name(value.label, value.file)
         words = value.words + (bound.words if bound is not None else "")
         holder = holder_document(words, growth / slices, value.unit)
         holder.update(name=value.name, file=value.file, place=value.words)

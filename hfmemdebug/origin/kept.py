@@ -78,11 +78,9 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
         return []
     (most, _), *_ = Counter(path.place for path in paths).most_common(1)
     path = next(path for path in paths if path.place == most)
-    words = path.words
     named = _NAMED.search(path.place)
     bound = bound_of_name(named[1], path.file) if named is not None else None
-    if bound is not None:
-        words += bound.words
+    words = path.words + (bound.words if bound is not None else "")
     return [holder_document(words, len(made) / slices, f"`{type(made[0]).__qualname__}`", path)]
 
 

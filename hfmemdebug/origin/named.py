@@ -15,7 +15,7 @@ from hfmemdebug.origin.sites import is_library
 
 _BY_SIZE = (str, bytes, bytearray)
 _BY_SIZE_NAMES = (("_io", "BytesIO"), ("_io", "StringIO"), ("array", "array"))
-_ARRAYS = ("numpy", "pyarrow", "torch")
+ARRAYS = ("numpy", "pyarrow", "torch")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class NamedValue:
 
     Attributes:
         words: What holds it: ``module train: str `report```.
+        label: Its name in the module, with those of the objects around it: ``trainer.report``.
         name: The last part of its name.
         file: The module's file, or None.
         size: How much of it there is.
@@ -31,6 +32,7 @@ class NamedValue:
     """
 
     words: str
+    label: str
     name: str
     file: str | None
     size: int
@@ -83,7 +85,7 @@ def _note(
             return
         else:
             words = f"{prefix}: {type(value).__name__} `{label}`"
-        found[key] = NamedValue(words, label.rpartition(".")[2], file, size, unit)
+        found[key] = NamedValue(words, label, label.rpartition(".")[2], file, size, unit)
 
 
 def _measure(value: Any) -> tuple[int, str] | None:
@@ -94,7 +96,7 @@ def _measure(value: Any) -> tuple[int, str] | None:
         return len(value), "item"
     if kind is functools.partial:
         return len(value.args) + len(value.keywords), "argument"
-    if kind.__module__.partition(".")[0] in _ARRAYS and isinstance(
+    if kind.__module__.partition(".")[0] in ARRAYS and isinstance(
         size := getattr(value, "nbytes", None), int
     ):
         return size, "byte"

@@ -8,7 +8,7 @@ import inspect
 import operator
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hfmemdebug.origin.containers import size_of
@@ -85,6 +85,15 @@ def value_in_module(name: str, file: str) -> Any:
     return vars(module).get(name) if module is not None else None
 
 
+def value_of_label(label: str, file: str) -> Any:
+    """What a module has under a name, perhaps with attributes behind it (``store.items``); else None."""
+    name, *attributes = label.split(".")
+    value = value_in_module(name, file)
+    for each in attributes:
+        value = attribute(value, each)
+    return value
+
+
 def _times_set(tree: ast.AST, name: str) -> int:
     return sum(
         isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load) for n in ast.walk(tree)
@@ -107,11 +116,7 @@ def _is_set_once(tree: ast.AST, attribute: str) -> bool:
             isinstance(node, ast.Attribute) and node.attr == attribute and not isinstance(node.ctx, ast.Load)
         )
 
-    makers = [
-        n
-        for n in ast.walk(tree)
-        if isinstance(n, FUNCTION) and n.name in ("__init__", "__new__", "__post_init__")
-    ]
+    makers = [f for f in functions_in(tree) if f.name in ("__init__", "__new__", "__post_init__")]
     in_makers = {id(n) for maker in makers for n in ast.walk(maker) if is_set(n)}
     return all(id(n) in in_makers for n in ast.walk(tree) if is_set(n))
 
@@ -143,6 +148,11 @@ def plain(value: Any) -> int | None:
     if type(value) is float and value.is_integer():
         return int(value)
     return value if type(value) is int else None
+
+
+def functions_in(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """All functions and methods of some code."""
+    return (node for node in ast.walk(tree) if isinstance(node, FUNCTION))
 
 
 def is_name(node: ast.AST, name: str) -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .constants import string_constants
+from .source import string_constants
 
 _DEEPEST = 9
 # With so many objects at the same distance, the way through them is nobody's name.

@@ -21,6 +21,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from .source import tree_of
+
 # Deep enough to get from a library's inner function to the user's call of it.
 FRAMES = 24
 MOST_SITES = 5
@@ -175,9 +177,8 @@ def function_at(file: str, line: int) -> str | None:
 
 @lru_cache(maxsize=16)
 def _functions(file: str) -> list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
-    try:
-        tree = ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
-    except (OSError, SyntaxError, ValueError):
+    tree = tree_of(file)
+    if tree is None:
         return []
     found: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]] = []
 
@@ -215,9 +216,8 @@ _GROWING_CALLS = frozenset(
 
 def lines_that_fill(file: str, name: str) -> list[int]:
     """Lines of a file that put something into the container of a name: ``name.append(…)``, ``name[…] = …``."""
-    try:
-        tree = ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
-    except (OSError, SyntaxError, ValueError):
+    tree = tree_of(file)
+    if tree is None:
         return []
 
     def is_it(node: ast.AST) -> bool:
