@@ -106,7 +106,8 @@ class Tree:
             living = {pid for pid in self.pids() if not _is_dead(pid)}
             if not living:
                 return
-            for pid in living:
+            # The command first: one that sees its children die has time to end by itself, with a status of its own.
+            for pid in sorted(living, key=lambda pid: pid != self._root):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, number)
 
