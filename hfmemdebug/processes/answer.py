@@ -45,22 +45,8 @@ def answer(
         environment=environment or {},
         warnings=tree.notes,
         command_line=command_line,
-        **of_processes(tree),
+        **tree.to_dict(),
     )
-
-
-def of_processes(tree: TreeReading) -> dict[str, Any]:
-    """The fields of a result that are about processes."""
-    return {
-        "processes": tuple(process.to_dict() for process in tree.processes),
-        "shared_memory": tuple(
-            {"path": item.path, "size_bytes": item.size_bytes, "holders": list(item.holders)}
-            for item in tree.shared
-        ),
-        "total_pss_bytes": tree.pss,
-        "total_reclaimable_bytes": tree.reclaimable,
-        "total_unreclaimable_bytes": tree.unreclaimable,
-    }
 
 
 def summary(tree: TreeReading) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from hfmemdebug.probes import foreign
-from hfmemdebug.processes.answer import of_processes
 from hfmemdebug.processes.record import Thinned
 from hfmemdebug.processes.tree import TreeReading, read_tree
 from hfmemdebug.processes.watch import TreeWatch
@@ -95,7 +94,7 @@ class Attachment:
             if not seen:
                 looks.keep(self.samples)
             if self.tree is not None:
-                ending.update(of_processes(self.tree))
+                ending.update(self.tree.to_dict())
                 ending["notes"] = [*self.tree.notes, *([self.why_ended] if self.why_ended else [])]
             ending["observer_share"] = round(tree.cost / max(self.clock() - began, 1e-3), 4)
             writer.end(ending)

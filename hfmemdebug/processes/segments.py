@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.origin.sites import function_at
-
 _SHM = "/dev/shm"
 # PyTorch's own name who has made them.
 _OF_TORCH = re.compile(r"torch_(\d+)_")
@@ -96,6 +94,9 @@ class Segments:
 
     def by_line(self) -> list[dict[str, Any]]:
         """What each line of the program had made when there were most: its place, ``bytes`` and ``count``."""
+        # What reads source takes milliseconds to import, and is not needed before the program has ended.
+        from hfmemdebug.origin.sites import function_at
+
         return [
             {"file": file, "line": line, "function": function_at(file, line), "bytes": size, "count": count}
             for (file, line), (size, count) in self._by_line.items()

@@ -19,10 +19,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.errors import InputError
-from hfmemdebug.origin.traced import read_traces
 from hfmemdebug.probes import foreign
 from hfmemdebug.probes.inside import FOLDER_VARIABLE, InsideReader, environment
-from hfmemdebug.processes.answer import of_processes
 from hfmemdebug.processes.record import Thinned
 from hfmemdebug.processes.segments import Segments
 from hfmemdebug.processes.watch import TreeWatch
@@ -157,7 +155,7 @@ class Supervisor:
             "caches": inside.caches(process.pid),
             "garbage_blocks": inside.garbage_blocks.get(process.pid),
             "samplers": inside.seen,
-            "traces": read_traces(pages, began) if self.trace else None,
+            "traces": _traces(pages, began) if self.trace else None,
             "shm_of_ours": segments.most,
             "shm_lines": segments.by_line(),
             "shm_new_files_bytes": writers.new_files_bytes,
@@ -280,7 +278,7 @@ class Supervisor:
         higher = pss >= highest and (watch.files_read > self._files_read or pss >= PEAK_STEP * highest)
         if len(look) - 1 > known or (higher and len(look) - 1 == known):
             self._files_read = watch.files_read
-            self._peak = of_processes(watch.snapshot())
+            self._peak = watch.snapshot().to_dict()
 
     @contextmanager
     def _signals(self) -> Iterator[Callable[[int], None]]:
@@ -318,6 +316,13 @@ class Supervisor:
 def _is_of(pid: int, pages: Path) -> bool:
     """Whether a process was started under this run: we may have had other children before, and get others' orphans."""
     return foreign.environment_of(pid).get(FOLDER_VARIABLE) == str(pages)
+
+
+def _traces(pages: Path, began: float) -> list[dict[str, Any]]:
+    # What reads them takes longer to import than all that watches: that is not for the program to wait for.
+    from hfmemdebug.origin.traced import read_traces
+
+    return read_traces(pages, began)
 
 
 def _notes(pages: Path) -> list[str]:

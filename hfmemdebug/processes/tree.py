@@ -169,6 +169,19 @@ class TreeReading:
             merged.append(DataFile(**{**first.__dict__, "pss_bytes": max(sum(shares), first.resident_bytes)}))
         return tuple(sorted(merged, key=lambda file: (-(file.pss_bytes or 0), file.path)))
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields of the result that are about processes."""
+        return {
+            "processes": tuple(process.to_dict() for process in self.processes),
+            "shared_memory": tuple(
+                {"path": item.path, "size_bytes": item.size_bytes, "holders": list(item.holders)}
+                for item in self.shared
+            ),
+            "total_pss_bytes": self.pss,
+            "total_reclaimable_bytes": self.reclaimable,
+            "total_unreclaimable_bytes": self.unreclaimable,
+        }
+
 
 def total(values: Iterable[int | None]) -> int | None:
     """The sum of what is known; None where nothing is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any
 
 from hfmemdebug.recording.sample import Sample
 
@@ -58,14 +58,8 @@ _END: dict[str, Any] = {
     "processes": [{"pid": int, "role": _TEXT, "files": [{"path": str, "resident_bytes": int}]}],
 }
 _SAMPLE: dict[str, Any] = {
-    name: str
-    if "str" in str(hint)
-    else bool
-    if "bool" in str(hint)
-    else float
-    if "float" in str(hint)
-    else int
-    for name, hint in get_type_hints(Sample).items()
+    name: str if "str" in hint else bool if "bool" in hint else float if "float" in hint else int
+    for name, hint in Sample.__annotations__.items()
 }
 _SAMPLE["seconds"] = (int, float)
 _NEEDED = ("kind", "epoch", "slice", "seconds")
