@@ -44,6 +44,8 @@ from hfmemdebug.origin.source import tree_of
 
 # Where calls have the number of what they give at most.
 _PLACE_OF_MOST = {"tail": 0, "head": 0, "nlargest": 0, "nsmallest": 0, "islice": 1, "deque": 1}
+# What classes call the number of their entries: queues and cachetools, Jinja and SQLAlchemy, boltons.
+_LIMITS = frozenset({"maxsize", "max_size", "capacity", "max_entries", "max_items"})
 _SAME_LENGTH = frozenset({"list", "sorted", "tuple", "concat", "array", "asarray", "copy"})
 _WITH_A_LENGTH = (*ARRAYS, "pandas")
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
@@ -124,14 +126,22 @@ def bound_of_name(label: str, file: str | None) -> Bound | None:
 
 
 def _of_a_library(thing: Any) -> Bound | None:
-    """The ``maxsize`` of an installed class around it, as cachetools' caches and the queues have."""
-    for owner in owners_of(thing):
+    """The ``maxsize`` of an installed class around it, or of its own."""
+    for owner in (thing, *owners_of(thing)):
         file = _file_of(type(owner))
         if file is not None and is_library(file):
-            size = plain(attribute(owner, "maxsize"))
-            if size is not None and size > 0:
-                return Bound(size, file, None)
+            # Most keep it to themselves, and show it as a property (``_Cache__maxsize``).
+            own = [name for name in getattr(owner, "__dict__", ()) if _plainly(name) in _LIMITS]
+            for name in (*own, *_LIMITS):
+                size = plain(attribute(owner, name))
+                if size is not None and size > 0:
+                    return Bound(size, file, None)
     return None
+
+
+def _plainly(name: str) -> str:
+    """An attribute's name without what makes it private."""
+    return name.rpartition("__")[2].lstrip("_")
 
 
 def _in_its_class(thing: Any) -> Bound | None:

@@ -150,6 +150,35 @@ def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
     assert f"`, bounded to {words}" in holder["path"]
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "        self.maxsize = most",
+        "        self.__maxsize = most\n    maxsize = property(lambda self: self.__maxsize)",
+        "        self._max_size = most",
+        "        self.capacity = most",
+    ],
+)
+@pytest.mark.parametrize("base", ["", "(dict)"])
+def test_an_installed_cache_says_its_bound(tmp_path: Path, attributes: str, base: str) -> None:
+    library = tmp_path / "site-packages" / "caching.py"
+    library.parent.mkdir()
+    library.write_text(
+        f"class Cache{base}:\n    def __init__(self, most):\n        self.data = {{}}\n{attributes}\n"
+        "    def put(self, key, value):\n        "
+        + ("self[key] = value\n" if base else "self.data[key] = value\n")
+    )
+    source = (
+        f"import sys\nsys.path.insert(0, {str(library.parent)!r})\nimport caching\n"
+        "cache = caching.Cache({most})\ndef consume():\n    cache.put(next(steps), bytes(1000))\n"
+    )
+    for most, words in ((9000, "`, bounded to 9,000"), (0, "`"), (3, "`")):
+        (holder,) = run_traced(
+            tmp_path, BEGIN + source.replace("{most}", str(most)), "trace(walk)['holders']"
+        )
+        assert holder["path"].endswith(words)
+
+
 def test_what_a_bounded_container_holds_is_known_of_numbers_and_texts_alone(tmp_path: Path) -> None:
     source = (
         "class Some: pass\nfew = {}\ndef consume():\n    if len(few) < 9000:\n        few[next(steps)] = "
