@@ -7,7 +7,6 @@ and only while it is not reached: what has grown past it is not kept by it.
 from __future__ import annotations
 
 import ast
-import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from hfmemdebug.origin.emptying import (
     has_a_name,
     is_laid_anew,
     is_length,
-    test_of,
 )
 from hfmemdebug.origin.named import ARRAYS
 from hfmemdebug.origin.numbers_in_code import (
@@ -39,6 +37,7 @@ from hfmemdebug.origin.numbers_in_code import (
     value_of_label,
 )
 from hfmemdebug.origin.paths import RootPath
+from hfmemdebug.origin.pieces import Piece, file_of, pieces_of
 from hfmemdebug.origin.sites import filling, is_library
 from hfmemdebug.origin.source import tree_of
 
@@ -128,7 +127,7 @@ def bound_of_name(label: str, file: str | None) -> Bound | None:
 def _of_a_library(thing: Any) -> Bound | None:
     """The ``maxsize`` of an installed class around it, or of its own."""
     for owner in (thing, *owners_of(thing)):
-        file = _file_of(type(owner))
+        file = file_of(type(owner))
         if file is not None and is_library(file):
             # Most keep it to themselves, and show it as a property (``_Cache__maxsize``).
             own = [name for name in getattr(owner, "__dict__", ()) if _plainly(name) in _LIMITS]
@@ -146,7 +145,7 @@ def _plainly(name: str) -> str:
 
 def _in_its_class(thing: Any) -> Bound | None:
     """A subclass of dict that looks at its own length when it is given something."""
-    file = _file_of(type(thing))
+    file = file_of(type(thing))
     tree = tree_of(file) if file is not None and not is_library(file) else None
     if tree is None or file is None:
         return None
@@ -155,7 +154,7 @@ def _in_its_class(thing: Any) -> Bound | None:
             for method in node.body:
                 if isinstance(method, FUNCTION) and method.args.args:
                     itself = partial(is_name, name=method.args.args[0].arg)
-                    for guard in _guards(method, itself, tree, []):
+                    for guard in _guards(method, Piece(file, tree, itself, frozenset()), []):
                         size = number(guard.limit, [thing], tree, method, file)
                         if size is not None and guard.measure is None:
                             return Bound(size, file, guard.line)
@@ -164,37 +163,33 @@ def _in_its_class(thing: Any) -> Bound | None:
 
 def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
     """A comparison of its length in each of the functions that put something into it."""
-    file, name = path.file, path.name
-    if file is None or name is None or is_library(file) or not path.place.endswith(f"{name}`"):
-        return None
-    tree = tree_of(file)
-    if tree is None:
-        return None
-    is_it = test_of(name, path.place, tree)
-    found: list[Bound] = []
     owners = owners_of(thing)
-    fills = _filling(thing, tree, is_it)
-    functions = _innermost(tree, fills)
-    if not fills:
-        # What is made anew of itself and more, or filled by a library, is cut by who has it.
-        functions = [f for f in functions_in(tree) if any(_cuts(f.body, is_it, []))]
-    for function in functions:
-        bounds = []
-        for guard in _guards(function, is_it, tree, fills):
-            limit = number(guard.limit, owners, tree, function, file)
-            now = length if guard.measure is None else value_of(guard.measure, owners, file)
-            # Of bytes there is at least one an item; what never changes measures nothing.
-            if limit is not None and now is not None and length <= now < limit:
-                measure = ast.unparse(guard.measure) if guard.measure is not None else None
-                bounds.append(Bound(limit, file, guard.line, measure))
-        if not bounds:
-            return None
-        found.append(bounds[0])
+    pieces = pieces_of(path.name, path.place, path.file, owners) if path.name is not None else []
+    filled = [(piece, _filling(thing, piece)) for piece in pieces]
+    found: list[Bound] = []
+    for piece, fills in filled:
+        functions = _innermost(piece, fills)
+        if not any(each for _, each in filled):
+            # What is made anew of itself and more, or filled by a library, is cut by who has it.
+            functions = [f for f in piece.functions if any(_cuts(f.body, piece.is_it, []))]
+        for function in functions:
+            bounds = []
+            for guard in _guards(function, piece, fills):
+                limit = number(guard.limit, owners, piece.tree, function, piece.file)
+                now = length if guard.measure is None else value_of(guard.measure, owners, piece.file)
+                # Of bytes there is at least one an item; what never changes measures nothing.
+                if limit is not None and now is not None and length <= now < limit:
+                    measure = ast.unparse(guard.measure) if guard.measure is not None else None
+                    bounds.append(Bound(limit, piece.file, guard.line, measure))
+            if not bounds:
+                return None
+            found.append(bounds[0])
     return max(found, key=lambda bound: bound.size, default=None)
 
 
-def _filling(thing: Any, tree: ast.AST, is_it: Test) -> list[ast.stmt | ast.expr]:
+def _filling(thing: Any, piece: Piece) -> list[ast.stmt | ast.expr]:
     """What makes it longer: what is put at a place that a list has already does not."""
+    tree, is_it = piece.tree, piece.is_it
     fills: list[ast.stmt | ast.expr] = [
         node
         for node in filling(tree, is_it)
@@ -208,24 +203,24 @@ def _filling(thing: Any, tree: ast.AST, is_it: Test) -> list[ast.stmt | ast.expr
             and called(node) in _FILLING_CALLS
         ):
             fills.append(node)
-    return fills
+    others = {id(n) for f in functions_in(tree) if id(f) in piece.left_out for n in ast.walk(f)}
+    return [node for node in fills if id(node) not in others]
 
 
-def _innermost(tree: ast.AST, fills: list[ast.stmt | ast.expr]) -> list[ast.AST]:
+def _innermost(piece: Piece, fills: list[ast.stmt | ast.expr]) -> list[ast.AST]:
     """The functions that fill it; the module itself for a line outside of all functions."""
-    functions = list(functions_in(tree))
+    functions = piece.functions
     found: dict[int, ast.AST] = {}
     for node in fills:
         around = [f for f in functions if f.lineno <= node.lineno <= (f.end_lineno or f.lineno)]
-        inner: ast.AST = max(around, key=lambda f: f.lineno) if around else tree
+        inner: ast.AST = max(around, key=lambda f: f.lineno) if around else piece.tree
         found[id(inner)] = inner
     return list(found.values())
 
 
-def _guards(
-    function: ast.AST, is_it: Test, tree: ast.AST, fills: list[ast.stmt | ast.expr]
-) -> Iterator[_Guard]:
+def _guards(function: ast.AST, piece: Piece, fills: list[ast.stmt | ast.expr]) -> Iterator[_Guard]:
     """Comparisons that keep more from being put in, or take something out."""
+    is_it, tree = piece.is_it, piece.tree
     measured_as_it = _as_its_class_measures(is_it, tree, function)
     within = {id(each) for each in ast.walk(function)}
     fills = [node for node in fills if id(node) in within]
@@ -323,9 +318,3 @@ def _as_its_class_measures(is_it: Test, tree: ast.AST, function: ast.AST) -> Tes
                         itself = function.args.args[0].arg
                         return lambda each: is_it(each) or is_name(each, itself)
     return is_it
-
-
-def _file_of(kind: type) -> str | None:
-    module = sys.modules.get(kind.__module__)
-    file = getattr(module, "__file__", None)
-    return file if isinstance(file, str) else None

@@ -17,10 +17,9 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from hfmemdebug.origin.emptying import Test, empties, empties_wholly, is_length, test_of
-from hfmemdebug.origin.numbers_in_code import called, functions_in, value_of_label
-from hfmemdebug.origin.sites import is_library
-from hfmemdebug.origin.source import tree_of
+from hfmemdebug.origin.emptying import Test, empties, empties_wholly, is_length
+from hfmemdebug.origin.numbers_in_code import called, value_of_label
+from hfmemdebug.origin.pieces import pieces_of
 
 # An attribute, and the object in a module that has it.
 _LABEL = re.compile(r"`([\w.]+)\.\w+`$")
@@ -48,43 +47,22 @@ def unmet_condition(file: str, name: str, place: str, walk: Callable[[], Iterato
         place: The way to it.
         walk: Reads slices, as it is iterated over.
     """
-    tree = tree_of(file) if not is_library(file) else None
-    if tree is None or not place.endswith(f"{name}`"):
-        return None
-    is_it = test_of(name, place, tree)
+    label = _LABEL.search(place)
+    owner = value_of_label(label[1], file) if label is not None else None
     conditions = [
-        condition
-        for function in _functions(tree, _classes_of_owner(place, file))
-        for condition in _conditions(function, is_it, tree)
+        (piece.file, condition)
+        for piece in pieces_of(name, place, file, [owner] if owner is not None else [])
+        for function in piece.functions
+        for condition in _conditions(function, piece.is_it, piece.tree)
     ]
     if not conditions:
         return None
-    reached = _lines_reached(file, walk)
-    for condition in conditions:
-        if condition.line in reached and not condition.behind & reached:
-            return f", emptied where a condition is met that was not ({Path(file).name}:{condition.line})"
+    reached = _lines_reached(frozenset(of_file for of_file, _ in conditions), walk)
+    for of_file, condition in conditions:
+        lines = reached[of_file]
+        if condition.line in lines and not condition.behind & lines:
+            return f", emptied where a condition is met that was not ({Path(of_file).name}:{condition.line})"
     return None
-
-
-def _classes_of_owner(place: str, file: str) -> frozenset[str] | None:
-    """The classes of the object whose attribute it is; None where it is nobody's, or nobody knows whose."""
-    label = _LABEL.search(place)
-    if label is None:
-        return None
-    owner = value_of_label(label[1], file)
-    kind = owner if isinstance(owner, type) else type(owner)
-    return None if owner is None else frozenset(each.__name__ for each in kind.__mro__)
-
-
-def _functions(tree: ast.AST, classes: frozenset[str] | None) -> Iterator[ast.AST]:
-    """All functions, without the methods of other classes: what has the same name there is another one."""
-    others = {
-        id(method)
-        for each in ast.walk(tree)
-        if isinstance(each, ast.ClassDef) and classes is not None and each.name not in classes
-        for method in each.body
-    }
-    return (function for function in functions_in(tree) if id(function) not in others)
 
 
 def _conditions(function: ast.AST, is_it: Test, tree: ast.AST) -> Iterator[_Condition]:
@@ -133,19 +111,19 @@ def _is_what_is_too_many(items: ast.expr, is_it: Test) -> bool:
     return False
 
 
-def _lines_reached(file: str, walk: Callable[[], Iterator[None]]) -> set[int]:
-    """The lines of a file that some slices run in this thread."""
-    reached: set[int] = set()
+def _lines_reached(files: frozenset[str], walk: Callable[[], Iterator[None]]) -> dict[str, set[int]]:
+    """The lines of some files that some slices run in this thread."""
+    reached: dict[str, set[int]] = {file: set() for file in files}
     ours: dict[CodeType, bool] = {}
 
     def line(frame: FrameType, event: str, argument: Any) -> Any:
-        reached.add(frame.f_lineno)
+        reached[frame.f_code.co_filename].add(frame.f_lineno)
         return line
 
     def call(frame: FrameType, event: str, argument: Any) -> Any:
         code = frame.f_code
         if code not in ours:
-            ours[code] = code.co_filename == file
+            ours[code] = code.co_filename in files
         return line if ours[code] else None
 
     before = sys.gettrace()

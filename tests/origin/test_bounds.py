@@ -150,6 +150,46 @@ def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
     assert f"`, bounded to {words}" in holder["path"]
 
 
+STORE = (
+    "class Base:\n    def __init__(self, room): self.items, self.room = {}, room\n"
+    "    def put(self, key, value):\n        self.items[key] = value\n"
+    "        if len(self.items) > self.room:\n            self.items.popitem()\n"
+    "class Other:\n    def put(self, key, value): self.items[key] = value\n"
+    "def remember(cache, key, most=9000, value=None):\n    cache[key] = value\n"
+    "    while len(cache) > LIMIT:\n        del cache[next(iter(cache))]\n"
+    "def collect(cache, key): cache[key] = bytes(1000)\n"
+    "LIMIT = 9000\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("store = helpers.Base(9000)\ndef consume(): store.put(next(steps), bytes(1000))\n", 5),
+        (
+            "class Mine(helpers.Base):\n    def __init__(self): super().__init__(9000)\n"
+            "    def see(self, value): self.put(next(steps), value)\n"
+            "store = Mine()\ndef consume(): store.see(bytes(1000))\n",
+            5,
+        ),
+        ("cache = {}\ndef consume(): helpers.remember(cache, next(steps), value=bytes(1000))\n", 11),
+        (
+            "from helpers import remember\ncache = {}\n"
+            "def consume(): remember(key=next(steps), value=bytes(1000), cache=cache)\n",
+            11,
+        ),
+        # Where it is filled without one as well, that is no bound.
+        ("store = helpers.Base(9000)\ndef consume(): store.items[next(steps)] = bytes(1000)\n", None),
+        ("store = helpers.Base(9)\ndef consume(): store.items[next(steps)] = bytes(1000)\n", None),
+        ("cache = {}\ndef consume(): helpers.collect(cache, next(steps))\n", None),
+    ],
+)
+def test_a_bound_in_another_file_is_said(tmp_path: Path, source: str, line: int | None) -> None:
+    (tmp_path / "helpers.py").write_text(STORE)
+    holder = run_traced(tmp_path, BEGIN + "import helpers\n" + source, "trace(walk)['holders']")[0]
+    assert holder["path"].endswith(f"`, bounded to 9,000 (helpers.py:{line})" if line else "`")
+
+
 @pytest.mark.parametrize(
     "attributes",
     [

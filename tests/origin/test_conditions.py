@@ -45,6 +45,23 @@ def test_the_condition_of_the_class_whose_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("store = helpers.Store()\ndef consume(): store.put(bytes(9000))\n", 5),
+        ("def consume(): helpers.remember(kept, bytes(9000), 5000 + next(steps))\n", 9),
+    ],
+)
+def test_the_condition_in_another_file(tmp_path: Path, source: str, line: int) -> None:
+    (tmp_path / "helpers.py").write_text(
+        "class Store:\n    def __init__(self): self.items = []\n    def put(self, x, most=9000):\n"
+        "        self.items.append(x)\n        if len(self.items) > most:\n            self.items.clear()\n"
+        "def remember(into, x, most):\n    into.append(x)\n    if len(into) > most:\n        into.pop(0)\n"
+    )
+    holder = run_traced(tmp_path, BEGIN + "import helpers\n" + source, "trace(walk)['holders']")[0]
+    assert holder["path"].endswith(f"`, emptied where a condition is met that was not (helpers.py:{line})")
+
+
+@pytest.mark.parametrize(
     "source",
     [
         # It is met, and does not help.

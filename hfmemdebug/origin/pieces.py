@@ -1,0 +1,135 @@
+"""The code of the user's that has a container in hand: where it has a name, in the classes whose it is, and in
+functions of other files that it is handed to.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hfmemdebug.origin.emptying import Test, test_of
+from hfmemdebug.origin.numbers_in_code import functions_in, is_name, value_in_module
+from hfmemdebug.origin.sites import is_library
+from hfmemdebug.origin.source import tree_of
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Code of one file.
+
+    Attributes:
+        file: The file.
+        tree: All of its code.
+        is_it: Tells what in the code stands for the container.
+        left_out: Methods of other classes, by identity: what has the same name there is another one.
+    """
+
+    file: str
+    tree: ast.Module
+    is_it: Test
+    left_out: frozenset[int]
+
+    @property
+    def functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+        """All functions and methods that may mean the container by its name."""
+        return [function for function in functions_in(self.tree) if id(function) not in self.left_out]
+
+
+def pieces_of(name: str, place: str, file: str | None, owners: Sequence[Any]) -> list[Piece]:
+    """The user's code for a container, that of the file where it has its name first; none where that is a library's.
+
+    Args:
+        name: Its name, the last part of its place.
+        place: The way to it.
+        file: The file with the code that has it.
+        owners: The objects that have it as an attribute.
+    """
+    tree = tree_of(file) if file is not None and not is_library(file) else None
+    if tree is None or file is None or not place.endswith(f"{name}`"):
+        return []
+    kinds: list[type] = []
+    if place.endswith(f".{name}`"):
+        kinds = [kind for each in owners for kind in (each if isinstance(each, type) else type(each)).__mro__]
+    classes = frozenset(kind.__name__ for kind in kinds if kind is not object)
+    trees = {file: tree}
+    for kind in kinds:
+        other = file_of(kind)
+        if other is not None and other not in trees and not is_library(other):
+            code = tree_of(other)
+            if code is not None:
+                trees[other] = code
+    found = [
+        Piece(each, code, test_of(name, place, code), _methods_of_others(code, classes))
+        for each, code in trees.items()
+    ]
+    return [*found, *(handed for piece in found for handed in _handed_on(piece))]
+
+
+def _methods_of_others(tree: ast.Module, classes: frozenset[str]) -> frozenset[int]:
+    """All methods of classes that are none of the owner's; none where nobody knows whose it is."""
+    return frozenset(
+        id(method)
+        for each in ast.walk(tree)
+        if isinstance(each, ast.ClassDef) and classes and each.name not in classes
+        for method in each.body
+    )
+
+
+def _handed_on(piece: Piece) -> Iterator[Piece]:
+    """Functions of other files of the user's that are called with it."""
+    for call in ast.walk(piece.tree):
+        if not isinstance(call, ast.Call):
+            continue
+        places = [place for place, argument in enumerate(call.args) if piece.is_it(argument)]
+        names = [word.arg for word in call.keywords if piece.is_it(word.value)]
+        if not places and not names:
+            continue
+        function, is_method = _what_is_called(call.func, piece.file)
+        file = function.__code__.co_filename if function is not None else None
+        if file is None or file == piece.file or is_library(file):
+            continue
+        tree = tree_of(file)
+        defined = _definition(function, tree) if function is not None and tree is not None else None
+        if tree is None or defined is None:
+            continue
+        parameters = [each.arg for each in (*defined.args.posonlyargs, *defined.args.args)][is_method:]
+        taken = {*names, *(parameters[place] for place in places if place < len(parameters))}
+        nodes = {id(node) for node in ast.walk(defined) if any(is_name(node, n) for n in taken if n)}
+        yield Piece(file, tree, lambda node, nodes=nodes: id(node) in nodes, frozenset())  # type: ignore[misc]
+
+
+def _what_is_called(called: ast.expr, file: str) -> tuple[types.FunctionType | None, bool]:
+    """The function that a name of a module leads to, and whether an object is its first argument."""
+    value: Any = None
+    is_method = False
+    if isinstance(called, ast.Name):
+        value = value_in_module(called.id, file)
+    elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+        owner = value_in_module(called.value.id, file)
+        if owner is not None:
+            value = inspect.getattr_static(owner, called.attr, None)
+            is_method = not isinstance(owner, (types.ModuleType, type))
+    return (value, is_method) if isinstance(value, types.FunctionType) else (None, False)
+
+
+def _definition(
+    function: types.FunctionType, tree: ast.Module
+) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    code = function.__code__
+    for node in functions_in(tree):
+        first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+        if node.name == code.co_name and first == code.co_firstlineno:
+            return node
+    return None
+
+
+def file_of(kind: type) -> str | None:
+    """The file of the module in which a class is defined; None where there is none."""
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    return file if isinstance(file, str) else None
