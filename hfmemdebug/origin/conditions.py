@@ -17,12 +17,12 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from hfmemdebug.origin.emptying import Test, empties, empties_wholly, is_length
+from hfmemdebug.origin.emptying import Test, empties, empties_wholly
 from hfmemdebug.origin.numbers_in_code import called, value_of_label
-from hfmemdebug.origin.pieces import pieces_of
+from hfmemdebug.origin.pieces import entries_in, pieces_of
 
 # An attribute, and the object in a module that has it.
-_LABEL = re.compile(r"`([\w.]+)\.\w+`$")
+_LABEL = re.compile(r"`([\w.]+)\.\w+(?:\[[^`]*)?`$")
 # So many slices are read once more.
 SLICES = 4
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -51,7 +51,9 @@ def unmet_condition(file: str, name: str, place: str, walk: Callable[[], Iterato
     owner = value_of_label(label[1], file) if label is not None else None
     conditions = [
         (piece.file, condition)
-        for piece in pieces_of(name, place, file, [owner] if owner is not None else [])
+        # What an entry has is gone with it.
+        for depth in range(entries_in(place), -1, -1)
+        for piece in pieces_of(name, place, file, [owner] if owner is not None else [], depth=depth)
         for function in piece.functions
         for condition in _conditions(function, piece.is_it, piece.tree)
     ]
@@ -71,7 +73,8 @@ def _conditions(function: ast.AST, is_it: Test, tree: ast.AST) -> Iterator[_Cond
             wholly = _is_at_every_so_many(node.test)
             if not wholly and not _measures(node.test, is_it):
                 continue
-        elif isinstance(node, ast.For) and _is_what_is_too_many(node.iter, is_it):
+        elif isinstance(node, ast.For):
+            # Where what it goes over is empty all the time, nothing is taken out.
             wholly = False
         else:
             continue
@@ -97,18 +100,6 @@ def _measures(test: ast.expr, is_it: Test) -> bool:
 def _is_at_every_so_many(test: ast.expr) -> bool:
     """``if not step % 1000:``, whatever else must hold."""
     return any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mod) for n in ast.walk(test))
-
-
-def _is_what_is_too_many(items: ast.expr, is_it: Test) -> bool:
-    """``list(cache)[:-1000]`` and ``range(len(cache) - 1000)``."""
-    for node in ast.walk(items):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and is_length(node.left, is_it):
-            return True
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
-            upper = node.slice.upper
-            if isinstance(upper, ast.UnaryOp) and isinstance(upper.op, ast.USub):
-                return any(is_it(each) for each in ast.walk(node.value))
-    return False
 
 
 def _lines_reached(files: frozenset[str], walk: Callable[[], Iterator[None]]) -> dict[str, set[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from hfmemdebug.origin.numbers_in_code import called, functions_in, is_name
 
@@ -12,22 +12,60 @@ _REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "di
 _REMOVING_FUNCTIONS = frozenset({"heappop"})
 
 
-def test_of(name: str, place: str, tree: ast.AST) -> Test:
+_FINDING_CALLS = frozenset({"get", "setdefault"})
+
+
+def test_of(name: str, tree: ast.AST, *, inside: bool, depth: int) -> Test:
     """Tells which pieces of the code stand for a container.
 
     Args:
-        name: Its name, the last part of its place.
-        place: The way to it.
+        name: The name of it, or of the one that has it as an entry.
         tree: The code.
+        inside: Whether the name is an attribute's: what is another object's is not reached by its bare name.
+        depth: How many times an entry of what has the name: 1 for ``metrics["loss"]``.
     """
-    # What is another object's is not reached by its bare name.
-    inside = place.endswith(f".{name}`")
 
-    def itself(node: ast.AST) -> bool:
+    def named(node: ast.AST) -> bool:
         return (not inside and is_name(node, name)) or (isinstance(node, ast.Attribute) and node.attr == name)
 
-    handed = _handed_on(itself, tree)
-    return lambda node: itself(node) or id(node) in handed
+    def itself(node: ast.AST) -> bool:
+        for _ in range(depth):
+            if isinstance(node, ast.Subscript):
+                node = node.value
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr not in _FINDING_CALLS:
+                    return False
+                node = node.func.value
+            else:
+                return False
+        return named(node)
+
+    others = {id(node) for node in _other_names(itself, tree)}
+
+    def known(node: ast.AST) -> bool:
+        return itself(node) or id(node) in others
+
+    handed = _handed_on(known, tree)
+    return lambda node: known(node) or id(node) in handed
+
+
+def _other_names(itself: Test, tree: ast.AST) -> Iterator[ast.AST]:
+    """A variable that a function gives it, and nothing else: ``items = self.items``."""
+    for function in functions_in(tree):
+        given: dict[str, list[ast.expr | None]] = {}
+        for node in ast.walk(function):
+            if (
+                isinstance(node, ast.Assign)
+                and len(node.targets) == 1
+                and isinstance(node.targets[0], ast.Name)
+            ):
+                given.setdefault(node.targets[0].id, []).append(node.value)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                given.setdefault(node.id, []).append(None)
+        # An assignment is met twice, as itself and as the name that it stores to.
+        for name, values in given.items():
+            if len(values) == 2 and any(value is not None and itself(value) for value in values):
+                yield from (node for node in ast.walk(function) if is_name(node, name))
 
 
 def _handed_on(itself: Test, tree: ast.AST) -> set[int]:

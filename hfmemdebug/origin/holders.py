@@ -30,6 +30,7 @@ from hfmemdebug.origin.containers import (
 )
 from hfmemdebug.origin.named import NamedValue, grown_names, named_values
 from hfmemdebug.origin.paths import RootPath, path_to
+from hfmemdebug.origin.pieces import entries_in
 from hfmemdebug.origin.pins import pinned_by, plain_weight_of, weight_of
 from hfmemdebug.origin.sites import collector_runs, is_library
 
@@ -184,7 +185,8 @@ def _grown_containers(before: Census, slices: int, least: int, *, with_threads: 
         words = path.words + (bound.words if bound is not None else "")
         holder = holder_document(words, growth / slices, unit_of(thing), path)
         has_bound = bound is not None or (isinstance(thing, deque) and thing.maxlen is not None)
-        plain = plain_weight_of(thing) if has_bound else None
+        # Of an entry's nobody knows how many others grow beside it.
+        plain = plain_weight_of(thing) if has_bound and not entries_in(path.place) else None
         if plain is not None:
             holder["bytes_per_iteration"] = round(growth * plain / slices, 1)
         pins = pinned_by(thing, growth)

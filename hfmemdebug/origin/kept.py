@@ -13,6 +13,7 @@ import tracemalloc
 import types
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hfmemdebug.origin.bounds import Bound, bound_of, bound_of_name
@@ -79,7 +80,7 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
     (most, _), *_ = Counter(path.place for path in paths).most_common(1)
     path = next(path for path in paths if path.place == most)
     named = _NAMED.search(path.place)
-    bound = bound_of_name(named[1], path.file) if named is not None else None
+    bound = bound_of_name(named[1], path.file) if named is not None else _bound_around(made[0], path)
     words = path.words + (bound.words if bound is not None else "")
     return [holder_document(words, len(made) / slices, f"`{type(made[0]).__qualname__}`", path)]
 
@@ -129,6 +130,15 @@ def _that_holds_all(
 def _with_bound(container: Any, path: RootPath) -> str:
     bound = bound_of(container, path)
     return path.words + (bound.words if bound is not None else "")
+
+
+def _bound_around(thing: Any, path: RootPath) -> Bound | None:
+    """The bound of the list that a thing is in, where the way to the one leads through the other."""
+    if not path.place.endswith("[…]`"):
+        return None
+    around = replace(path, place=path.place[: -len("[…]`")] + "`")
+    lists = (each for each in gc.get_referrers(thing) if type(each) is list)
+    return next((bound for each in lists if (bound := bound_of(each, around)) is not None), None)
 
 
 def _heaviest(things: list[Any]) -> list[Any]:

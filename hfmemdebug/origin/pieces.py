@@ -40,20 +40,36 @@ class Piece:
         return [function for function in functions_in(self.tree) if id(function) not in self.left_out]
 
 
-def pieces_of(name: str, place: str, file: str | None, owners: Sequence[Any]) -> list[Piece]:
+def entries_in(place: str) -> int:
+    """How many times an entry of what has a name a place is: 1 for ``metrics['loss']``."""
+    depth, rest = 0, place.rstrip("`")
+    while rest.endswith("]") and "[" in rest:
+        depth, rest = depth + 1, rest[: rest.rindex("[")]
+    return depth
+
+
+def pieces_of(
+    name: str, place: str, file: str | None, owners: Sequence[Any], *, depth: int | None = None
+) -> list[Piece]:
     """The user's code for a container, that of the file where it has its name first; none where that is a library's.
 
     Args:
-        name: Its name, the last part of its place.
+        name: Its name, the last part of its place that is one.
         place: The way to it.
         file: The file with the code that has it.
         owners: The objects that have it as an attribute.
+        depth: Not it, but one around it: how many times an entry of what has the name that is.
     """
     tree = tree_of(file) if file is not None and not is_library(file) else None
-    if tree is None or file is None or not place.endswith(f"{name}`"):
+    named = place.rstrip("`")
+    for _ in range(entries_in(place)):
+        named = named[: named.rindex("[")]
+    if tree is None or file is None or not named.endswith(name):
         return []
+    depth = entries_in(place) if depth is None else depth
+    inside = named.endswith(f".{name}")
     kinds: list[type] = []
-    if place.endswith(f".{name}`"):
+    if inside:
         kinds = [kind for each in owners for kind in (each if isinstance(each, type) else type(each)).__mro__]
     classes = frozenset(kind.__name__ for kind in kinds if kind is not object)
     trees = {file: tree}
@@ -64,7 +80,7 @@ def pieces_of(name: str, place: str, file: str | None, owners: Sequence[Any]) ->
             if code is not None:
                 trees[other] = code
     found = [
-        Piece(each, code, test_of(name, place, code), _methods_of_others(code, classes))
+        Piece(each, code, test_of(name, code, inside=inside, depth=depth), _methods_of_others(code, classes))
         for each, code in trees.items()
     ]
     return [*found, *(handed for piece in found for handed in _handed_on(piece))]

@@ -142,6 +142,60 @@ ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
             "9,000 (program.py:7)",
         ),
         ("import queue\nq = queue.Queue(maxsize=9000)\ndef consume():\n    q.put(bytes(1000))\n", "9,000"),
+        # In a function that is called, or that runs beside; in a property; in how many keys there can be.
+        (
+            "cache = {}\ndef trim():\n    while len(cache) > 9000:\n        cache.popitem()\n"
+            + ADD
+            + "    trim()\n",
+            "9,000 (program.py:5)",
+        ),
+        (
+            "import threading, time\ncache = {}\ndef janitor():\n    while True:\n        time.sleep(1)\n"
+            "        while len(cache) > 9000:\n            cache.popitem()\n"
+            "threading.Thread(target=janitor, daemon=True).start()\n" + ADD,
+            "9,000 (program.py:8)",
+        ),
+        (
+            "import threading, time\ncache = {}\nclass Janitor(threading.Thread):\n    def run(self):\n"
+            "        while True:\n            time.sleep(1)\n            if len(cache) > 9000: cache.clear()\n"
+            "Janitor(daemon=True).start()\n" + ADD,
+            "9,000 (program.py:9)",
+        ),
+        (
+            "class Cache:\n    def __init__(self): self.items = {}\n"
+            "    @property\n    def full(self):\n        'Whether.'\n        return len(self.items) >= 9000\n"
+            "    def put(self, key):\n        if self.full: self.items.popitem()\n"
+            "        self.items[key] = bytes(1000)\n"
+            "cache = Cache()\ndef consume(): cache.put(next(steps))\n",
+            "9,000 (program.py:10)",
+        ),
+        (
+            "cache = {}\ndef room(): return len(cache) < 9000\n"
+            "def consume():\n    if not room():\n        cache.clear()\n    cache[next(steps)] = bytes(1000)\n",
+            "9,000 (program.py:6)",
+        ),
+        ("ring = {}\ndef consume(): ring[next(steps) % 9000] = bytes(1000)\n", "9,000 (program.py:4)"),
+        (
+            "ring = {}\ndef consume():\n    slot = next(steps) % 9000\n    ring[slot] = bytes(1000)\n",
+            "9,000 (program.py:6)",
+        ),
+        # Under another name; as an entry.
+        (
+            "class Cache:\n    def __init__(self): self.items = {}\n    def put(self, key):\n"
+            "        items = self.items\n        items[key] = bytes(1000)\n        if len(items) > 9000:\n"
+            "            items.clear()\ncache = Cache()\ndef consume(): cache.put(next(steps))\n",
+            "9,000 (program.py:8)",
+        ),
+        (
+            "metrics = {'loss': []}\ndef consume():\n    metrics['loss'].append(bytes(1000))\n"
+            "    if len(metrics['loss']) > 9000:\n        metrics['loss'].pop(0)\n",
+            "9,000 (program.py:6)",
+        ),
+        (
+            "lists = {}\ndef consume():\n    key = next(steps) % 3\n    lists.setdefault(key, [])\n"
+            "    lists[key].append(bytes(1000))\n    lists[key] = lists[key][-9000:]\n",
+            "9,000 (program.py:8)",
+        ),
     ],
 )
 def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
@@ -266,6 +320,24 @@ def test_what_a_bounded_container_holds_is_known_of_numbers_and_texts_alone(tmp_
         # It does not keep the rest from being put in.
         "cache = {}\ndef consume():\n    if len(cache) < 9000 or steps:\n        cache[next(steps)] = bytes(1000)\n",
         "import queue\nq = queue.Queue()\ndef consume():\n    q.put(bytes(1000))\n",
+        # It is called under a condition; by nobody; it runs beside, and looks at nothing.
+        "cache = {}\ndef trim():\n    while len(cache) > 9000:\n        cache.popitem()\n"
+        + ADD
+        + "    if next(steps) < 0:\n        trim()\n",
+        "cache = {}\ndef trim():\n    while len(cache) > 9000:\n        cache.popitem()\n" + ADD,
+        "import threading\ncache = {}\ndef beside():\n    len(cache) > 9000\n"
+        "threading.Thread(target=beside).start()\n" + ADD,
+        # Not all its keys go round; the number that goes round is a value.
+        "ring = {}\ndef consume():\n    ring[next(steps) % 9000] = 1\n    ring[str(next(steps))] = bytes(1000)\n",
+        "ring = {}\ndef consume(): ring[next(steps)] = str(next(steps) % 9000) * 300\n",
+        # Another variable of that name, and another entry.
+        "class Cache:\n    def __init__(self): self.items, self.others = {}, {}\n    def put(self, key):\n"
+        "        items = self.others\n        self.items[key] = bytes(1000)\n        if len(items) > 9000:\n"
+        "            items.clear()\ncache = Cache()\ndef consume(): cache.put(next(steps))\n",
+        # Full is another one.
+        "cache, other = {}, {}\ndef full(): return len(other) > 9000\n"
+        + ADD
+        + "    if full():\n        cache.clear()\n",
     ],
 )
 def test_what_is_no_bound_is_not_called_one(tmp_path: Path, source: str) -> None:

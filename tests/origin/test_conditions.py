@@ -27,6 +27,11 @@ ADD = "    cache[next(steps)] = bytes(1000)\n"
          "        cache = {}\n" + ADD, 8),
         ("began = time.monotonic()\ndef consume():\n" + ADD
          + "    if time.monotonic() - began > 9000:\n        cache.clear()\n", 7),
+        ("def consume():\n" + ADD + "    now = next(steps)\n    old = [key for key in cache if key < now - 9000]\n"
+         "    for key in old:\n        del cache[key]\n", 8),
+        ("minutes = {}\ndef consume():\n    now = time.time() // 60\n"
+         "    minutes.setdefault(now, []).append(bytes(999))\n    for minute in list(minutes):\n"
+         "        if minute < now - 60:\n            del minutes[minute]\n", 9),
     ],
 )  # fmt: skip
 def test_a_condition_that_is_not_met_is_said(tmp_path: Path, source: str, line: int) -> None:
