@@ -163,13 +163,17 @@ def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
     memory is.
     """
     end, memory = program.recording.end or {}, program.recording.header.get("memory_bytes")
-    cache = next(iter(end.get("caches") or ()), None)
-    if cache is None or not guilty or any(owner.name not in EXACT for owner in guilty):
+    caches = [
+        *(end.get("caches") or ()),
+        *(c for trace in end.get("traces") or () for c in trace.get("caches", ())),
+    ]
+    if not guilty or any(owner.name not in EXACT for owner in guilty):
         return None
     python = program.owners.get("python")
     blocks = sum(gained for _, gained in python.gained if gained > 0) if python is not None else 0.0
     grown = sum(owner.growth.growth for owner in guilty)
-    if blocks > _BLOCKS_AN_ENTRY * cache["entries"]:
+    cache = max(caches, key=lambda cache: int(cache["entries"]), default=None)
+    if cache is None or blocks > _BLOCKS_AN_ENTRY * cache["entries"]:
         return None
     if memory and cache["bound"] * grown / cache["entries"] > memory:
         return None

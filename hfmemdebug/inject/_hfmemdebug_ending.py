@@ -9,6 +9,9 @@ import gc
 import os
 import sys
 
+# At the end the way to it is no longer there.
+import _hfmemdebug_bounded  # type: ignore[import-not-found]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -70,8 +73,12 @@ def _largest(objects: list[Any]) -> Any:
     return largest
 
 
-def unfilled_caches() -> list[list[Any]]:
-    """Caches and deques with many entries and a bound that they have not reached: name, entries, bound."""
+def unfilled_caches(script: str | None) -> list[list[Any]]:
+    """Caches, deques and others with many entries and a bound that they have not reached: name, entries, bound.
+
+    Args:
+        script: The file that is run as ``__main__``, or None.
+    """
     import functools
     from collections import deque
 
@@ -94,6 +101,7 @@ def unfilled_caches() -> list[list[Any]]:
         if info.maxsize is not None and LEAST_ENTRIES <= info.currsize < info.maxsize:
             name = getattr(cache, "__qualname__", None) or "?"
             found.append(["lru_cache (maxsize=%d) `%s`" % (info.maxsize, name), info.currsize, info.maxsize])
+    found += _hfmemdebug_bounded.unfilled(LEAST_ENTRIES, script)
     return sorted(found, key=lambda cache: -cache[1])[:MOST_CACHES]
 
 

@@ -150,7 +150,7 @@ def _note_segment(name: str) -> None:
     And from which line: the innermost that is not a library's.
     """
     frame = sys._getframe(1)
-    while frame is not None and _is_library(frame.f_code.co_filename):
+    while frame is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     place = "" if frame is None else "\t%s\t%d" % (os.path.abspath(frame.f_code.co_filename), frame.f_lineno)
     try:
@@ -164,7 +164,8 @@ def _note_segment(name: str) -> None:
         pass
 
 
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
+    """Whether a file is Python's own, an installed one, or ours."""
     return (
         file.startswith(("<", os.path.dirname(os.__file__), os.path.dirname(os.path.abspath(__file__))))
         or "site-packages" in file

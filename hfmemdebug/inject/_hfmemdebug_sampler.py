@@ -75,6 +75,8 @@ class _Sampler:
         self.blocks = (0, 0)
         self.marked = 0.5
         self.forked = False
+        # The script's, whose module has forgotten it as the program ends.
+        self.script: str | None = None
         # That are sampled, as far as is known.
         self.processes = 1
         # Of `run --trace`.
@@ -165,6 +167,7 @@ class _Sampler:
             size = self._python_bytes()
             slots[S_PYTHON] = size if size is not None else -1
             self._name()
+            self.script = getattr(sys.modules.get("__main__"), "__file__", None) or self.script
             self.processes = self._count_processes()
             cost = (time.thread_time() - looked) * self.processes
             self.python_due = began + max(1.0, cost / PYTHON_SHARE)
@@ -356,7 +359,8 @@ def start() -> None:
                         gc.enable()
             lived = time.perf_counter() - sampler.began > 2.0
             more = sys.getallocatedblocks() - sampler.blocks[0]
-            caches = _hfmemdebug_ending.unfilled_caches() if lived and more >= LEAST_BLOCKS else []
+            grew = lived and more >= LEAST_BLOCKS
+            caches = _hfmemdebug_ending.unfilled_caches(sampler.script) if grew else []
             if _hfmemdebug_ending.collects() and lived:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
                 come = None if sampler.tracked is None else _count_objects() - sampler.tracked

@@ -17,13 +17,13 @@ import bisect
 import collections
 import functools
 import gc
-import importlib.util
 import json
 import os
 import sys
 import time
 import tracemalloc
 
+from _hfmemdebug_bounded import origin  # type: ignore[import-not-found]
 from _hfmemdebug_overhead import Overhead  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
@@ -64,18 +64,6 @@ _CACHE = type(functools.lru_cache(maxsize=None)(len))
 _SUBCLASSES = (collections.Counter, collections.defaultdict, collections.OrderedDict)
 _CONTAINERS = frozenset((dict, list, set, collections.deque, _CACHE, *_SUBCLASSES))
 _HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def _origin() -> list[Any]:
-    """The modules of `hfmemdebug.origin` that need the standard library alone, under a name of our own."""
-    folder = os.path.join(os.path.dirname(_HERE), "origin")
-    name = "_hfmemdebug_origin"
-    spec = importlib.util.spec_from_file_location(
-        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
-    )
-    assert spec is not None
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    return [importlib.import_module(name + "." + each) for each in ("sites", "containers", "paths")]
 
 
 class _Look:
@@ -127,7 +115,9 @@ class Tracer:
     def __init__(self, folder: str, rows: list[int]) -> None:
         self.folder = folder
         self.rows = rows
-        self.sites, self.containers, self.paths = _origin()
+        self.sites, self.containers, self.paths, self.bounds = origin(
+            "sites", "containers", "paths", "bounds"
+        )
         # A fork goes on with its parent's tables.
         self.overhead = Overhead()
         self.begin()
@@ -141,6 +131,7 @@ class Tracer:
         self.first: _Look | None = None
         self.last_holders: list[_Holder] = []
         self.known: dict[int, Any] = {}
+        self.limits: dict[int, Any] = {}
         self.busy = self.written = False
         self.began = time.perf_counter()
         self.traced_from: float | None = None
@@ -358,6 +349,23 @@ class Tracer:
             found[place] = self.sites.Site(size - old_size, count - old_count, in_library)
         return found
 
+    def _bound_of(self, thing: Any, path: Any) -> dict[str, Any] | None:
+        """What bounds a container, in words, and how full it is; None where nothing does, or it is full."""
+        entries, words = self.containers.size_of(thing), path.words
+        most: int | None
+        if type(thing) is _CACHE:
+            most = thing.cache_info().maxsize
+        elif isinstance(thing, collections.deque) and thing.maxlen is not None:
+            most = thing.maxlen
+        else:
+            if id(thing) not in self.limits:
+                self.limits[id(thing)] = self.bounds.bound_of(thing, path)
+            bound = self.limits[id(thing)]
+            if bound is None:
+                return None
+            most, words = bound.entries(entries), words + bound.words
+        return {"path": words, "entries": entries, "bound": most} if most and 0 < entries < most else None
+
     def _held_by(self, grown: list[tuple[int, Any]], first: _Look, last: _Look) -> list[_Holder]:
         holders: list[_Holder] = []
         for growth, thing in grown:
@@ -374,6 +382,7 @@ class Tracer:
                 "name": path.name,
                 "file": path.file,
                 "place": path.place,
+                "bound": self._bound_of(thing, path),
             }
             holders.append(_Holder(id(thing), words, growth, first, last))
             if len(holders) == MOST_HOLDERS:

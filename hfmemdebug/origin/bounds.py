@@ -2,6 +2,8 @@
 
 A container that is below such a bound grows as a leak does, and is none. Only a bound whose number is known counts,
 and only while it is not reached: what has grown past it is not kept by it.
+
+`run` takes this module into somebody else's program: CPython 3.8 and the standard library are all it has.
 """
 
 from __future__ import annotations
@@ -13,19 +15,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hfmemdebug.origin.containers import size_of
-from hfmemdebug.origin.emptying import (
-    Test,
+from .containers import size_of
+from .emptying import (
     empties,
     empties_wholly,
     has_a_name,
     is_laid_anew,
     is_length,
 )
-from hfmemdebug.origin.named import ARRAYS
-from hfmemdebug.origin.numbers_in_code import (
+from .named import ARRAYS
+from .numbers_in_code import (
     FUNCTION,
     attribute,
     called,
@@ -37,10 +38,13 @@ from hfmemdebug.origin.numbers_in_code import (
     value_of,
     value_of_label,
 )
-from hfmemdebug.origin.paths import RootPath
-from hfmemdebug.origin.pieces import Piece, file_of, pieces_of
-from hfmemdebug.origin.sites import filling, is_library
-from hfmemdebug.origin.source import tree_of
+from .paths import RootPath
+from .pieces import Piece, file_of, pieces_of
+from .sites import filling, is_library
+from .source import tree_of
+
+if TYPE_CHECKING:
+    from .emptying import Test
 
 # Where calls have the number of what they give at most.
 _PLACE_OF_MOST = {"tail": 0, "head": 0, "nlargest": 0, "nsmallest": 0, "islice": 1, "deque": 1}
@@ -71,12 +75,18 @@ class Bound:
         file: Where it stands.
         line: No line where a library's class has the number, or the container's own length is it.
         measure: What is compared with it where that is not the container's length, as the code says it.
+        measured: What that is now.
     """
 
     size: int
     file: str
     line: int | None
     measure: str | None = None
+    measured: int | None = None
+
+    def entries(self, length: int) -> int:
+        """For how many entries there is room, of the size of those that there are."""
+        return length * self.size // self.measured if self.measured else self.size
 
     @property
     def words(self) -> str:
@@ -200,12 +210,17 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
                 now = length if guard.measure is None else value_of(guard.measure, owners, piece.file)
                 # Of bytes there is at least one an item; what never changes measures nothing.
                 if limit is not None and now is not None and length <= now < limit:
-                    measure = ast.unparse(guard.measure) if guard.measure is not None else None
-                    bounds.append(Bound(limit, piece.file, guard.line, measure))
+                    what = (_in_words(guard.measure), now) if guard.measure is not None else (None, None)
+                    bounds.append(Bound(limit, piece.file, guard.line, *what))
             if not bounds:
                 return None
             found.append(bounds[0])
     return max(found, key=lambda bound: bound.size, default=None)
+
+
+def _in_words(measure: ast.expr) -> str:
+    """What is measured, as the code says it; since Python 3.9."""
+    return str(getattr(ast, "unparse", ast.dump)(measure))
 
 
 def _filling(thing: Any, piece: Piece) -> list[ast.stmt | ast.expr]:

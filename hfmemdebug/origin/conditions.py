@@ -15,11 +15,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hfmemdebug.origin.emptying import Test, empties, empties_wholly
+from hfmemdebug.origin.emptying import empties, empties_wholly
 from hfmemdebug.origin.numbers_in_code import called, value_of_label
 from hfmemdebug.origin.pieces import entries_in, pieces_of
+
+if TYPE_CHECKING:
+    from hfmemdebug.origin.emptying import Test
 
 # An attribute, and the object in a module that has it.
 _LABEL = re.compile(r"`([\w.]+)\.\w+(?:\[[^`]*)?`$")

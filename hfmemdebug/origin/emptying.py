@@ -1,13 +1,20 @@
-"""What code takes out of a container that it has a name for."""
+"""What code takes out of a container that it has a name for.
+
+`run` takes this module into somebody else's program: CPython 3.8 and the standard library are all it has.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from hfmemdebug.origin.numbers_in_code import called, functions_in, is_name
+from .numbers_in_code import called, functions_in, is_name
 
-Test = Callable[[ast.AST], bool]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Test = Callable[[ast.AST], bool]
+
 _REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
 _REMOVING_FUNCTIONS = frozenset({"heappop"})
 
@@ -79,7 +86,8 @@ def _handed_on(itself: Test, tree: ast.AST) -> set[int]:
         names = [each.arg for each in function.args.args]
         # A method's first one is the object.
         names = names[1:] if isinstance(call.func, ast.Attribute) else names
-        for name in (n for n, argument in zip(names, call.args, strict=False) if itself(argument)):
+        taken = [name for place, name in enumerate(names[: len(call.args)]) if itself(call.args[place])]
+        for name in taken:
             found |= {id(node) for node in ast.walk(function) if is_name(node, name)}
     return found
 

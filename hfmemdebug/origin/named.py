@@ -1,4 +1,7 @@
-"""Values that grow under one name, in place or made anew: texts, buffers, tuples, arrays, tables."""
+"""Values that grow under one name, in place or made anew: texts, buffers, tuples, arrays, tables.
+
+`run` takes this module into somebody else's program: CPython 3.8 and the standard library are all it has.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hfmemdebug.origin.sites import is_library
+from .sites import is_library
 
 _BY_SIZE = (str, bytes, bytearray)
 _BY_SIZE_NAMES = (("_io", "BytesIO"), ("_io", "StringIO"), ("array", "array"))

@@ -1,4 +1,7 @@
-"""What a limit in somebody's code is as a number, as long as it is one number all the time."""
+"""What a limit in somebody's code is as a number, as long as it is one number all the time.
+
+`run` takes this module into somebody else's program: CPython 3.8 and the standard library are all it has.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hfmemdebug.origin.containers import size_of
+from .containers import size_of
 
 _CHANGING_CALLS = frozenset({"update", "setdefault", "pop", "popitem", "clear"})
 _ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {

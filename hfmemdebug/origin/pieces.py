@@ -1,5 +1,7 @@
 """The code of the user's that has a container in hand: where it has a name, in the classes whose it is, and in
 functions of other files that it is handed to.
+
+`run` takes this module into somebody else's program: CPython 3.8 and the standard library are all it has.
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ import sys
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hfmemdebug.origin.emptying import Test, test_of
-from hfmemdebug.origin.numbers_in_code import functions_in, is_name, value_in_module
-from hfmemdebug.origin.sites import is_library
-from hfmemdebug.origin.source import tree_of
+from .emptying import test_of
+from .numbers_in_code import functions_in, is_name, value_in_module
+from .sites import is_library
+from .source import tree_of
+
+if TYPE_CHECKING:
+    from .emptying import Test
 
 
 @dataclass(frozen=True)

@@ -55,4 +55,5 @@ def _dressed(trace: dict[str, Any], began: float) -> dict[str, Any]:
         "holders": [
             {"path": h["path"], "growth_per_iteration": h["growth"], "unit": h["unit"]} for h in holders
         ],
+        "caches": [h["bound"] for h in holders if h["bound"] is not None],
     }

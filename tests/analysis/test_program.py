@@ -912,6 +912,9 @@ def test_a_cache_that_is_not_full_yet_may_be_all_that_grew() -> None:
     assert judge({1: growing}, rows=lambda t: 1e6 * t, end={"caches": [cache]}, header=header).verdict == (
         "inconclusive"
     )
+    # Of a traced process, whose holders' bounds are known while it runs.
+    traces = [traced(holders=[], caches=[cache])]
+    assert judge({1: growing}, rows=lambda t: 1e6 * t, end={"traces": traces}).verdict == "inconclusive"
     cache["bound"] = 200_000_000
     assert (
         judge({1: growing}, rows=lambda t: 1e6 * t, end={"caches": [cache]}, header=header).verdict == "leak"

@@ -66,6 +66,31 @@ def test_two_looks_name_what_has_grown_at_one_pace_since_tracing_began(tmp_path:
     assert trace["holders"][0]["growth"] == pytest.approx(1000, rel=0.05)
 
 
+def test_the_bound_of_a_holder_is_told_with_how_full_it_is(tmp_path: Path) -> None:
+    parts = (
+        "recent, endless = {}, {}\n"
+        "def remember():\n"
+        "    for _ in range(300):\n"
+        "        recent[len(recent)] = endless[len(endless)] = bytes(1000)\n"
+        "        if len(recent) > 5000:\n"
+        "            recent.clear()\n"
+        "for _ in range(4):\n"
+        "    remember()\n"
+        "    look()\n"
+    )
+    trace = traced(tmp_path, parts)
+    assert trace is not None
+    bounds = {holder["name"]: holder["bound"] for holder in trace["holders"]}
+    assert bounds.keys() == {"recent", "endless"}
+    assert bounds["endless"] is None
+    assert (
+        bounds["recent"]
+        .pop("path")
+        .startswith("module __main__: dict `recent`, bounded to 5,000 (program.py:")
+    )
+    assert bounds["recent"] == {"entries": 1200, "bound": 5000}
+
+
 def test_a_look_that_goes_on_as_the_process_ends_is_waited_for(tmp_path: Path) -> None:
     # As long as it goes on it has all objects in its hands, garbage among them.
     ending = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from processes import programs
 
-from hfmemdebug.probes.inside import FOLDER, InsideReader
+from hfmemdebug.probes.inside import FOLDER, InsideReader, environment
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 
@@ -237,6 +237,45 @@ def test_caches_that_are_not_full_as_the_program_ends_are_told(tmp_path: Path) -
     )
     found = InsideReader(tmp_path / "pages").caches(int(run(code, tmp_path)))
     assert found == [{"path": "lru_cache (maxsize=5000) `half_full`", "entries": 2500, "bound": 5000}]
+
+
+def test_what_the_programs_code_bounds_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import os, queue, time\n"
+        "class Store:\n"
+        "    def __init__(self, room): self.items, self.room = {}, room\n"
+        "    def put(self, key):\n"
+        "        self.items[key] = [key]\n"
+        "        if len(self.items) > self.room: self.items.clear()\n"
+        "class Owner: pass\n"
+        "owner, full, waiting, total = Owner(), Store(2500), queue.Queue(maxsize=9000), 0\n"
+        "owner.store, texts, endless = Store(5000), {}, []\n"
+        "def remember(text):\n"
+        "    global total\n"
+        "    texts[text] = text\n"
+        "    total += 10\n"
+        "    while total > 100_000: total -= len(texts.popitem()[0])\n"
+        "time.sleep(2.5)\n"
+        "for n in range(2500):\n"
+        "    owner.store.put(n), full.put(n), waiting.put([n]), remember(str(n)), endless.append([n])\n"
+        "print(os.getpid())\n"
+    )
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    environ = {**os.environ, **environment(pages, os.environ, trace=None), "HFMEMDEBUG_RUN_DEBUG": "1"}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], env=environ, capture_output=True, text=True, check=True
+    )
+    assert not done.stderr
+    found = {cache["path"]: cache for cache in InsideReader(pages).caches(int(done.stdout))}
+    assert found.keys() == {
+        "dict `owner.store.items`, bounded to 5,000 (program.py:6)",
+        "deque `waiting.queue`, bounded to 9,000",
+        "dict `texts`, bounded to 100,000 in `total` (program.py:14)",
+    }
+    # Where something else is measured, it has room for four times as many of those.
+    assert sorted(cache["bound"] for cache in found.values()) == [5_000, 9_000, 10_000]
+    assert {cache["entries"] for cache in found.values()} == {2500}
 
 
 def test_shared_memory_that_the_program_makes_is_known_by_name_and_line(tmp_path: Path) -> None:
