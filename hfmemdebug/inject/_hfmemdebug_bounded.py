@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import os
 import sys
+import time
 import types
 
 from _hfmemdebug_hooks import is_library  # type: ignore[import-not-found]
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 _PACKAGE = "_hfmemdebug_origin"
 # From a module's name: its attribute, and an attribute of that.
 _DEEPEST = 3
-# Neither a program with a hundred thousand objects under names nor one with many large tables may end seconds later.
-_MOST_NAMES, _MOST_ASKED = 20_000, 6
+# A program may not end seconds later: with millions of objects, asking of one whose it is takes one.
+_MOST_NAMES, _MOST_ASKED, _MOST_SECONDS = 20_000, 6, 1.0
 
 
 def origin(*names: str) -> list[Any]:
@@ -60,7 +61,10 @@ def unfilled(least: int, script: str | None) -> list[list[Any]]:
     large.sort(key=lambda each: -each[0])
     bounds, paths = origin("bounds", "paths")
     found: list[list[Any]] = []
+    began = time.perf_counter()
     for size, thing, label, module in large[:_MOST_ASKED]:
+        if time.perf_counter() - began > _MOST_SECONDS:
+            break
         place = "module %s `%s`" % (module.__name__, label)
         path = paths.RootPath(place, place, label.rpartition(".")[2], module.__file__, module.__name__)
         bound = bounds.bound_of(thing, path)
