@@ -38,6 +38,8 @@ from .source import tree_of
 
 # What classes call the number of their entries: queues and cachetools, Jinja and SQLAlchemy, boltons.
 _LIMITS = frozenset({"maxsize", "max_size", "capacity", "max_entries", "max_items"})
+# What stands for none, as in a queue of `multiprocessing`.
+_NO_LIMIT = (1 << 31) - 1
 _WITH_A_LENGTH = (*ARRAYS, "pandas")
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
 # An attribute of what a module has a name for, at any depth.
@@ -122,7 +124,7 @@ def _of_a_library(thing: Any) -> Bound | None:
             own = [name for name in getattr(owner, "__dict__", ()) if _plainly(name) in _LIMITS]
             for name in (*own, *_LIMITS):
                 size = plain(attribute(owner, name))
-                if size is not None and size > 0:
+                if size is not None and 0 < size < _NO_LIMIT:
                     return Bound(size, file, None)
     return None
 

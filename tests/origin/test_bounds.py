@@ -266,7 +266,7 @@ def test_an_installed_cache_says_its_bound(tmp_path: Path, attributes: str, base
         f"import sys\nsys.path.insert(0, {str(library.parent)!r})\nimport caching\n"
         "cache = caching.Cache({most})\ndef consume():\n    cache.put(next(steps), bytes(1000))\n"
     )
-    for most, words in ((9000, "`, bounded to 9,000"), (0, "`"), (3, "`")):
+    for most, words in ((9000, "`, bounded to 9,000"), (0, "`"), (3, "`"), (2**31 - 1, "`")):
         (holder,) = run_traced(
             tmp_path, BEGIN + source.replace("{most}", str(most)), "trace(walk)['holders']"
         )
