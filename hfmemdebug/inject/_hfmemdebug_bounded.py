@@ -86,17 +86,17 @@ def _named(module: types.ModuleType) -> Iterator[tuple[int, Any, str]]:
         size = _length(thing)
         if size is not None:
             yield size, thing, label
-        elif depth < _DEEPEST and not isinstance(thing, (types.ModuleType, types.BuiltinFunctionType)):
-            if isinstance(thing, type) and thing.__module__ != module.__name__:
+        elif depth < _DEEPEST and not issubclass(type(thing), (types.ModuleType, types.BuiltinFunctionType)):
+            if issubclass(type(thing), type) and thing.__module__ != module.__name__:
                 continue
             waiting += [(value, "%s.%s" % (label, name), depth + 1) for name, value in _attributes(thing)]
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:
-    """By the object's own dictionary: no property is asked."""
+    """By the object's own dictionary: no property is asked, a proxy's `__class__` neither."""
     try:
         attributes = (
-            object.__getattribute__(thing, "__dict__") if not isinstance(thing, type) else vars(thing)
+            vars(thing) if issubclass(type(thing), type) else object.__getattribute__(thing, "__dict__")
         )
     except AttributeError:
         return []
@@ -106,4 +106,4 @@ def _attributes(thing: Any) -> list[tuple[str, Any]]:
 def _length(thing: Any) -> int | None:
     """By the type's own words: a subclass may have a ``__len__`` that does anything."""
     kinds: tuple[Any, ...] = (dict, list, set, collections.deque)
-    return next((kind.__len__(thing) for kind in kinds if isinstance(thing, kind)), None)
+    return next((kind.__len__(thing) for kind in kinds if issubclass(type(thing), kind)), None)

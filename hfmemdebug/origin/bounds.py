@@ -32,9 +32,8 @@ from .numbers_in_code import (
     value_of_label,
 )
 from .paths import RootPath
-from .pieces import Piece, file_of, pieces_of
+from .pieces import Piece, file_of, pieces_of, users_tree
 from .sites import filling, is_library
-from .source import tree_of
 
 # What classes call the number of their entries: queues and cachetools, Jinja and SQLAlchemy, boltons.
 _LIMITS = frozenset({"maxsize", "max_size", "capacity", "max_entries", "max_items"})
@@ -138,7 +137,7 @@ def _in_its_class(thing: Any) -> Bound | None:
     """A subclass of dict that looks at its own length when it is given something."""
     for kind in type(thing).__mro__:
         file = file_of(kind)
-        tree = tree_of(file) if file is not None and not is_library(file) else None
+        tree = users_tree(file)
         if tree is None or file is None:
             continue
         for node in ast.walk(tree):

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 _REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
 _REMOVING_FUNCTIONS = frozenset({"heappop"})
-
-
+# An entry, as ``cache[key]`` is.
 _FINDING_CALLS = frozenset({"get", "setdefault"})
 
 

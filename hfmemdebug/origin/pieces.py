@@ -65,11 +65,11 @@ def pieces_of(
         owners: The objects that have it as an attribute.
         depth: Not it, but one around it: how many times an entry of what has the name that is.
     """
-    tree = tree_of(file) if file is not None and not is_library(file) else None
+    trees: dict[str, ast.Module] = {}
     named = place.rstrip("`")
     for _ in range(entries_in(place)):
         named = named[: named.rindex("[")]
-    if tree is None or file is None or not named.endswith(name):
+    if not named.endswith(name) or _parsed(file, trees) is None:
         return []
     depth = entries_in(place) if depth is None else depth
     inside = named.endswith(f".{name}")
@@ -77,18 +77,25 @@ def pieces_of(
     if inside:
         kinds = [kind for each in owners for kind in (each if isinstance(each, type) else type(each)).__mro__]
     classes = frozenset(kind.__name__ for kind in kinds if kind is not object)
-    trees = {file: tree}
     for kind in kinds:
-        other = file_of(kind)
-        if other is not None and other not in trees and not is_library(other):
-            code = tree_of(other)
-            if code is not None:
-                trees[other] = code
+        _parsed(file_of(kind), trees)
     found = [
         Piece(each, code, test_of(name, code, inside=inside, depth=depth), _methods_of_others(code, classes))
         for each, code in trees.items()
     ]
-    return [*found, *(handed for piece in found for handed in _handed_on(piece))]
+    return [*found, *(handed for piece in found for handed in _handed_on(piece, trees))]
+
+
+def users_tree(file: str | None) -> ast.Module | None:
+    """The code of a file of the user's; None where it is a library's, or cannot be read."""
+    return tree_of(file) if file is not None and not is_library(file) else None
+
+
+def _parsed(file: str | None, trees: dict[str, ast.Module]) -> ast.Module | None:
+    """The same, each file once."""
+    if file is not None and file not in trees and (tree := users_tree(file)) is not None:
+        trees[file] = tree
+    return trees.get(file or "")
 
 
 def _methods_of_others(tree: ast.Module, classes: frozenset[str]) -> frozenset[int]:
@@ -101,8 +108,9 @@ def _methods_of_others(tree: ast.Module, classes: frozenset[str]) -> frozenset[i
     )
 
 
-def _handed_on(piece: Piece) -> Iterator[Piece]:
-    """Functions of other files of the user's that are called with it."""
+def _handed_on(piece: Piece, trees: dict[str, ast.Module]) -> Iterator[Piece]:
+    """Functions of other files of the user's that are called with it, each once."""
+    seen: set[tuple[types.CodeType, frozenset[str | None]]] = set()
     for call in ast.walk(piece.tree):
         if not isinstance(call, ast.Call):
             continue
@@ -111,15 +119,17 @@ def _handed_on(piece: Piece) -> Iterator[Piece]:
         if not places and not names:
             continue
         function, is_method = _what_is_called(call.func, piece.file)
-        file = function.__code__.co_filename if function is not None else None
-        if file is None or file == piece.file or is_library(file):
+        if function is None or (file := function.__code__.co_filename) == piece.file:
             continue
-        tree = tree_of(file)
-        defined = _definition(function, tree) if function is not None and tree is not None else None
+        tree = _parsed(file, trees)
+        defined = _definition(function, tree) if tree is not None else None
         if tree is None or defined is None:
             continue
         parameters = [each.arg for each in (*defined.args.posonlyargs, *defined.args.args)][is_method:]
-        taken = {*names, *(parameters[place] for place in places if place < len(parameters))}
+        taken = frozenset([*names, *(parameters[place] for place in places if place < len(parameters))])
+        if (function.__code__, taken) in seen:
+            continue
+        seen.add((function.__code__, taken))
         nodes = {id(node) for node in ast.walk(defined) if any(is_name(node, n) for n in taken if n)}
         yield Piece(file, tree, lambda node, nodes=nodes: id(node) in nodes, frozenset())  # type: ignore[misc]
 
