@@ -1,4 +1,4 @@
-"""Five clean repetitions of each kind: `clean.py` runs as many as are wanted."""
+"""Clean loops five times each, and the smallest leaks: `clean.py` and `sensitivity.py` do as many as are wanted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from corpus.clean import KINDS, Repetition, repeat, table
 from corpus.pair import build_datasets, missing, read_lines
+from corpus.sensitivity import CASES, attempt
 
 
 @pytest.fixture(scope="module")
@@ -17,20 +18,32 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def uncovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coverage's own data would grow in the arms."""
+    for name in os.environ:
+        if name.startswith("COVERAGE_PROCESS"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("uncovered")
 @pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=[pytest.mark.torch] if kind == "torch" else []) for kind in KINDS]
 )
-def test_a_clean_loop_is_no_leak(
-    kind: str, number: int, datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in os.environ:
-        # Coverage's own data would grow in the arms.
-        if name.startswith("COVERAGE_PROCESS"):
-            monkeypatch.delenv(name)
+def test_a_clean_loop_is_no_leak(kind: str, number: int, datasets: Path, tmp_path: Path) -> None:
     repetition = repeat(kind, datasets, tmp_path)
     # Whatever else runs on a machine may leave it open, for files in /dev/shm are everybody's.
     assert repetition.verdict == "no-leak" or "/dev/shm" in repetition.summary, repetition.summary
+
+
+@pytest.mark.usefixtures("uncovered")
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.within is not None])
+def test_a_leak_of_64_bytes_a_slice_is_found(name: str, datasets: Path, tmp_path: Path) -> None:
+    found = attempt(name, datasets, tmp_path)
+    assert found.verdict == "leak", found.summary
+    within = CASES[name].within
+    assert within is not None and found.slices <= within
 
 
 def test_the_table_counts_and_names_what_is_not_clean() -> None:
