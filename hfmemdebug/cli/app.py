@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import inspect
 import os
 import sys
@@ -13,17 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from hfmemdebug import __version__
-from hfmemdebug.cli.attach import attach
 from hfmemdebug.cli.console import Console
-from hfmemdebug.cli.diagnose import diagnose
-from hfmemdebug.cli.env import env
-from hfmemdebug.cli.fit import fit
-from hfmemdebug.cli.limit import limit
-from hfmemdebug.cli.profile import profile
-from hfmemdebug.cli.report import report
-from hfmemdebug.cli.run import run as run_program
-from hfmemdebug.cli.run import split_program
-from hfmemdebug.cli.synth import synth
 from hfmemdebug.errors import (
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
@@ -38,16 +29,10 @@ from hfmemdebug.errors import (
 
 ISSUES = "https://github.com/hfmemdebug/hfmemdebug/issues"
 
-app = typer.Typer(
-    name="hfmemdebug",
-    help="Is it a leak? Tells memory-mapped pages from real memory leaks in programs that use Hugging Face datasets.",
-    epilog="Start with:  hfmemdebug diagnose   (builds its own data; a verdict within seconds)",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-)
+# Each is the function of its name in the module of its name.
+_COMMANDS = ("synth", "profile", "diagnose", "run", "attach", "report", "env", "limit", "fit")
+# All that follows the command's own name is the command's, with or without a "--" before it.
+_RUNNERS = ("limit", "fit")
 
 
 def _version(wanted: bool) -> None:
@@ -56,7 +41,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -71,11 +55,28 @@ def _help(command: Callable[..., Any]) -> str:
     return "\n\n".join(p if p.startswith("\b") else p.replace("\n", " ") for p in paragraphs)
 
 
-for command in (synth, profile, diagnose, run_program, attach, report, env):
-    app.command(help=_help(command))(command)
-# All that follows the command's own name is the command's, with or without a "--" before it.
-for runner in (limit, fit):
-    app.command(help=_help(runner), context_settings={"allow_interspersed_args": False})(runner)
+def application(wanted: str | None) -> typer.Typer:
+    """The application with the command that is wanted; with all of them where none is, or one that does not exist.
+
+    To import the others and to build their options would take longer than all that the shortest commands do.
+    """
+    app = typer.Typer(
+        name="hfmemdebug",
+        help="Is it a leak? Tells memory-mapped pages from real memory leaks in programs that use "
+        "Hugging Face datasets.",
+        epilog="Start with:  hfmemdebug diagnose   (builds its own data; a verdict within seconds)",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for name in (wanted,) if wanted in _COMMANDS else _COMMANDS:
+        command = getattr(importlib.import_module(f"hfmemdebug.cli.{name}"), name)
+        settings = {"allow_interspersed_args": False} if name in _RUNNERS else None
+        app.command(help=_help(command), context_settings=settings)(command)
+    return app
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -93,13 +94,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs the command line and returns the exit status."""
-    arguments = split_program(arguments)
+    if arguments[:1] == ["run"]:
+        from hfmemdebug.cli.run import split_program
+
+        arguments = split_program(arguments)
     # What follows a "--" is somebody else's command line.
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json = "--json" in own
-    runs_another = own[:1] in (["limit"], ["fit"])
+    wanted = own[0] if own else None
+    runs_another = wanted in _RUNNERS
     try:
-        status = app(args=arguments, standalone_mode=False)
+        status = application(wanted)(args=arguments, standalone_mode=False)
     except HfmemdebugError as error:
         status = _fail(error, as_json)
         # Their other statuses belong to the command that they run.

@@ -27,13 +27,11 @@ def split_program(arguments: list[str]) -> list[str]:
     """Keeps the program's arguments of `run` from the parser, which would claim its options.
 
     Args:
-        arguments: The whole command line without our own name.
+        arguments: The whole command line of a `run`, without our own name.
 
     Returns:
         The same with ``--`` before the program's script, ``-m`` or ``--``.
     """
-    if arguments[:1] != ["run"]:
-        return arguments
     place = 1
     while place < len(arguments):
         argument = arguments[place]

@@ -81,6 +81,8 @@ def measure(name: str, command: list[str], folder: Path, steps: int, workers: in
     figures = folder / "figures.json"
     figures.unlink(missing_ok=True)
     environ = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
+    # What pip has installed is compiled.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     separator = ["---"] if name == "Scalene" else []
     began = time.time()
     whole = [*command, *separator, str(folder / "ds"), str(steps), str(figures), str(workers)]

@@ -34,6 +34,12 @@ def test_help_imports_nothing_heavy_and_has_examples(command: str) -> None:
     assert imported(f"from hfmemdebug.cli.app import run; assert run({arguments!r}) == 0", HEAVY) == []
 
 
+def test_a_command_does_not_wait_for_the_others() -> None:
+    others = ("hfmemdebug.cli.attach", "hfmemdebug.cli.diagnose", "hfmemdebug.cli.run")
+    assert imported("from hfmemdebug.cli.app import run; run(['env', '--help'])", others) == []
+    assert imported("from hfmemdebug.cli.app import run; run(['--help'])", others) == list(others)
+
+
 @pytest.mark.parametrize("command", ["profile", "diagnose"])
 def test_help_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "--help"]) == 0
