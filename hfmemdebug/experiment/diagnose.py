@@ -14,7 +14,7 @@ from hfmemdebug.experiment.budget import Budget
 from hfmemdebug.experiment.profile import Measured
 from hfmemdebug.experiment.run import ArmKind, Listener, Round
 from hfmemdebug.experiment.settings import Settings
-from hfmemdebug.experiment.workers import WHOLE_SECONDS, trace_workers
+from hfmemdebug.experiment.workers import LEAST_SECONDS, trace_workers
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import Result
 
@@ -91,14 +91,15 @@ def run_diagnosis(settings: Settings, folder: Path, listen: Listener) -> Measure
                 planned.append(planned[0])
                 names = {kind.name for kind in planned[0]}
                 recordings = [r for r in recordings if r.header["arm"]["name"] not in names]
+    timed_out = budget.is_over()
     guilty = find_guilty_of(recordings, min_leak=settings.min_leak)
     # Tracing takes memory of its own, which a limit might not leave.
     undisturbed = not (measuring.interrupted or failures or settings.limit)
-    if undisturbed and guilty and guilty.leaks_in_children_alone and budget.left > WHOLE_SECONDS:
+    if undisturbed and guilty and guilty.leaks_in_children_alone and budget.left > LEAST_SECONDS:
         assert measuring.plan is not None
-        traced = trace_workers(settings, guilty, measuring.plan, listen, recordings)
+        traced = trace_workers(settings, guilty, measuring.plan, listen, recordings, budget.left)
         recordings = [traced if r is guilty.recording else r for r in recordings]
-    return Measured(tuple(recordings), measuring.interrupted, tuple(failures), budget.is_over())
+    return Measured(tuple(recordings), measuring.interrupted, tuple(failures), timed_out)
 
 
 def synthetic_dataset(cache: Path | None = None) -> Path:

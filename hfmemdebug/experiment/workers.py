@@ -29,7 +29,7 @@ from hfmemdebug.workload.slices import SlicePlan
 
 # The tracer begins when a process is some seconds old, and looks four times, each time half as long again after that:
 # half a minute, and three times as long where the machine is busy.
-WHOLE_SECONDS = 90.0
+LEAST_SECONDS, MOST_SECONDS = 30.0, 90.0
 # Workers that do the same are told of within this time of each other.
 OTHERS_SECONDS = 2.0
 # What the traced arm may keep; at the pace of the measured one it may keep more than there is.
@@ -42,6 +42,7 @@ def trace_workers(
     plan: SlicePlan,
     listen: Listener,
     earlier: Sequence[Recording],
+    seconds: float,
 ) -> Recording:
     """Reads the slices once more with the workers traced.
 
@@ -51,6 +52,7 @@ def trace_workers(
         plan: The slices that it has read.
         listen: Takes every event of the arm.
         earlier: What was measured.
+        seconds: Wall time that it may take; of more than `MOST_SECONDS` it makes no use.
 
     Returns:
         The guilty arm's recording, with the lines and holders in its closing line, where any were found.
@@ -91,7 +93,7 @@ def trace_workers(
             [ArmKind(name, recording.header["arm"]["mode"], True)],
             Path(folder),
             note,
-            clock=Budget(WHOLE_SECONDS, default=None, asked=True),
+            clock=Budget(min(seconds, MOST_SECONDS), default=None, asked=True),
             earlier=earlier,
             environment=environment(pages, os.environ, trace="children"),
             enough=told,

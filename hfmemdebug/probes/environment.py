@@ -11,7 +11,6 @@ import contextlib
 import gc
 import importlib.metadata
 import importlib.util
-import multiprocessing
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
@@ -270,5 +269,7 @@ def _settings(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _start_method() -> str:
+    import multiprocessing
+
     # Asking without allow_none would fix the default for the rest of the process.
     return multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
