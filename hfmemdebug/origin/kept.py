@@ -13,7 +13,6 @@ import tracemalloc
 import types
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hfmemdebug.origin.bounds import Bound, bound_of, bound_of_name
@@ -74,13 +73,17 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
                 return [holder_document(words, len(made) / slices, unit_of(container), held)]
     # Of a chain, one end is next to the root; and what holds the other end as well holds all of it.
     ends = {0, len(made) // 2, len(made) - 1} if made else set()
-    paths = [path for i in ends if (path := path_to(made[i], skip=skip)) is not None]
+    paths = [(made[i], path) for i in ends if (path := path_to(made[i], skip=skip)) is not None]
     if not paths:
         return []
-    (most, _), *_ = Counter(path.place for path in paths).most_common(1)
-    path = next(path for path in paths if path.place == most)
+    (most, _), *_ = Counter(path.place for _, path in paths).most_common(1)
+    thing, path = next(each for each in paths if each[1].place == most)
+    bounded = _bounded_around(thing, path, skip)
+    if bounded is not None:
+        container, held = bounded
+        return [holder_document(_with_bound(container, held), len(made) / slices, unit_of(container), held)]
     named = _NAMED.search(path.place)
-    bound = bound_of_name(named[1], path.file) if named is not None else _bound_around(made[0], path)
+    bound = bound_of_name(named[1], path.file) if named is not None else None
     words = path.words + (bound.words if bound is not None else "")
     return [holder_document(words, len(made) / slices, f"`{type(made[0]).__qualname__}`", path)]
 
@@ -132,13 +135,17 @@ def _with_bound(container: Any, path: RootPath) -> str:
     return path.words + (bound.words if bound is not None else "")
 
 
-def _bound_around(thing: Any, path: RootPath) -> Bound | None:
-    """The bound of the list that a thing is in, where the way to the one leads through the other."""
+def _bounded_around(thing: Any, path: RootPath, skip: Sequence[Any]) -> tuple[Any, RootPath] | None:
+    """The list or deque with a bound that a thing is in, and its path: one made anew at each slice shows no growth."""
     if not path.place.endswith("[…]`"):
         return None
-    around = replace(path, place=path.place[: -len("[…]`")] + "`")
-    lists = (each for each in gc.get_referrers(thing) if type(each) is list)
-    return next((bound for each in lists if (bound := bound_of(each, around)) is not None), None)
+    ours = {id(each) for each in skip}
+    lists = [each for each in gc.get_referrers(thing) if type(each) in (list, deque) and id(each) not in ours]
+    for each in lists:
+        held = path_to(each, skip=(*skip, lists))
+        if held is not None and bound_of(each, held) is not None:
+            return each, held
+    return None
 
 
 def _heaviest(things: list[Any]) -> list[Any]:

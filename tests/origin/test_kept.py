@@ -66,6 +66,29 @@ def test_who_keeps_what_a_line_has_made(tmp_path: Path, name: str) -> None:
     assert holder["growth_per_iteration"] == pytest.approx(growth, rel=0.3)
 
 
+@pytest.mark.parametrize(
+    ("anew", "bound"),
+    [
+        ("[*kept.get(key, []), bytearray(300)][-9000:]", ", bounded to 9,000 (program.py:7)"),
+        ("[*kept.get(key, []), bytearray(300)]", ""),
+        ("[*kept.get(key, []), bytearray(300)][-60:]", ""),
+    ],
+)
+def test_entries_that_are_made_anew(anew: str, bound: str, tmp_path: Path) -> None:
+    # There are ninety of each: more than the last of the bounds.
+    source = (
+        "kept={}\nn=0\ndef consume():\n    global n\n    key=n % 2\n    n+=1\n    kept[key]=" + anew + "\n"
+    )
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (holder,) = run_traced(folder, source, "find_keepers(walk, 80, [(program.__file__, 7)])", unseen=100)
+        # A new list may lie where an older one was, and then it is seen to have grown.
+        assert (
+            "`kept[a key]" in holder["path"] and holder["path"].partition("`")[2].partition("`")[2] == bound
+        )
+
+
 def test_nobody_in_python_keeps_what_an_extension_does(tmp_path: Path) -> None:
     source = (
         "import ctypes\ndef consume():\n    lost=bytes(bytearray(1000))\n"
