@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +43,7 @@ _LEAST_OBJECTS = 64.0
 _LEAST_TRACED = 0.01
 # Key, value, what they consist of, and the links between them.
 _BLOCKS_AN_ENTRY = 20
+_COUNTED_TIMES, _LINKS = 1.5, 5
 # Garbage in cycles that the collector had not come to look at.
 _GARBAGE_SHARE = 0.5
 _HELD_SHARE = 0.9
@@ -159,8 +160,7 @@ def _traces_of(program: Program, pids: Container[int | None]) -> Iterator[tuple[
 def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
     """What grew where it may be a cache alone that is not full yet; None where it is not.
 
-    As many entries must have come as blocks, but for what belongs to an entry; and it must be full before the
-    memory is.
+    Its entries must consist of as many blocks as have come; and it must be full before the memory is.
     """
     end, memory = program.recording.end or {}, program.recording.header.get("memory_bytes")
     caches = [
@@ -172,15 +172,37 @@ def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
     python = program.owners.get("python")
     blocks = sum(gained for _, gained in python.gained if gained > 0) if python is not None else 0.0
     grown = sum(owner.growth.growth for owner in guilty)
-    cache = max(caches, key=lambda cache: int(cache["entries"]), default=None)
-    if cache is None or blocks > _BLOCKS_AN_ENTRY * cache["entries"]:
-        return None
-    if memory and cache["bound"] * grown / cache["entries"] > memory:
-        return None
-    return (
-        f"what grew may be a cache with a bound that the run did not reach, {cache['path']}, with "
-        f"{format_count(cache['entries'])} entries at the end; a longer run would fill it"
-    )
+    caches.sort(key=lambda cache: -_most_blocks(cache))
+    if (
+        caches
+        and blocks <= sum(map(_most_blocks, caches))
+        and _fits(caches[0]["entries"], caches[0], grown, memory)
+    ):
+        return (
+            f"what grew may be a cache with a bound that the run did not reach, {caches[0]['path']}, with "
+            f"{format_count(caches[0]['entries'])} entries at the end; a longer run would fill it"
+        )
+    for variable in end.get("variables") or ():
+        # Of how many entries it consists nobody knows: one for each block at most.
+        entries = min(blocks, variable["bound"])
+        if blocks <= _BLOCKS_AN_ENTRY * entries and _fits(entries, variable, grown, memory):
+            return (
+                "what grew was given back as a function returned, and may be a cache with a bound that the run did "
+                f"not reach, {variable['path']}; with --trace it can be told"
+            )
+    return None
+
+
+def _most_blocks(cache: Mapping[str, Any]) -> float:
+    """How many blocks a cache can have: of some entries it was counted what they consist of, but for the links."""
+    counted = cache.get("blocks_an_entry")
+    each = _BLOCKS_AN_ENTRY if counted is None else _COUNTED_TIMES * counted + _LINKS
+    return float(each * cache["entries"])
+
+
+def _fits(entries: float, cache: Mapping[str, Any], grown: float, memory: int | None) -> bool:
+    """Whether a cache with so many entries, which are what grew, is full before the memory is."""
+    return entries > 0 and (not memory or cache["bound"] * grown / entries <= memory)
 
 
 def is_garbage(program: Program) -> bool:

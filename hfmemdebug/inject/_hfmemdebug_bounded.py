@@ -1,4 +1,4 @@
-"""Containers of the program's own modules that their code bounds, and that were not full as the program ended.
+"""What the program's own code bounds: containers of its modules that were not full as it ended, and variables.
 
 Runs on CPython 3.8 and later with the standard library alone.
 """
@@ -6,6 +6,7 @@ Runs on CPython 3.8 and later with the standard library alone.
 from __future__ import annotations
 
 import collections
+import gc
 import os
 import sys
 import time
@@ -23,6 +24,16 @@ _PACKAGE = "_hfmemdebug_origin"
 _DEEPEST = 3
 # A program may not end seconds later: with millions of objects, asking of one whose it is takes one.
 _MOST_NAMES, _MOST_ASKED, _MOST_SECONDS = 20_000, 6, 1.0
+# Four times as many of a cache's keys and values are looked into, and that deep.
+_ASKED, _DEEPEST_IN_ENTRY, _MOST_OBJECTS = 100, 6, 100_000
+_NO_PART = (
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.CodeType,
+    types.FrameType,
+)
 
 
 def origin(*names: str) -> list[Any]:
@@ -42,20 +53,15 @@ def origin(*names: str) -> list[Any]:
 
 
 def unfilled(least: int, script: str | None) -> list[list[Any]]:
-    """Those with at least so many entries: name, entries, and for how many there is room.
+    """Those with at least so many entries: name, entries, for how many there is room, and blocks of an entry.
 
     Args:
         least: So many entries.
         script: The file that is run as ``__main__``, whose module has forgotten it by now; None: there is none.
     """
-    main = sys.modules.get("__main__")
-    if script is not None and main is not None and getattr(main, "__file__", None) is None:
-        main.__file__ = script
-    large = []
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None) if type(module) is types.ModuleType else None
-        if file and not is_library(file):
-            large += [(size, thing, label, module) for size, thing, label in _named(module) if size >= least]
+    large: list[tuple[int, Any, str, types.ModuleType]] = []
+    for module in _users_modules(script):
+        large += [(size, thing, label, module) for size, thing, label in _named(module) if size >= least]
     if not large:
         return []
     large.sort(key=lambda each: -each[0])
@@ -70,8 +76,64 @@ def unfilled(least: int, script: str | None) -> list[list[Any]]:
         bound = bounds.bound_of(thing, path)
         if bound is not None:
             words = "%s `%s`%s" % (type(thing).__name__, label, bound.words)
-            found.append([words, size, bound.entries(size)])
+            found.append([words, size, bound.entries(size), blocks_an_entry(thing, size)])
     return found
+
+
+def blocks_an_entry(container: Any, entries: int) -> float:
+    """How many objects hang on one entry on average: a cache of tokens has hundreds.
+
+    Args:
+        container: A cache, or a container of Python's own.
+        entries: How many there are, at least one.
+    """
+    # Keys and values, one after the other: neighbours belong together. Keys that are texts are not among them.
+    inside = [thing for thing in gc.get_referents(container) if not issubclass(type(thing), _NO_PART)]
+    middle = max(0, len(inside) // 2 - _ASKED)
+    some = inside[: 2 * _ASKED] + inside[max(middle, 2 * _ASKED) :][: 2 * _ASKED]
+    # What many have in common is asked of once.
+    seen: set[int] = set()
+    counted, level = 0, some
+    for _ in range(_DEEPEST_IN_ENTRY):
+        new = []
+        for thing in level:
+            if id(thing) not in seen and not issubclass(type(thing), _NO_PART):
+                seen.add(id(thing))
+                new.append(thing)
+        counted += len(new)
+        if not new or counted > _MOST_OBJECTS:
+            break
+        level = gc.get_referents(*new)
+    return round(counted * len(inside) / max(1, len(some)) / entries, 2)
+
+
+def variables(least: int, script: str | None) -> list[list[Any]]:
+    """Containers of functions that have returned, for as many entries or more: what it is, and for how many.
+
+    Args:
+        least: So many entries.
+        script: As above.
+    """
+    pieces, in_functions = origin("pieces", "variables")
+    found: list[list[Any]] = []
+    began = time.perf_counter()
+    for module in _users_modules(script):
+        tree = pieces.users_tree(module.__file__)
+        for words, size in in_functions.bounded_variables(tree, module.__file__) if tree is not None else ():
+            if size >= least:
+                found.append([words, size])
+        if time.perf_counter() - began > _MOST_SECONDS:
+            break
+    return found
+
+
+def _users_modules(script: str | None) -> list[types.ModuleType]:
+    """Those with a file that is no library's; the script's is given its file back."""
+    main = sys.modules.get("__main__")
+    if script is not None and main is not None and getattr(main, "__file__", None) is None:
+        main.__file__ = script
+    modules = [module for module in list(sys.modules.values()) if type(module) is types.ModuleType]
+    return [m for m in modules if (file := getattr(m, "__file__", None)) and not is_library(file)]
 
 
 def _named(module: types.ModuleType) -> Iterator[tuple[int, Any, str]]:

@@ -74,7 +74,9 @@ def _largest(objects: list[Any]) -> Any:
 
 
 def unfilled_caches(script: str | None) -> list[list[Any]]:
-    """Caches, deques and others with many entries and a bound that they have not reached: name, entries, bound.
+    """Caches, deques and others with many entries and a bound that they have not reached.
+
+    Of each: name, entries, bound, and how many blocks there are of an entry.
 
     Args:
         script: The file that is run as ``__main__``, or None.
@@ -95,12 +97,15 @@ def unfilled_caches(script: str | None) -> list[list[Any]]:
         if type(cache) is deque:
             entries, bound = len(cache), cache.maxlen
             if bound is not None and LEAST_ENTRIES <= entries < bound:
-                found.append(["deque (maxlen=%d)%s" % (bound, _name_of(cache)), entries, bound])
+                blocks = _hfmemdebug_bounded.blocks_an_entry(cache, entries)
+                found.append(["deque (maxlen=%d)%s" % (bound, _name_of(cache)), entries, bound, blocks])
             continue
         info = cache.cache_info()
         if info.maxsize is not None and LEAST_ENTRIES <= info.currsize < info.maxsize:
             name = getattr(cache, "__qualname__", None) or "?"
-            found.append(["lru_cache (maxsize=%d) `%s`" % (info.maxsize, name), info.currsize, info.maxsize])
+            blocks = _hfmemdebug_bounded.blocks_an_entry(cache, info.currsize)
+            words = "lru_cache (maxsize=%d) `%s`" % (info.maxsize, name)
+            found.append([words, info.currsize, info.maxsize, blocks])
     found += _hfmemdebug_bounded.unfilled(LEAST_ENTRIES, script)
     return sorted(found, key=lambda cache: -cache[1])[:MOST_CACHES]
 
@@ -115,7 +120,12 @@ def _name_of(thing: Any) -> str:
     return ""
 
 
-def write_versions(folder: str, caches: list[list[Any]]) -> None:
+def bounded_variables(script: str | None) -> list[list[Any]]:
+    """Containers of functions that have returned with a bound that is large enough to matter: what, and the bound."""
+    return list(_hfmemdebug_bounded.variables(LEAST_ENTRIES, script))
+
+
+def write_versions(folder: str, caches: list[list[Any]], variables: list[list[Any]]) -> None:
     """What the program ran on: its environment may be another one than hfmemdebug's. And caches that fill still."""
     # Not before the end: its import takes as long as a fifth of all that is done at the start.
     import json
@@ -136,4 +146,4 @@ def write_versions(folder: str, caches: list[list[Any]]) -> None:
             lines["%s version" % name] = str(version)
     path = os.path.join(folder, "%d.json" % os.getpid())
     with open(path, "w") as file:
-        json.dump({"versions": lines, "caches": caches}, file)
+        json.dump({"versions": lines, "caches": caches, "variables": variables}, file)

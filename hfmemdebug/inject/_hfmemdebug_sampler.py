@@ -26,6 +26,7 @@ MALLOC_SHARE = 0.004
 PYTHON_SHARE = 0.002
 # Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
 LEAST_BLOCKS = 1000
+RETURNED_SHARE = 0.5
 
 SLOTS = 24
 ROLE_AT, ROLE_BYTES = SLOTS * 8, 64
@@ -71,6 +72,8 @@ class _Sampler:
         self.pools: list[Any] | None = None
         # Objects that the collector looked after when the first rows had been read.
         self.tracked: int | None = None
+        # Blocks at the last reading and at the one before.
+        self.latest = (0, 0)
         # Blocks when a quarter to a half of the time until now was over, and when a half to all of it was.
         self.blocks = (0, 0)
         self.marked = 0.5
@@ -135,6 +138,7 @@ class _Sampler:
         """One reading. The exact counters come first, before anything of this function's own."""
         slots = self.slots
         slots[S_BLOCKS] = sys.getallocatedblocks()
+        self.latest = self.latest[1], slots[S_BLOCKS]
         # Of this thread's own work: most of the time between two clocks is waiting for the interpreter.
         spent = time.thread_time()
         began = time.perf_counter()
@@ -346,7 +350,11 @@ def start() -> None:
             return
         sampler.end()
         try:
+            most = max(sampler.latest)
             sampler.read()
+            # Most of what had come was in variables of functions that have returned meanwhile.
+            back = most - sampler.slots[S_BLOCKS]
+            returned = back >= LEAST_BLOCKS and back >= RETURNED_SHARE * (most - sampler.blocks[0])
             sampler.slots[S_ENDING] = 1
             if sampler.tracer is not None:
                 # Its own tuples would make the collector come, and take what is to be counted below.
@@ -361,11 +369,14 @@ def start() -> None:
             more = sys.getallocatedblocks() - sampler.blocks[0]
             grew = lived and more >= LEAST_BLOCKS
             caches = _hfmemdebug_ending.unfilled_caches(sampler.script) if grew else []
+            # A tracer has seen them while they were there.
+            asked = lived and returned and sampler.tracer is None
+            variables = _hfmemdebug_ending.bounded_variables(sampler.script) if asked else []
             if _hfmemdebug_ending.collects() and lived:
                 # As the interpreter will do next: garbage that waited for its collector is no leak.
                 come = None if sampler.tracked is None else _count_objects() - sampler.tracked
                 sampler.slots[S_GARBAGE] = _hfmemdebug_ending.collect_garbage(come, whole=more < LEAST_BLOCKS)
-            _hfmemdebug_ending.write_versions(folder, caches)
+            _hfmemdebug_ending.write_versions(folder, caches, variables)
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise

@@ -18,7 +18,7 @@ from typing import Any
 
 from .containers import size_of
 from .guards import cuts, guards, guards_beside
-from .named import ARRAYS
+from .named import ARRAYS, entries_of
 from .numbers_in_code import (
     FUNCTION,
     attribute,
@@ -32,7 +32,7 @@ from .numbers_in_code import (
     value_of_label,
 )
 from .paths import RootPath
-from .pieces import Piece, file_of, pieces_of, users_tree
+from .pieces import Piece, entries_in, file_of, pieces_of, users_tree
 from .sites import filling, is_library
 
 # What classes call the number of their entries: queues and cachetools, Jinja and SQLAlchemy, boltons.
@@ -40,6 +40,8 @@ _LIMITS = frozenset({"maxsize", "max_size", "capacity", "max_entries", "max_item
 # What stands for none, as in a queue of `multiprocessing`.
 _NO_LIMIT = (1 << 31) - 1
 _WITH_A_LENGTH = (*ARRAYS, "pandas")
+# And what is made anew to become longer.
+_TEXTS = (str, bytes, bytearray, tuple)
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
 # An attribute of what a module has a name for, at any depth.
 _ATTRIBUTE = re.compile(r"`(\w+)\.[^`]*`$")
@@ -93,25 +95,36 @@ def bound_of(thing: Any, path: RootPath) -> Bound | None:
 
 
 def bound_of_name(label: str, file: str | None) -> Bound | None:
-    """The bound of what a module has under a name, where that is an array or a table; None where it has none.
+    """The bound of what a module has under a name, where that is an array, a table or a text; None where it has none.
 
     Args:
-        label: The name, perhaps with attributes behind it.
+        label: The name, perhaps with attributes behind it, and with keys behind those: then the longest entry counts.
         file: The module's.
     """
     if file is None or is_library(file):
         return None
-    value = value_of_label(label, file)
-    if type(value).__module__.partition(".")[0] not in _WITH_A_LENGTH:
+    base = label.partition("[")[0]
+    value = value_of_label(base, file)
+    for _ in range(entries_in(label)):
+        value = max((e for e in entries_of(value) if _length_of(e) is not None), key=len, default=None)
+    length = _length_of(value)
+    if length is None:
         return None
-    try:
-        length = len(value)
-    except TypeError:
-        # An array of no dimensions.
-        return None
-    path = RootPath(label, f"`{label}`", label.rpartition(".")[2], file, None)
+    path = RootPath(label, f"`{label}`", base.rpartition(".")[2], file, None)
     found = _beside_its_lines(value, path, length)
     return found if found is not None and found.size > length else None
+
+
+def _length_of(value: Any) -> int | None:
+    """How long a text, an array or a table is; None for anything else."""
+    kind = type(value)
+    if kind in _TEXTS or kind.__module__.partition(".")[0] in _WITH_A_LENGTH:
+        try:
+            return len(value)
+        except TypeError:
+            # An array of no dimensions.
+            return None
+    return None
 
 
 def _of_a_library(thing: Any) -> Bound | None:

@@ -25,7 +25,21 @@ if TYPE_CHECKING:
 
 # Where calls have the number of what they give at most.
 _PLACE_OF_MOST = {"tail": 0, "head": 0, "nlargest": 0, "nsmallest": 0, "islice": 1, "deque": 1}
-_SAME_LENGTH = frozenset({"list", "sorted", "tuple", "concat", "array", "asarray", "copy"})
+_SAME_LENGTH = frozenset(
+    {
+        "list",
+        "sorted",
+        "tuple",
+        "dict",
+        "OrderedDict",
+        "set",
+        "frozenset",
+        "concat",
+        "array",
+        "asarray",
+        "copy",
+    }
+)
 _ROOM = (ast.Lt, ast.LtE, ast.NotEq)
 _FULL = (ast.Gt, ast.GtE, ast.Eq)
 _INVERTED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -180,6 +194,9 @@ def _most_of(value: ast.expr) -> ast.expr | None:
     """How many items there are at most in what an expression makes."""
     if isinstance(value, ast.Subscript):
         return _kept_of(value.slice, deleted=False)
+    if isinstance(value, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        # Of each there is one at most.
+        return _most_of(value.generators[0].iter) if len(value.generators) == 1 else None
     if not isinstance(value, ast.Call):
         return None
     name = called(value) or ""

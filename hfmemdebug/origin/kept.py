@@ -136,15 +136,16 @@ def _with_bound(container: Any, path: RootPath) -> str:
 
 
 def _bounded_around(thing: Any, path: RootPath, skip: Sequence[Any]) -> tuple[Any, RootPath] | None:
-    """The list or deque with a bound that a thing is in, and its path: one made anew at each slice shows no growth."""
-    if not path.place.endswith("[…]`"):
+    """The container with a bound that a thing is in, and its path: one made anew at each slice shows no growth."""
+    if not path.place.endswith("]`"):
         return None
+    around = path.place[: path.place.rindex("[")] + "`"
     ours = {id(each) for each in skip}
-    lists = [each for each in gc.get_referrers(thing) if type(each) in (list, deque) and id(each) not in ours]
-    for each in lists:
-        held = path_to(each, skip=(*skip, lists))
-        if held is not None and bound_of(each, held) is not None:
-            return each, held
+    owners = [o for o in gc.get_referrers(thing) if size_of(o) is not None and id(o) not in ours]
+    for owner in owners:
+        held = path_to(owner, skip=(*skip, owners))
+        if held is not None and held.place == around and bound_of(owner, held) is not None:
+            return owner, held
     return None
 
 

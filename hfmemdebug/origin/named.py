@@ -19,6 +19,8 @@ from .sites import is_library
 _BY_SIZE = (str, bytes, bytearray)
 _BY_SIZE_NAMES = (("_io", "BytesIO"), ("_io", "StringIO"), ("array", "array"))
 ARRAYS = ("numpy", "pyarrow", "torch")
+# Of a container with more entries so many stand for all.
+MOST_ENTRIES = 1000
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def named_values() -> dict[str, NamedValue]:
             prefix = f"module {module_name}"
             for label, each in _with_attributes(name, value, users):
                 _note(found, f"{prefix}.{label}", prefix, label, each, module.__file__)
+                _note_entries(found, prefix, label, each, module.__file__)
     for variable, value in contextvars.copy_context().items():
         _note(found, f"context {variable.name}", "context variable", variable.name, value, None)
     return found
@@ -89,6 +92,38 @@ def _note(
         else:
             words = f"{prefix}: {type(value).__name__} `{label}`"
         found[key] = NamedValue(words, label, label.rpartition(".")[2], file, size, unit)
+
+
+def _note_entries(
+    found: dict[str, NamedValue], prefix: str, label: str, value: Any, file: str | None
+) -> None:
+    """The texts and arrays under the keys of one container, all together: each grows when its turn comes."""
+    measured = [
+        (type(each).__name__, pair[0])
+        for each in entries_of(value)
+        if (pair := _measure(each)) is not None and pair[1] == "byte"
+    ]
+    if measured and not label.endswith(".__dict__"):
+        label += "[a key]" if issubclass(type(value), dict) else "[…]"
+        words = f"{prefix}: {measured[0][0]} `{label}`"
+        name = label.partition("[")[0].rpartition(".")[2]
+        size = sum(each for _, each in measured)
+        found[f"{prefix}.{label}"] = NamedValue(words, label, name, file, size, "byte")
+
+
+def entries_of(value: Any) -> list[Any]:
+    """What is under the keys of a dictionary or at the places of a list, the first of them; else nothing."""
+    entries: Any = ()
+    # By the type's own words: a subclass may have an iterator that does anything.
+    if issubclass(type(value), dict):
+        entries = dict.values(value)
+    elif issubclass(type(value), list):
+        entries = list.__iter__(value)
+    try:
+        return list(itertools.islice(entries, MOST_ENTRIES))
+    except RuntimeError:
+        # A thread has put one more into it meanwhile.
+        return []
 
 
 def _measure(value: Any) -> tuple[int, str] | None:

@@ -30,13 +30,34 @@ def number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST, 
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         left, right = (number(side, owners, tree, function, file) for side in (node.left, node.right))
         return None if left is None or right is None else _ARITHMETIC[type(node.op)](left, right)
-    if isinstance(node, ast.Name) and _times_set(tree, node.id) == 1 and not _is_local(function, node.id):
-        return value_of(node, owners, file)
+    if isinstance(node, ast.Name) and _times_set(tree, node.id) == 1:
+        if not _is_local(function, node.id):
+            return value_of(node, owners, file)
+        given = [value for target, value in assigned_in(function) if is_name(target, node.id)]
+        return plain(given[0].value) if given and isinstance(given[0], ast.Constant) else None
     if isinstance(node, ast.Attribute) and _is_set_once(tree, node.attr):
         return value_of(node, owners, file)
     if isinstance(node, ast.Subscript) and _is_laid_out_once(node, tree, function):
         return value_of(node, owners, file)
     return None
+
+
+def assigned_in(function: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """What is assigned to what: ``most, texts = 1000, {}`` are two."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            yield node.target, node.value
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from _one_by_one(target, node.value)
+
+
+def _one_by_one(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple):
+        return [(target, value)]
+    if any(isinstance(each, ast.Starred) for each in (*target.elts, *value.elts)):
+        return []
+    return [(each, value.elts[place]) for place, each in enumerate(target.elts)]
 
 
 def _is_laid_out_once(setting: ast.Subscript, tree: ast.AST, function: ast.AST) -> bool:

@@ -91,9 +91,14 @@ class InsideReader:
     def caches(self, pid: int) -> list[dict[str, Any]]:
         """Caches with many entries and a bound that was not reached as the program ended."""
         return [
-            {"path": name, "entries": entries, "bound": bound}
-            for name, entries, bound in self._last_words(pid).get("caches", ())
+            {"path": name, "entries": entries, "bound": bound, "blocks_an_entry": blocks}
+            for name, entries, bound, blocks in self._last_words(pid).get("caches", ())
         ]
+
+    def variables(self, pid: int) -> list[dict[str, Any]]:
+        """Containers with a bound in functions that had returned as the program ended, where most of it went then."""
+        found = self._last_words(pid).get("variables", ())
+        return [{"path": words, "bound": bound} for words, bound in found]
 
     def _last_words(self, pid: int) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):

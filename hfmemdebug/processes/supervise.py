@@ -153,6 +153,7 @@ class Supervisor:
             "seconds": round(seconds, 3),
             "versions": inside.versions(process.pid),
             "caches": inside.caches(process.pid),
+            "variables": inside.variables(process.pid),
             "garbage_blocks": inside.garbage_blocks.get(process.pid),
             "samplers": inside.seen,
             "traces": _traces(pages, began) if self.trace else None,
