@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import gc
+import itertools
 import os
 import sys
 import time
@@ -24,8 +25,8 @@ _PACKAGE = "_hfmemdebug_origin"
 _DEEPEST = 3
 # A program may not end seconds later: with millions of objects, asking of one whose it is takes one.
 _MOST_NAMES, _MOST_ASKED, _MOST_SECONDS = 20_000, 6, 1.0
-# Four times as many of a cache's keys and values are looked into, and that deep.
-_ASKED, _DEEPEST_IN_ENTRY, _MOST_OBJECTS = 100, 6, 100_000
+# Twice as many of a cache's keys and values are looked into, each until it has come to so many objects.
+_ASKED, _MOST_OBJECTS = 20, 5_000
 _NO_PART = (
     type,
     types.ModuleType,
@@ -81,7 +82,7 @@ def unfilled(least: int, script: str | None) -> list[list[Any]]:
 
 
 def blocks_an_entry(container: Any, entries: int) -> float:
-    """How many objects hang on one entry on average: a cache of tokens has hundreds.
+    """How many objects hang on one entry alone, on average: a cache of tokens has hundreds.
 
     Args:
         container: A cache, or a container of Python's own.
@@ -89,22 +90,25 @@ def blocks_an_entry(container: Any, entries: int) -> float:
     """
     # Keys and values, one after the other: neighbours belong together. Keys that are texts are not among them.
     inside = [thing for thing in gc.get_referents(container) if not issubclass(type(thing), _NO_PART)]
-    middle = max(0, len(inside) // 2 - _ASKED)
-    some = inside[: 2 * _ASKED] + inside[max(middle, 2 * _ASKED) :][: 2 * _ASKED]
-    # What many have in common is asked of once.
-    seen: set[int] = set()
-    counted, level = 0, some
-    for _ in range(_DEEPEST_IN_ENTRY):
+    middle = max(_ASKED, len(inside) // 2)
+    asked = inside[:_ASKED] + inside[middle : middle + _ASKED]
+    # What many have in common is no part of each; a key and its value may have the same.
+    times = collections.Counter(itertools.chain.from_iterable(map(_reached_from, asked)))
+    own = sum(1 for count in times.values() if count <= 2)
+    return round(own * len(inside) / max(1, len(asked)) / entries, 2)
+
+
+def _reached_from(thing: Any) -> set[int]:
+    """Identities of what an entry consists of, as far as it is looked into."""
+    found, level = {id(thing)}, [thing]
+    while level and len(found) < _MOST_OBJECTS:
         new = []
-        for thing in level:
-            if id(thing) not in seen and not issubclass(type(thing), _NO_PART):
-                seen.add(id(thing))
-                new.append(thing)
-        counted += len(new)
-        if not new or counted > _MOST_OBJECTS:
-            break
-        level = gc.get_referents(*new)
-    return round(counted * len(inside) / max(1, len(some)) / entries, 2)
+        for each in gc.get_referents(*level):
+            if id(each) not in found and not issubclass(type(each), _NO_PART):
+                found.add(id(each))
+                new.append(each)
+        level = new
+    return found
 
 
 def variables(least: int, script: str | None) -> list[list[Any]]:

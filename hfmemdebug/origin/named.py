@@ -97,10 +97,14 @@ def _note(
 def _note_entries(
     found: dict[str, NamedValue], prefix: str, label: str, value: Any, file: str | None
 ) -> None:
-    """The texts and arrays under the keys of one container, all together: each grows when its turn comes."""
+    """The texts and arrays under the keys of one container, all together: each grows when its turn comes.
+
+    As long as those are as many as they were: one that has more of them grows itself.
+    """
+    entries = entries_of(value)
     measured = [
         (type(each).__name__, pair[0])
-        for each in entries_of(value)
+        for each in entries
         if (pair := _measure(each)) is not None and pair[1] == "byte"
     ]
     if measured and not label.endswith(".__dict__"):
@@ -108,7 +112,7 @@ def _note_entries(
         words = f"{prefix}: {measured[0][0]} `{label}`"
         name = label.partition("[")[0].rpartition(".")[2]
         size = sum(each for _, each in measured)
-        found[f"{prefix}.{label}"] = NamedValue(words, label, name, file, size, "byte")
+        found[f"{prefix}.{label} of {len(entries)}"] = NamedValue(words, label, name, file, size, "byte")
 
 
 def entries_of(value: Any) -> list[Any]:

@@ -145,6 +145,10 @@ def _is_set_once(tree: ast.AST, attribute: str) -> bool:
     return all(id(n) in in_makers for n in ast.walk(tree) if is_set(n))
 
 
+# What refers to it without having it as an attribute; our own functions have it in cells.
+_NO_OWNER = (list, tuple, set, types.CellType, types.FrameType, types.ModuleType)
+
+
 def owners_of(thing: Any) -> list[Any]:
     """The objects that have it as an attribute."""
     found = []
@@ -154,7 +158,7 @@ def owners_of(thing: Any) -> list[Any]:
             continue
         if type(referrer) is dict:
             found += [r for r in gc.get_referrers(referrer) if getattr(r, "__dict__", None) is referrer]
-        elif not isinstance(referrer, (list, tuple, set, types.FrameType, types.ModuleType)):
+        elif not isinstance(referrer, _NO_OWNER):
             found.append(referrer)
     return found
 

@@ -895,6 +895,20 @@ def test_a_leaking_worker_that_ends_first() -> None:
     assert "DataLoader worker 1 (PID 2)" in result.summary
 
 
+def test_what_a_returned_function_had_may_have_been_a_cache() -> None:
+    growing = grown(grown(inside(), "blocks", 100_000), "python", 10 * MB)
+    header = {"memory_bytes": 1 << 30}
+
+    def judged(bound: int) -> Result:
+        variables = [{"path": f"`texts` in main, bounded to {bound} (train.py:12)", "bound": bound}]
+        return judge({1: growing}, rows=lambda t: 1e6 * t, end={"variables": variables}, header=header)
+
+    assert judged(40_000).verdict == "inconclusive"
+    assert "`texts` in main, bounded to 40000 (train.py:12); with --trace" in judged(40_000).summary
+    # So few entries cannot be what came, and so many no memory holds.
+    assert judged(2_000).verdict == judged(2_000_000_000).verdict == "leak"
+
+
 def test_a_cache_that_is_not_full_yet_may_be_all_that_grew() -> None:
     """Two blocks for each of 50,000 entries, 10 MB in all."""
     growing = grown(grown(inside(), "blocks", 100_000), "python", 10 * MB)
@@ -908,6 +922,9 @@ def test_a_cache_that_is_not_full_yet_may_be_all_that_grew() -> None:
     assert "lru_cache (maxsize=200000) `f`, with 50,000 entries" in result.summary
     # It has too few entries for what came, or no memory would hold it.
     assert judged(entries=2_000).verdict == "leak"
+    # Each consists of so many blocks as were counted in some, and of what links them.
+    assert judged(entries=2_000, blocks_an_entry=40.0).verdict == "inconclusive"
+    assert judged(entries=2_000, blocks_an_entry=1.0).verdict == "leak"
     header = {"memory_bytes": 1 << 30}
     assert judge({1: growing}, rows=lambda t: 1e6 * t, end={"caches": [cache]}, header=header).verdict == (
         "inconclusive"

@@ -196,6 +196,40 @@ ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
             "    lists[key].append(bytes(1000))\n    lists[key] = lists[key][-9000:]\n",
             "9,000 (program.py:8)",
         ),
+        (
+            "sets = collections.defaultdict(set)\ndef consume():\n    number = next(steps)\n    key = number % 3\n"
+            "    sets[key].add(number.to_bytes(1000, 'big'))\n    sets[key] = set(sorted(sets[key])[-9000:])\n",
+            "9,000 (program.py:8)",
+        ),
+        # Cut as it is made anew in other ways.
+        (
+            "cache = {}\ndef consume():\n    global cache\n    cache[next(steps)] = bytes(1000)\n"
+            "    cache = {key: value for key, value in list(cache.items())[-9000:]}\n",
+            "9,000 (program.py:7)",
+        ),
+        (
+            "kept = []\ndef consume():\n    global kept\n    kept.append(bytes(1000))\n"
+            "    kept = [each for each in kept[-9000:] if each]\n",
+            "9,000 (program.py:7)",
+        ),
+        # Texts and arrays, also under keys.
+        (
+            "log = ''\ndef consume():\n    global log\n    log = log + 'x' * 100 + str(next(steps))\n"
+            "    log = log[-9_000_000:]\n",
+            "9,000,000 (program.py:7)",
+        ),
+        (
+            "logs = {}\ndef consume():\n    key = next(steps) % 3\n"
+            "    logs[key] = (logs.get(key, '') + 'x' * 100)[-9_000_000:]\n",
+            "9,000,000 (program.py:6)",
+        ),
+        (
+            "import numpy as np\nclass Store:\n    def __init__(self): self.rows = {}\n    def add(self, key):\n"
+            "        old = self.rows.get(key, np.zeros(0))\n"
+            "        self.rows[key] = np.concatenate([old, np.ones(100)])[-9_000_000:]\n"
+            "store = Store()\ndef consume(): store.add(next(steps) % 3)\n",
+            "9,000,000 (program.py:8)",
+        ),
     ],
 )
 def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:

@@ -236,7 +236,11 @@ def test_caches_that_are_not_full_as_the_program_ends_are_told(tmp_path: Path) -
         "print(os.getpid())"
     )
     found = InsideReader(tmp_path / "pages").caches(int(run(code, tmp_path)))
-    assert found == [{"path": "lru_cache (maxsize=5000) `half_full`", "entries": 2500, "bound": 5000}]
+    cache = {"path": "lru_cache (maxsize=5000) `half_full`", "entries": 2500, "bound": 5000}
+    # Of each a number and a list with it.
+    assert [{**each, "blocks_an_entry": round(each["blocks_an_entry"])} for each in found] == [
+        {**cache, "blocks_an_entry": 2}
+    ]
 
 
 def test_what_the_programs_code_bounds_is_told_with_its_line(tmp_path: Path) -> None:
@@ -276,6 +280,63 @@ def test_what_the_programs_code_bounds_is_told_with_its_line(tmp_path: Path) -> 
     # Where something else is measured, it has room for four times as many of those.
     assert sorted(cache["bound"] for cache in found.values()) == [5_000, 9_000, 10_000]
     assert {cache["entries"] for cache in found.values()} == {2500}
+
+
+@pytest.mark.parametrize(
+    ("made", "blocks"),
+    [
+        ("{(n, 'key'): [n * 1.5, n * 2.5] for n in range(4000)}", 5),
+        ("[{'text': str(n) * 9} for n in range(4000)]", 2),
+        ("collections.deque([n * 1.5 for n in range(4000)])", 1),
+        # What all have in common is no part of each.
+        ("[(n * 1.5, shared) for n in range(4000)]", 2),
+        # Texts alone, which are told of no dictionary: its keys are not looked at.
+        ("{str(n): None for n in range(4000)}", 0),
+    ],
+)
+def test_how_many_blocks_an_entry_has(made: str, blocks: int) -> None:
+    code = (
+        f"import sys, collections; sys.path.insert(0, {str(FOLDER)!r})\n"
+        "import _hfmemdebug_bounded\n"
+        f"shared = [[n * 1.5] for n in range(5000)]\ncontainer = {made}\n"
+        "print(_hfmemdebug_bounded.blocks_an_entry(container, len(container)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(blocks, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("texts = {}\n    for n in range(9000):\n        texts[n] = [n]\n"
+         "        if len(texts) > MOST: texts.clear()\n", ["`texts` in main, bounded to 40,000 (program.py:7)"]),
+        ("most, rows = 30_000, collections.deque(maxlen=50_000)\n    kept: list = []\n"
+         "    for n in range(9000):\n        rows.append([n])\n        kept.append([n])\n"
+         "        while len(kept) >= most: kept.pop(0)\n",
+         ["`rows` in main, bounded to 50,000 (program.py:4)", "`kept` in main, bounded to 30,000 (program.py:9)"]),
+        # Without a bound, with a small one, and with one that changes.
+        ("kept, last = [], collections.deque(maxlen=100)\n    for n in range(9000): kept.append([n]), last.append(n)\n",
+         []),
+        ("kept, most = [], 10_000\n    for n in range(9000):\n        kept.append([n])\n        most += 1\n"
+         "        if len(kept) > most: kept.pop()\n", []),
+    ],
+)  # fmt: skip
+def test_bounds_of_variables_whose_function_has_returned_are_told(
+    tmp_path: Path, body: str, told: list[str]
+) -> None:
+    (tmp_path / "program.py").write_text(
+        f"import collections, os, time\nMOST = 40_000\ndef main():\n    {body}    time.sleep(2.5)\n"
+        "main()\nprint(os.getpid())\n"
+    )
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    environ = {**os.environ, **environment(pages, os.environ, trace=None), "HFMEMDEBUG_RUN_DEBUG": "1"}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], env=environ, capture_output=True, text=True, check=True
+    )
+    assert not done.stderr
+    found = InsideReader(pages).variables(int(done.stdout))
+    assert [variable["path"] for variable in found] == told
 
 
 def test_shared_memory_that_the_program_makes_is_known_by_name_and_line(tmp_path: Path) -> None:
