@@ -97,22 +97,23 @@ def _note(
 def _note_entries(
     found: dict[str, NamedValue], prefix: str, label: str, value: Any, file: str | None
 ) -> None:
-    """The texts and arrays under the keys of one container, all together: each grows when its turn comes.
+    """The texts, arrays and tuples under the keys of one container, all together: each grows when its turn comes.
 
     As long as those are as many as they were: one that has more of them grows itself.
     """
     entries = entries_of(value)
     measured = [
-        (type(each).__name__, pair[0])
+        (type(each).__name__, *pair)
         for each in entries
-        if (pair := _measure(each)) is not None and pair[1] == "byte"
+        if (pair := _measure(each)) is not None and (pair[1] == "byte" or type(each) is tuple)
     ]
     if measured and not label.endswith(".__dict__"):
+        kind, _, unit = measured[0]
         label += "[a key]" if issubclass(type(value), dict) else "[…]"
-        words = f"{prefix}: {measured[0][0]} `{label}`"
         name = label.partition("[")[0].rpartition(".")[2]
-        size = sum(each for _, each in measured)
-        found[f"{prefix}.{label} of {len(entries)}"] = NamedValue(words, label, name, file, size, "byte")
+        size = sum(each for _, each, of in measured if of == unit)
+        key = f"{prefix}.{label} of {len(entries)}"
+        found[key] = NamedValue(f"{prefix}: {kind} `{label}`", label, name, file, size, unit)
 
 
 def entries_of(value: Any) -> list[Any]:

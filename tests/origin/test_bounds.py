@@ -219,6 +219,11 @@ ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
             "9,000,000 (program.py:7)",
         ),
         (
+            "rows = {}\ndef consume():\n    key = next(steps) % 3\n"
+            "    rows[key] = (*rows.get(key, ()), bytes(1000))\n    rows[key] = rows[key][-9000:]\n",
+            "9,000 (program.py:7)",
+        ),
+        (
             "logs = {}\ndef consume():\n    key = next(steps) % 3\n"
             "    logs[key] = (logs.get(key, '') + 'x' * 100)[-9_000_000:]\n",
             "9,000,000 (program.py:6)",
