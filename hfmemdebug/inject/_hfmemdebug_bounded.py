@@ -17,7 +17,6 @@ from _hfmemdebug_hooks import is_library  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
 _PACKAGE = "_hfmemdebug_origin"
@@ -25,8 +24,11 @@ _PACKAGE = "_hfmemdebug_origin"
 _DEEPEST = 3
 # A program may not end seconds later: with millions of objects, asking of one whose it is takes one.
 _MOST_NAMES, _MOST_ASKED, _MOST_SECONDS = 20_000, 6, 1.0
+# One with more of them is a store itself.
+_MOST_ENTRIES = 1000
 # Twice as many of a cache's keys and values are looked into, each until it has come to so many objects.
 _ASKED, _MOST_OBJECTS = 20, 5_000
+_KINDS: tuple[Any, ...] = (dict, list, set, collections.deque)
 _NO_PART = (
     type,
     types.ModuleType,
@@ -53,6 +55,37 @@ def origin(*names: str) -> list[Any]:
     return [importlib.import_module("%s.%s" % (_PACKAGE, name)) for name in names]
 
 
+class _Store:
+    """A container that a name leads to, or all those that are entries of one: the largest stands for them.
+
+    Attributes:
+        label: The name: ``cache``, ``store.texts``, ``lists[a key]``.
+        function: The function whose variable that is, in a closure or by default; empty for a name of the module.
+        module: Whose name it is.
+        thing: The container.
+        entries: How many there are, in all.
+        many: How many containers.
+    """
+
+    def __init__(self, label: str, function: str, module: types.ModuleType) -> None:
+        self.label, self.function, self.module = label, function, module
+        self.thing: Any = None
+        self.entries = self.many = self._most = 0
+
+    @property
+    def name(self) -> str:
+        """The last part of the label that is a name."""
+        base = self.label
+        while base.endswith("]"):
+            base = base[: base.rindex("[")]
+        return base.rpartition(".")[2]
+
+    def add(self, thing: Any, size: int) -> None:
+        self.entries, self.many = self.entries + size, self.many + 1
+        if self.thing is None or size > self._most:
+            self.thing, self._most = thing, size
+
+
 def unfilled(least: int, script: str | None) -> list[list[Any]]:
     """Those with at least so many entries: name, entries, for how many there is room, and blocks of an entry.
 
@@ -60,24 +93,38 @@ def unfilled(least: int, script: str | None) -> list[list[Any]]:
         least: So many entries.
         script: The file that is run as ``__main__``, whose module has forgotten it by now; None: there is none.
     """
-    large: list[tuple[int, Any, str, types.ModuleType]] = []
-    for module in _users_modules(script):
-        large += [(size, thing, label, module) for size, thing, label in _named(module) if size >= least]
+    large = [s for module in _users_modules(script) for s in _named(module) if s.entries >= least]
     if not large:
         return []
-    large.sort(key=lambda each: -each[0])
+    large.sort(key=lambda store: -store.entries)
     bounds, paths = origin("bounds", "paths")
     found: list[list[Any]] = []
     began = time.perf_counter()
-    for size, thing, label, module in large[:_MOST_ASKED]:
+    for store in large[:_MOST_ASKED]:
         if time.perf_counter() - began > _MOST_SECONDS:
             break
-        place = "module %s `%s`" % (module.__name__, label)
-        path = paths.RootPath(place, place, label.rpartition(".")[2], module.__file__, module.__name__)
-        bound = bounds.bound_of(thing, path)
-        if bound is not None:
-            words = "%s `%s`%s" % (type(thing).__name__, label, bound.words)
-            found.append([words, size, bound.entries(size), blocks_an_entry(thing, size)])
+        thing, size = store.thing, max(1, _length(store.thing) or 0)
+        maxlen = thing.maxlen if type(thing) is collections.deque else None
+        if maxlen is not None and store.many == 1:
+            # Told already, by whoever goes through all of them.
+            continue
+        label = "`%s`" % store.label
+        of = " of %s" % store.function if store.function else ""
+        if maxlen is None:
+            place = "module %s %s" % (store.module.__name__, label)
+            file, name = store.module.__file__, store.module.__name__
+            bound = bounds.bound_of(thing, paths.RootPath(place, place, store.name, file, name))
+            if bound is None:
+                continue
+            room = bound.entries(size)
+            words = "%s %s%s%s" % (type(thing).__name__, label, of, bound.words)
+        elif size < maxlen:
+            room, words = maxlen, "deque (maxlen=%d) %s%s" % (maxlen, label, of)
+        else:
+            continue
+        if store.many > 1:
+            words = "each %s, of which there are %d" % (words, store.many)
+        found.append([words, store.entries, room * store.many, blocks_an_entry(thing, size)])
     return found
 
 
@@ -140,22 +187,59 @@ def _users_modules(script: str | None) -> list[types.ModuleType]:
     return [m for m in modules if (file := getattr(m, "__file__", None)) and not is_library(file)]
 
 
-def _named(module: types.ModuleType) -> Iterator[tuple[int, Any, str]]:
-    """The containers that a module's names lead to: size, container, name."""
+def _named(module: types.ModuleType) -> list[_Store]:
+    """The containers that a module's names lead to, also by variables of closures, and those in a container."""
+    found: dict[tuple[str, str], _Store] = {}
     seen: set[int] = set()
-    waiting = [(value, name, 1) for name, value in list(vars(module).items()) if not name.startswith("__")]
+    names = [(name, value) for name, value in list(vars(module).items()) if not name.startswith("__")]
+    waiting = [(value, name, "", 1) for name, value in names]
     while waiting and len(seen) < _MOST_NAMES:
-        thing, label, depth = waiting.pop()
+        thing, label, function, depth = waiting.pop()
         if id(thing) in seen:
             continue
         seen.add(id(thing))
-        size = _length(thing)
+        size, kind = _length(thing), type(thing)
         if size is not None:
-            yield size, thing, label
-        elif depth < _DEEPEST and not issubclass(type(thing), (types.ModuleType, types.BuiltinFunctionType)):
-            if issubclass(type(thing), type) and thing.__module__ != module.__name__:
+            found.setdefault((label, function), _Store(label, function, module)).add(thing, size)
+        if depth == _DEEPEST:
+            continue
+        if size is not None:
+            if size <= _MOST_ENTRIES:
+                label += "[a key]" if issubclass(kind, dict) else "[\u2026]"
+                waiting += [(value, label, function, depth + 1) for value in _entries(thing)]
+        elif kind is types.FunctionType:
+            if thing.__module__ == module.__name__:
+                waiting += [(value, name, thing.__name__, depth + 1) for name, value in _variables(thing)]
+        elif not issubclass(kind, (types.ModuleType, types.BuiltinFunctionType)):
+            if issubclass(kind, type) and thing.__module__ != module.__name__:
                 continue
-            waiting += [(value, "%s.%s" % (label, name), depth + 1) for name, value in _attributes(thing)]
+            inside = _attributes(thing)
+            waiting += [(value, "%s.%s" % (label, name), function, depth + 1) for name, value in inside]
+    return list(found.values())
+
+
+def _variables(function: types.FunctionType) -> list[tuple[str, Any]]:
+    """Of a function's closure, and its arguments by default."""
+    code, found = function.__code__, []
+    for place, cell in enumerate(function.__closure__ or ()):
+        try:
+            found.append((code.co_freevars[place], cell.cell_contents))
+        except ValueError:
+            # It has none yet.
+            continue
+    defaults = function.__defaults__ or ()
+    first = code.co_argcount - len(defaults)
+    found += [(code.co_varnames[first + place], value) for place, value in enumerate(defaults)]
+    return [*found, *(function.__kwdefaults__ or {}).items()]
+
+
+def _entries(thing: Any) -> list[Any]:
+    """By the type's own words, as its length is told; nothing where a thread changes it meanwhile."""
+    kind = next(kind for kind in _KINDS if issubclass(type(thing), kind))
+    try:
+        return list(dict.values(thing) if kind is dict else kind.__iter__(thing))
+    except RuntimeError:
+        return []
 
 
 def _attributes(thing: Any) -> list[tuple[str, Any]]:
@@ -171,5 +255,4 @@ def _attributes(thing: Any) -> list[tuple[str, Any]]:
 
 def _length(thing: Any) -> int | None:
     """By the type's own words: a subclass may have a ``__len__`` that does anything."""
-    kinds: tuple[Any, ...] = (dict, list, set, collections.deque)
-    return next((kind.__len__(thing) for kind in kinds if issubclass(type(thing), kind)), None)
+    return next((kind.__len__(thing) for kind in _KINDS if issubclass(type(thing), kind)), None)

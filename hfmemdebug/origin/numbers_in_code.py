@@ -30,7 +30,8 @@ def number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST, 
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         left, right = (number(side, owners, tree, function, file) for side in (node.left, node.right))
         return None if left is None or right is None else _ARITHMETIC[type(node.op)](left, right)
-    if isinstance(node, ast.Name) and _times_set(tree, node.id) == 1:
+    # What is never set was imported, or is an argument of a function around.
+    if isinstance(node, ast.Name) and _times_set(tree, node.id) <= 1:
         if not _is_local(function, node.id):
             return value_of(node, owners, file)
         given = [value for target, value in assigned_in(function) if is_name(target, node.id)]
@@ -100,7 +101,21 @@ def _named(node: ast.expr, owners: list[Any], file: str) -> list[Any]:
     if isinstance(node, ast.Attribute):
         named = value_in_module(node.value.id, file) if isinstance(node.value, ast.Name) else None
         return [attribute(owner, node.attr) for owner in (*owners, *([] if named is None else [named]))]
-    return [value_in_module(node.id, file)] if isinstance(node, ast.Name) else []
+    if isinstance(node, ast.Name):
+        return [*_in_closures(node.id, owners), value_in_module(node.id, file)]
+    return []
+
+
+def _in_closures(name: str, owners: list[Any]) -> Iterator[Any]:
+    """What some functions have as a variable of one around them."""
+    for owner in owners:
+        if type(owner) is types.FunctionType and name in owner.__code__.co_freevars:
+            cells = owner.__closure__ or ()
+            try:
+                yield cells[owner.__code__.co_freevars.index(name)].cell_contents
+            except (IndexError, ValueError):
+                # It has none yet.
+                continue
 
 
 def value_in_module(name: str, file: str) -> Any:
@@ -145,12 +160,14 @@ def _is_set_once(tree: ast.AST, attribute: str) -> bool:
     return all(id(n) in in_makers for n in ast.walk(tree) if is_set(n))
 
 
-# What refers to it without having it as an attribute; our own functions have it in cells.
-_NO_OWNER = (list, tuple, set, types.CellType, types.FrameType, types.ModuleType)
+# What refers to it without having it as an attribute.
+_NO_OWNER = (list, tuple, set, types.FrameType, types.ModuleType)
+# The steps of a path stay until the collector comes; and a program that `run` watches has modules of ours in it.
+_OURS = ("hfmemdebug.", "_hfmemdebug_")
 
 
 def owners_of(thing: Any) -> list[Any]:
-    """The objects that have it as an attribute."""
+    """The objects that have it as an attribute, and the functions that have it as a variable of one around them."""
     found = []
     modules = {id(vars(m)) for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)}
     for referrer in gc.get_referrers(thing):
@@ -158,9 +175,19 @@ def owners_of(thing: Any) -> list[Any]:
             continue
         if type(referrer) is dict:
             found += [r for r in gc.get_referrers(referrer) if getattr(r, "__dict__", None) is referrer]
+        elif type(referrer) is types.CellType:
+            closures = [each for each in gc.get_referrers(referrer) if type(each) is tuple]
+            found += (
+                [f for f in gc.get_referrers(*closures) if type(f) is types.FunctionType] if closures else []
+            )
         elif not isinstance(referrer, _NO_OWNER):
             found.append(referrer)
-    return found
+    return [each for each in found if not _module_of(each).startswith(_OURS)]
+
+
+def _module_of(thing: Any) -> str:
+    """The module of an object's class, or of a function."""
+    return str((thing if type(thing) is types.FunctionType else type(thing)).__module__)
 
 
 def attribute(owner: Any, name: str) -> Any:

@@ -179,6 +179,20 @@ ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
             "ring = {}\ndef consume():\n    slot = next(steps) % 9000\n    ring[slot] = bytes(1000)\n",
             "9,000 (program.py:6)",
         ),
+        # Of a class; in closures, with a limit that is an argument of the function around.
+        (
+            "class Cache:\n    seen = {}\n    @classmethod\n    def put(cls, key):\n"
+            "        cls.seen[key] = bytes(1000)\n        if len(cls.seen) > 9000:\n            cls.seen.popitem()\n"
+            "def consume(): Cache.put(next(steps))\n",
+            "9,000 (program.py:8)",
+        ),
+        (
+            "def memo(limit):\n    def decorate(function):\n        cache = {}\n        def wrapper(key):\n"
+            "            if len(cache) >= limit:\n                cache.pop(next(iter(cache)))\n"
+            "            cache[key] = function(key)\n        return wrapper\n    return decorate\n"
+            "@memo(9000)\ndef make(key): return bytes(1000)\ndef consume(): make(next(steps))\n",
+            "9,000 (program.py:7)",
+        ),
         # Under another name; as an entry.
         (
             "class Cache:\n    def __init__(self): self.items = {}\n    def put(self, key):\n"
