@@ -324,19 +324,47 @@ def test_how_many_blocks_an_entry_has(made: str, blocks: int) -> None:
 def test_bounds_of_variables_whose_function_has_returned_are_told(
     tmp_path: Path, body: str, told: list[str]
 ) -> None:
-    (tmp_path / "program.py").write_text(
-        f"import collections, os, time\nMOST = 40_000\ndef main():\n    {body}    time.sleep(2.5)\n"
-        "main()\nprint(os.getpid())\n"
+    source = f"import collections\nMOST = 40_000\ndef main():\n    {body}"
+    assert bounds_of_what_has_returned(source, tmp_path) == told
+
+
+@pytest.mark.parametrize(
+    ("most", "made", "bound"),
+    [
+        ("self, most", "Store(50_000)", 50_000),
+        ("self, most=30_000", "Store()", 30_000),
+        ("self, name, *, most=30_000", "Store('x', most=MOST)", 40_000),
+        ("self, most", "Store(int('50_000'))", None),
+    ],
+)
+def test_objects_of_a_function_that_has_returned(
+    tmp_path: Path, most: str, made: str, bound: int | None
+) -> None:
+    source = (
+        "import collections\nMOST = 40_000\nclass Store:\n"
+        f"    def __init__({most}): self.items, self.most, self.last = {{}}, most, collections.deque(maxlen=9000)\n"
+        "    def put(self, key):\n        self.items[key] = [key]\n"
+        "        if len(self.items) > self.most: self.items.popitem()\n"
+        f"def main():\n    store = {made}\n    for n in range(9000): store.put(n), store.last.append([n])\n"
     )
-    pages = tmp_path / "pages"
+    told = ["`last` of a Store, bounded to 9,000 (program.py:4)"]
+    if bound is not None:
+        told = [f"`items` of a Store, bounded to {bound:,} (program.py:7)", *told]
+    assert bounds_of_what_has_returned(source, tmp_path) == told
+
+
+def bounds_of_what_has_returned(source: str, folder: Path) -> list[str]:
+    """What is told of a program whose `main()` is called, and then it ends."""
+    waits = "    time.sleep(2.5)\n"
+    (folder / "program.py").write_text(f"import os, time; {source}{waits}main()\nprint(os.getpid())\n")
+    pages = folder / "pages"
     pages.mkdir()
     environ = {**os.environ, **environment(pages, os.environ, trace=None), "HFMEMDEBUG_RUN_DEBUG": "1"}
     done = subprocess.run(
-        [sys.executable, tmp_path / "program.py"], env=environ, capture_output=True, text=True, check=True
+        [sys.executable, folder / "program.py"], env=environ, capture_output=True, text=True, check=True
     )
     assert not done.stderr
-    found = InsideReader(pages).variables(int(done.stdout))
-    assert [variable["path"] for variable in found] == told
+    return [variable["path"] for variable in InsideReader(pages).variables(int(done.stdout))]
 
 
 def test_shared_memory_that_the_program_makes_is_known_by_name_and_line(tmp_path: Path) -> None:
