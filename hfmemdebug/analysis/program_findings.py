@@ -163,25 +163,22 @@ def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
     Its entries must consist of as many blocks as have come; and it must be full before the memory is.
     """
     end, memory = program.recording.end or {}, program.recording.header.get("memory_bytes")
-    caches = [
-        *(end.get("caches") or ()),
-        *(c for trace in end.get("traces") or () for c in trace.get("caches", ())),
-    ]
+    traced = [cache for trace in end.get("traces") or () for cache in trace.get("caches", ())]
     if not guilty or any(owner.name not in EXACT for owner in guilty):
         return None
     python = program.owners.get("python")
     blocks = sum(gained for _, gained in python.gained if gained > 0) if python is not None else 0.0
     grown = sum(owner.growth.growth for owner in guilty)
-    caches.sort(key=lambda cache: -_most_blocks(cache))
-    if (
-        caches
-        and blocks <= sum(map(_most_blocks, caches))
-        and _fits(caches[0]["entries"], caches[0], grown, memory)
-    ):
-        return (
-            f"what grew may be a cache with a bound that the run did not reach, {caches[0]['path']}, with "
-            f"{format_count(caches[0]['entries'])} entries at the end; a longer run would fill it"
-        )
+    # A tracer sees the same that is seen at the end.
+    for caches in (end.get("caches") or (), traced):
+        most = max(caches, key=_most_blocks, default=None)
+        if most is None or blocks > sum(map(_most_blocks, caches)):
+            continue
+        if _fits(most["entries"], most, grown, memory):
+            return (
+                f"what grew may be a cache with a bound that the run did not reach, {most['path']}, with "
+                f"{format_count(most['entries'])} entries at the end; a longer run would fill it"
+            )
     for variable in end.get("variables") or ():
         # Of how many entries it consists nobody knows: one for each block at most.
         entries = min(blocks, variable["bound"])
