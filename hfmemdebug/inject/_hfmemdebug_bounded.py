@@ -17,6 +17,7 @@ from _hfmemdebug_hooks import is_library  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from typing import Any
 
 _PACKAGE = "_hfmemdebug_origin"
@@ -29,6 +30,7 @@ _MOST_ENTRIES = 1000
 # Twice as many of a cache's keys and values are looked into, each until it has come to so many objects.
 _ASKED, _MOST_OBJECTS = 20, 5_000
 _KINDS: tuple[Any, ...] = (dict, list, set, collections.deque)
+_PLAIN = (str, bytes, int, float, bool, complex, type(None))
 _NO_PART = (
     type,
     types.ModuleType,
@@ -55,7 +57,7 @@ def origin(*names: str) -> list[Any]:
     return [importlib.import_module("%s.%s" % (_PACKAGE, name)) for name in names]
 
 
-class _Store:
+class Store:
     """A container that a name leads to, or all those that are entries of one: the largest stands for them.
 
     Attributes:
@@ -64,13 +66,14 @@ class _Store:
         module: Whose name it is.
         thing: The container.
         entries: How many there are, in all.
-        many: How many containers.
+        members: Identities of the containers.
     """
 
     def __init__(self, label: str, function: str, module: types.ModuleType) -> None:
         self.label, self.function, self.module = label, function, module
         self.thing: Any = None
-        self.entries = self.many = self._most = 0
+        self.entries = self._most = 0
+        self.members: list[int] = []
 
     @property
     def name(self) -> str:
@@ -81,51 +84,74 @@ class _Store:
         return base.rpartition(".")[2]
 
     def add(self, thing: Any, size: int) -> None:
-        self.entries, self.many = self.entries + size, self.many + 1
+        self.entries += size
+        self.members.append(id(thing))
         if self.thing is None or size > self._most:
             self.thing, self._most = thing, size
 
 
-def unfilled(least: int, script: str | None) -> list[list[Any]]:
+def unfilled(least: int, script: str | None) -> tuple[list[list[Any]], set[int]]:
     """Those with at least so many entries: name, entries, for how many there is room, and blocks of an entry.
 
     Args:
         least: So many entries.
         script: The file that is run as ``__main__``, whose module has forgotten it by now; None: there is none.
+
+    Returns:
+        Those, and the identities of all containers that they are told of.
     """
-    large = [s for module in _users_modules(script) for s in _named(module) if s.entries >= least]
-    if not large:
-        return []
-    large.sort(key=lambda store: -store.entries)
-    bounds, paths = origin("bounds", "paths")
-    found: list[list[Any]] = []
     began = time.perf_counter()
-    for store in large[:_MOST_ASKED]:
+    bounds, paths, numbers = origin("bounds", "paths", "numbers_in_code")
+    large: list[Store] = []
+    for module in _users_modules(script):
+        large += [store for store in _named(module, numbers.own_dictionary) if store.entries >= least]
         if time.perf_counter() - began > _MOST_SECONDS:
             break
-        thing, size = store.thing, max(1, _length(store.thing) or 0)
-        maxlen = thing.maxlen if type(thing) is collections.deque else None
-        if maxlen is not None and store.many == 1:
-            # Told already, by whoever goes through all of them.
+    large.sort(key=lambda store: -store.entries)
+    found: list[list[Any]] = []
+    # A container has a name in each module that imports it, and a bound where its own is.
+    asked: set[int] = set()
+    told: set[int] = set()
+    for store in large:
+        asked.add(id(store.thing))
+        if len(asked) > _MOST_ASKED or time.perf_counter() - began > 2 * _MOST_SECONDS:
+            break
+        if not told.isdisjoint(store.members):
             continue
-        label = "`%s`" % store.label
-        of = " of %s" % store.function if store.function else ""
-        if maxlen is None:
-            place = "module %s %s" % (store.module.__name__, label)
-            file, name = store.module.__file__, store.module.__name__
-            bound = bounds.bound_of(thing, paths.RootPath(place, place, store.name, file, name))
-            if bound is None:
-                continue
-            room = bound.entries(size)
-            words = "%s %s%s%s" % (type(thing).__name__, label, of, bound.words)
-        elif size < maxlen:
-            room, words = maxlen, "deque (maxlen=%d) %s%s" % (maxlen, label, of)
-        else:
+        try:
+            described = _described(store, bounds, paths)
+        except Exception:
+            # Whatever a program may have there, the others are asked all the same.
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                raise
             continue
-        if store.many > 1:
-            words = "each %s, of which there are %d" % (words, store.many)
-        found.append([words, store.entries, room * store.many, blocks_an_entry(thing, size)])
-    return found
+        if described is not None:
+            told |= set(store.members)
+            found.append(described)
+    return found, told
+
+
+def _described(store: Store, bounds: Any, paths: Any) -> list[Any] | None:
+    """What is told of a container; None where it has no bound, or is told of by who goes through all deques."""
+    thing, size = store.thing, max(1, _length(store.thing) or 0)
+    many = len(store.members)
+    label = "`%s`" % store.label
+    of = " of %s" % store.function if store.function else ""
+    maxlen = thing.maxlen if type(thing) is collections.deque else None
+    if maxlen is None:
+        place = "module %s %s" % (store.module.__name__, label)
+        file, name = store.module.__file__, store.module.__name__
+        bound = bounds.bound_of(thing, paths.RootPath(place, place, store.name, file, name))
+        if bound is None:
+            return None
+        room, words = bound.entries(size), "%s %s%s%s" % (type(thing).__name__, label, of, bound.words)
+    elif many > 1 and size < maxlen:
+        room, words = maxlen, "deque (maxlen=%d) %s%s" % (maxlen, label, of)
+    else:
+        return None
+    if many > 1:
+        words = "each %s, of which there are %d" % (words, many)
+    return [words, store.entries, room * many, blocks_an_entry(thing, size)]
 
 
 def blocks_an_entry(container: Any, entries: int) -> float:
@@ -140,67 +166,87 @@ def blocks_an_entry(container: Any, entries: int) -> float:
     middle = max(_ASKED, len(inside) // 2)
     asked = inside[:_ASKED] + inside[middle : middle + _ASKED]
     # What many have in common is no part of each; a key and its value may have the same.
-    times = collections.Counter(itertools.chain.from_iterable(map(_reached_from, asked)))
+    times = collections.Counter(
+        itertools.chain.from_iterable(_reached_from(each, container) for each in asked)
+    )
     own = sum(1 for count in times.values() if count <= 2)
     return round(own * len(inside) / max(1, len(asked)) / entries, 2)
 
 
-def _reached_from(thing: Any) -> set[int]:
+def _reached_from(entry: Any, container: Any) -> set[int]:
     """Identities of what an entry consists of, as far as it is looked into."""
-    found, level = {id(thing)}, [thing]
-    while level and len(found) < _MOST_OBJECTS:
-        new = []
-        for each in gc.get_referents(*level):
-            if id(each) not in found and not issubclass(type(each), _NO_PART):
-                found.add(id(each))
-                new.append(each)
-        level = new
+    found, waiting = {id(entry)}, collections.deque([entry])
+    while waiting:
+        for each in gc.get_referents(waiting.popleft()):
+            if each is container or id(each) in found or issubclass(type(each), _NO_PART):
+                continue
+            if len(found) >= _MOST_OBJECTS:
+                return found
+            found.add(id(each))
+            waiting.append(each)
     return found
 
 
-def variables(least: int, script: str | None) -> list[list[Any]]:
-    """Containers of functions that have returned, for as many entries or more: what it is, and for how many.
+def variables(least: int, running: Collection[tuple[str, str, int]], script: str | None) -> list[list[Any]]:
+    """What functions that have returned have bounded, to as many entries or more: what it is, and to how many.
 
     Args:
         least: So many entries.
+        running: Functions that ran shortly before: file, name and first line.
         script: As above.
     """
-    pieces, in_functions = origin("pieces", "variables")
+    _give_file(script)
+    (in_functions,) = origin("variables")
     found: list[list[Any]] = []
     began = time.perf_counter()
-    for module in _users_modules(script):
-        tree = pieces.users_tree(module.__file__)
-        for words, size in in_functions.bounded_variables(tree, module.__file__) if tree is not None else ():
+    for file in sorted({file for file, _, _ in running if not is_library(file)}):
+        told = in_functions.bounded_variables(
+            file, {(name, line) for at, name, line in running if at == file}
+        )
+        for words, size in told:
             if size >= least:
                 found.append([words, size])
-        if time.perf_counter() - began > _MOST_SECONDS:
-            break
+            if time.perf_counter() - began > _MOST_SECONDS:
+                return found
     return found
 
 
 def _users_modules(script: str | None) -> list[types.ModuleType]:
-    """Those with a file that is no library's; the script's is given its file back."""
-    main = sys.modules.get("__main__")
-    if script is not None and main is not None and getattr(main, "__file__", None) is None:
-        main.__file__ = script
+    """Those with a file that is no library's."""
+    _give_file(script)
+    # By their own dictionaries: a module may have a `__getattr__`, or load itself when it is asked for anything.
     modules = [module for module in list(sys.modules.values()) if type(module) is types.ModuleType]
-    return [m for m in modules if (file := getattr(m, "__file__", None)) and not is_library(file)]
+    return [m for m in modules if type(file := vars(m).get("__file__")) is str and not is_library(file)]
 
 
-def _named(module: types.ModuleType) -> list[_Store]:
-    """The containers that a module's names lead to, also by variables of closures, and those in a container."""
-    found: dict[tuple[str, str], _Store] = {}
+def _give_file(script: str | None) -> None:
+    """Gives the script's module its file back, which it has forgotten as the program ends."""
+    main = sys.modules.get("__main__")
+    if script is not None and type(main) is types.ModuleType and vars(main).get("__file__") is None:
+        main.__file__ = script
+
+
+def _named(module: types.ModuleType, own_dictionary: Callable[[Any], Any]) -> list[Store]:
+    """The containers that a module's names lead to, also by variables of closures, and those in a container.
+
+    Args:
+        module: The module.
+        own_dictionary: Says an object's attributes, where nobody's code has to run for them.
+    """
+    found: dict[tuple[str, str], Store] = {}
     seen: set[int] = set()
     names = [(name, value) for name, value in list(vars(module).items()) if not name.startswith("__")]
-    waiting = [(value, name, "", 1) for name, value in names]
+    # The shortest names first.
+    waiting = collections.deque((value, name, "", 1) for name, value in names)
     while waiting and len(seen) < _MOST_NAMES:
-        thing, label, function, depth = waiting.pop()
-        if id(thing) in seen:
+        thing, label, function, depth = waiting.popleft()
+        kind = type(thing)
+        if id(thing) in seen or kind in _PLAIN:
             continue
         seen.add(id(thing))
-        size, kind = _length(thing), type(thing)
+        size = _length(thing)
         if size is not None:
-            found.setdefault((label, function), _Store(label, function, module)).add(thing, size)
+            found.setdefault((label, function), Store(label, function, module)).add(thing, size)
         if depth == _DEEPEST:
             continue
         if size is not None:
@@ -213,7 +259,8 @@ def _named(module: types.ModuleType) -> list[_Store]:
         elif not issubclass(kind, (types.ModuleType, types.BuiltinFunctionType)):
             if issubclass(kind, type) and thing.__module__ != module.__name__:
                 continue
-            inside = _attributes(thing)
+            attributes = vars(thing) if issubclass(kind, type) else own_dictionary(thing) or {}
+            inside = [(name, value) for name, value in list(attributes.items()) if type(name) is str]
             waiting += [(value, "%s.%s" % (label, name), function, depth + 1) for name, value in inside]
     return list(found.values())
 
@@ -221,16 +268,21 @@ def _named(module: types.ModuleType) -> list[_Store]:
 def _variables(function: types.FunctionType) -> list[tuple[str, Any]]:
     """Of a function's closure, and its arguments by default."""
     code, found = function.__code__, []
-    for place, cell in enumerate(function.__closure__ or ()):
+    for name, cell in _pairs(code.co_freevars, function.__closure__ or ()):
         try:
-            found.append((code.co_freevars[place], cell.cell_contents))
+            found.append((name, cell.cell_contents))
         except ValueError:
             # It has none yet.
             continue
     defaults = function.__defaults__ or ()
-    first = code.co_argcount - len(defaults)
-    found += [(code.co_varnames[first + place], value) for place, value in enumerate(defaults)]
+    arguments = code.co_varnames[: code.co_argcount]
+    found += _pairs(arguments[max(0, len(arguments) - len(defaults)) :], defaults)
     return [*found, *(function.__kwdefaults__ or {}).items()]
+
+
+def _pairs(names: tuple[str, ...], values: tuple[Any, ...]) -> list[tuple[str, Any]]:
+    """As far as there are both: they may have been set from outside."""
+    return list(zip(names, values))  # noqa: B905 (`strict` came with Python 3.10)
 
 
 def _entries(thing: Any) -> list[Any]:
@@ -240,17 +292,6 @@ def _entries(thing: Any) -> list[Any]:
         return list(dict.values(thing) if kind is dict else kind.__iter__(thing))
     except RuntimeError:
         return []
-
-
-def _attributes(thing: Any) -> list[tuple[str, Any]]:
-    """By the object's own dictionary: no property is asked, a proxy's `__class__` neither."""
-    try:
-        attributes = (
-            vars(thing) if issubclass(type(thing), type) else object.__getattribute__(thing, "__dict__")
-        )
-    except AttributeError:
-        return []
-    return [(name, value) for name, value in list(attributes.items()) if type(name) is str]
 
 
 def _length(thing: Any) -> int | None:

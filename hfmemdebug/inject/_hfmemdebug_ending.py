@@ -14,6 +14,7 @@ import _hfmemdebug_bounded  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
 # The libraries' own caches have bounds of some hundred entries.
@@ -92,8 +93,11 @@ def unfilled_caches(script: str | None) -> list[list[Any]]:
         caches: list[Any] = [t for t in gc.get_objects() if type(t) is kind or type(t) is deque]
     finally:
         sys.setswitchinterval(interval)
-    found: list[list[Any]] = []
+    found, told = _hfmemdebug_bounded.unfilled(LEAST_ENTRIES, script)
     for cache in caches:
+        if id(cache) in told:
+            # It is one of many.
+            continue
         if type(cache) is deque:
             entries, bound = len(cache), cache.maxlen
             if bound is not None and LEAST_ENTRIES <= entries < bound:
@@ -106,7 +110,6 @@ def unfilled_caches(script: str | None) -> list[list[Any]]:
             blocks = _hfmemdebug_bounded.blocks_an_entry(cache, info.currsize)
             words = "lru_cache (maxsize=%d) `%s`" % (info.maxsize, name)
             found.append([words, info.currsize, info.maxsize, blocks])
-    found += _hfmemdebug_bounded.unfilled(LEAST_ENTRIES, script)
     return sorted(found, key=lambda cache: -cache[1])[:MOST_CACHES]
 
 
@@ -120,9 +123,14 @@ def _name_of(thing: Any) -> str:
     return ""
 
 
-def bounded_variables(script: str | None) -> list[list[Any]]:
-    """Containers of functions that have returned with a bound that is large enough to matter: what, and the bound."""
-    return list(_hfmemdebug_bounded.variables(LEAST_ENTRIES, script))
+def bounded_variables(running: Collection[tuple[str, str, int]], script: str | None) -> list[list[Any]]:
+    """What functions that have returned have bounded, where it is large enough to matter: what, and to how many.
+
+    Args:
+        running: Functions that ran shortly before: file, name and first line.
+        script: As above.
+    """
+    return list(_hfmemdebug_bounded.variables(LEAST_ENTRIES, running, script))
 
 
 def write_versions(folder: str, caches: list[list[Any]], variables: list[list[Any]]) -> None:

@@ -18,6 +18,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 INTERVAL = 0.1
@@ -80,6 +81,8 @@ class _Sampler:
         self.forked = False
         # The script's, whose module has forgotten it as the program ends.
         self.script: str | None = None
+        # Functions on the stacks of the program's threads: file, name, first line.
+        self.running: set[tuple[str, str, int]] = set()
         # That are sampled, as far as is known.
         self.processes = 1
         # Of `run --trace`.
@@ -173,6 +176,7 @@ class _Sampler:
             self._name()
             self.script = getattr(sys.modules.get("__main__"), "__file__", None) or self.script
             self.processes = self._count_processes()
+            self.running = self._functions()
             cost = (time.thread_time() - looked) * self.processes
             self.python_due = began + max(1.0, cost / PYTHON_SHARE)
         slots[S_TICKS] += 1
@@ -248,6 +252,17 @@ class _Sampler:
             except Exception:
                 self.pools = []
         return sum(pool.bytes_allocated() for pool in self.pools) if self.pools else None
+
+    def _functions(self) -> set[tuple[str, str, int]]:
+        """What runs now, but for this thread."""
+        found = set()
+        for thread, top in sys._current_frames().items():
+            frame: Any = top if thread != _thread.get_ident() else None
+            while frame is not None:
+                code = frame.f_code
+                found.add((code.co_filename, code.co_name, code.co_firstlineno))
+                frame = frame.f_back
+        return found
 
     def _name(self) -> None:
         """Writes what the process is for, where a library has told it."""
@@ -349,39 +364,46 @@ def start() -> None:
         if not sampler.pid:
             return
         sampler.end()
-        try:
-            most = max(sampler.latest)
-            sampler.read()
-            # Most of what had come was in variables of functions that have returned meanwhile.
-            back = most - sampler.slots[S_BLOCKS]
-            returned = back >= LEAST_BLOCKS and back >= RETURNED_SHARE * (most - sampler.blocks[0])
-            sampler.slots[S_ENDING] = 1
-            if sampler.tracer is not None:
-                # Its own tuples would make the collector come, and take what is to be counted below.
-                enabled = gc.isenabled()
-                gc.disable()
-                try:
-                    sampler.tracer.end()
-                finally:
-                    if enabled:
-                        gc.enable()
-            lived = time.perf_counter() - sampler.began > 2.0
-            more = sys.getallocatedblocks() - sampler.blocks[0]
-            grew = lived and more >= LEAST_BLOCKS
-            caches = _hfmemdebug_ending.unfilled_caches(sampler.script) if grew else []
+        most = max(sampler.latest)
+        _try(sampler.read)
+        # Most of what had come was in variables of functions that have returned meanwhile.
+        back = most - sampler.slots[S_BLOCKS]
+        returned = back >= LEAST_BLOCKS and back >= RETURNED_SHARE * (most - sampler.blocks[0])
+        sampler.slots[S_ENDING] = 1
+        if sampler.tracer is not None:
+            # Its own tuples would make the collector come, and take what is to be counted below.
+            enabled = gc.isenabled()
+            gc.disable()
+            _try(sampler.tracer.end)
+            if enabled:
+                gc.enable()
+        lived = time.perf_counter() - sampler.began > 2.0
+        more = sys.getallocatedblocks() - sampler.blocks[0]
+        caches = variables = None
+        # Each for itself: what one of them stumbles over in a program is none of the others'.
+        if lived and more >= LEAST_BLOCKS:
+            caches = _try(_hfmemdebug_ending.unfilled_caches, sampler.script)
+        if lived and returned and sampler.tracer is None:
             # A tracer has seen them while they were there.
-            asked = lived and returned and sampler.tracer is None
-            variables = _hfmemdebug_ending.bounded_variables(sampler.script) if asked else []
-            if _hfmemdebug_ending.collects() and lived:
-                # As the interpreter will do next: garbage that waited for its collector is no leak.
-                come = None if sampler.tracked is None else _count_objects() - sampler.tracked
-                sampler.slots[S_GARBAGE] = _hfmemdebug_ending.collect_garbage(come, whole=more < LEAST_BLOCKS)
-            _hfmemdebug_ending.write_versions(folder, caches, variables)
-        except Exception:
-            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
-                raise
+            variables = _try(_hfmemdebug_ending.bounded_variables, sampler.running, sampler.script)
+        if lived and _hfmemdebug_ending.collects():
+            # As the interpreter will do next: garbage that waited for its collector is no leak.
+            come = None if sampler.tracked is None else _count_objects() - sampler.tracked
+            garbage = _try(_hfmemdebug_ending.collect_garbage, come, more < LEAST_BLOCKS)
+            sampler.slots[S_GARBAGE] = -1 if garbage is None else garbage
+        _try(_hfmemdebug_ending.write_versions, folder, caches or [], variables or [])
 
     atexit.register(at_exit)
+
+
+def _try(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function of ours says, and None where it fails: that is none of the program's business."""
+    try:
+        return function(*arguments)
+    except Exception:
+        if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+            raise
+        return None
 
 
 def _count_objects() -> int:

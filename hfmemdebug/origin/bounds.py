@@ -26,6 +26,7 @@ from .numbers_in_code import (
     functions_in,
     is_name,
     number,
+    own_dictionary,
     owners_of,
     plain,
     value_of,
@@ -40,6 +41,7 @@ _LIMITS = frozenset({"maxsize", "max_size", "capacity", "max_entries", "max_item
 # What stands for none, as in a queue of `multiprocessing`.
 _NO_LIMIT = (1 << 31) - 1
 _WITH_A_LENGTH = (*ARRAYS, "pandas")
+_TABLES = frozenset({"ndarray", "Tensor", "Parameter", "Table", "RecordBatch", "DataFrame", "Series"})
 # And what is made anew to become longer.
 _TEXTS = (str, bytes, bytearray, tuple)
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
@@ -118,10 +120,14 @@ def bound_of_name(label: str, file: str | None) -> Bound | None:
 def _length_of(value: Any) -> int | None:
     """How long a text, an array or a table is; None for anything else."""
     kind = type(value)
-    if kind in _TEXTS or kind.__module__.partition(".")[0] in _WITH_A_LENGTH:
+    name = kind.__name__
+    known = kind.__module__.partition(".")[0] in _WITH_A_LENGTH and (
+        name in _TABLES or name.endswith("Array")
+    )
+    if kind in _TEXTS or known:
         try:
             return len(value)
-        except TypeError:
+        except Exception:
             # An array of no dimensions.
             return None
     return None
@@ -133,7 +139,7 @@ def _of_a_library(thing: Any) -> Bound | None:
         file = file_of(type(owner))
         if file is not None and is_library(file):
             # Most keep it to themselves, and show it as a property (``_Cache__maxsize``).
-            own = [name for name in getattr(owner, "__dict__", ()) if _plainly(name) in _LIMITS]
+            own = [name for name in own_dictionary(owner) or () if _plainly(name) in _LIMITS]
             for name in (*own, *_LIMITS):
                 size = plain(attribute(owner, name))
                 if size is not None and 0 < size < _NO_LIMIT:

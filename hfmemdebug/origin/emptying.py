@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
 _REMOVING_FUNCTIONS = frozenset({"heappop"})
+# What has all that it is given.
+_SAME = frozenset({"sorted", "list", "tuple", "dict", "set", "copy", "deepcopy", "array", "asarray"})
 # An entry, as ``cache[key]`` is.
 _FINDING_CALLS = frozenset({"get", "setdefault"})
 
@@ -53,6 +55,13 @@ def test_of(name: str, tree: ast.AST, *, inside: bool, depth: int) -> Test:
 
     handed = _handed_on(known, tree)
     return lambda node: known(node) or id(node) in handed
+
+
+def test_of_local(name: str, function: ast.AST, tree: ast.AST) -> Test:
+    """Tells which pieces of the code stand for what a variable of one function has."""
+    own = {id(node) for node in ast.walk(function) if is_name(node, name)}
+    handed = _handed_on(lambda node: id(node) in own, tree)
+    return lambda node: id(node) in own or id(node) in handed
 
 
 def _other_names(itself: Test, tree: ast.AST) -> Iterator[ast.AST]:
@@ -113,7 +122,9 @@ def empties(statement: ast.AST, is_it: Test, tree: ast.AST, *, deeper: bool = Tr
             if any(isinstance(t, ast.Subscript) and is_it(t.value) for t in node.targets):
                 return True
         elif isinstance(node, ast.Assign):
-            if any(is_laid_anew(target, is_it) for target in node.targets):
+            if any(is_laid_anew(target, is_it) for target in node.targets) and not _has_all(
+                node.value, is_it
+            ):
                 return True
         elif isinstance(node, ast.Call):
             function, name = node.func, called(node)
@@ -127,6 +138,13 @@ def empties(statement: ast.AST, is_it: Test, tree: ast.AST, *, deeper: bool = Tr
             ):
                 return True
     return False
+
+
+def _has_all(value: ast.expr, is_it: Test) -> bool:
+    """``sorted(log)``: nothing was taken out."""
+    if isinstance(value, ast.Call) and called(value) in _SAME and len(value.args) == 1:
+        return _has_all(value.args[0], is_it)
+    return is_it(value)
 
 
 def empties_wholly(statement: ast.stmt, is_it: Test) -> bool:

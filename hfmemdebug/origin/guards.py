@@ -17,7 +17,7 @@ from .emptying import (
     is_laid_anew,
     is_length,
 )
-from .numbers_in_code import FUNCTION, called, is_name
+from .numbers_in_code import FUNCTION, called, is_name, key_of
 from .pieces import Piece
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ _FULL = (ast.Gt, ast.GtE, ast.Eq)
 _INVERTED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
 }  # fmt: skip
-_RUNNING_CALLS = frozenset({"Thread", "Timer", "submit", "call_later", "start_new_thread"})
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Eq: ast.Eq, ast.NotEq: ast.NotEq,
 }  # fmt: skip
@@ -80,29 +79,20 @@ def guards_beside(function: ast.AST, piece: Piece, fills: list[ast.stmt | ast.ex
     """
     yield from guards(function, piece, fills)
     names = {called(node) for node in _whatever_happens(function) if isinstance(node, ast.Call)}
+    beside = {id(each) for each in piece.beside}
     for other in piece.functions:
-        if other is not function and (other.name in names or _runs_beside(other, piece.tree)):
+        if other is not function and (other.name in names or id(other) in beside):
             yield from (guard for guard in guards(other, piece, []) if guard.takes)
 
 
 def _whatever_happens(node: ast.AST) -> Iterator[ast.AST]:
     """What a function does under no condition."""
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (ast.If, ast.IfExp, ast.While, ast.ExceptHandler, *FUNCTION)):
-            yield child
-            yield from _whatever_happens(child)
-
-
-def _runs_beside(function: ast.FunctionDef | ast.AsyncFunctionDef, tree: ast.AST) -> bool:
-    """Whether a thread or a timer runs it."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and called(node) in _RUNNING_CALLS:
-            given = [*node.args, *(word.value for word in node.keywords)]
-            if any(function.name in (getattr(g, "id", None), getattr(g, "attr", None)) for g in given):
-                return True
-        elif isinstance(node, ast.ClassDef) and function.name == "run" and function in node.body:
-            return any("Thread" in (getattr(b, "id", None), getattr(b, "attr", None)) for b in node.bases)
-    return False
+    waiting = [node]
+    while waiting:
+        for child in ast.iter_child_nodes(waiting.pop()):
+            if not isinstance(child, (ast.If, ast.IfExp, ast.While, ast.ExceptHandler, *FUNCTION)):
+                yield child
+                waiting.append(child)
 
 
 def _turns(function: ast.AST, fills: list[ast.stmt | ast.expr]) -> Iterator[Guard]:
@@ -110,15 +100,22 @@ def _turns(function: ast.AST, fills: list[ast.stmt | ast.expr]) -> Iterator[Guar
     found: list[Guard] = []
     for fill in fills:
         target = fill.targets[0] if isinstance(fill, ast.Assign) else None
-        key = target.slice if isinstance(target, ast.Subscript) else None
+        key: ast.AST | None = key_of(target) if isinstance(target, ast.Subscript) else None
         if isinstance(key, ast.Name):
             set_to = [n.value for n in ast.walk(function) if isinstance(n, ast.Assign) and
                       any(is_name(t, key.id) for t in n.targets)]  # fmt: skip
             key = set_to[0] if len(set_to) == 1 else None
-        if not (isinstance(key, ast.BinOp) and isinstance(key.op, ast.Mod)):
+        if not (isinstance(key, ast.BinOp) and isinstance(key.op, ast.Mod)) or _is_text(key.left):
             return
         found.append(Guard(function, fill.lineno, key.right, takes=False))
     yield from found
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Whether ``%`` puts something into it."""
+    return isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and type(node.value) in (str, bytes)
+    )
 
 
 def guards(function: ast.AST, piece: Piece, fills: list[ast.stmt | ast.expr]) -> Iterator[Guard]:

@@ -29,18 +29,32 @@ def number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST, 
         return plain(node.value)
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         left, right = (number(side, owners, tree, function, file) for side in (node.left, node.right))
-        return None if left is None or right is None else _ARITHMETIC[type(node.op)](left, right)
-    # What is never set was imported, or is an argument of a function around.
-    if isinstance(node, ast.Name) and _times_set(tree, node.id) <= 1:
+        try:
+            return None if left is None or right is None else _ARITHMETIC[type(node.op)](left, right)
+        except ZeroDivisionError:
+            return None
+    if isinstance(node, ast.Name) and _is_set_alike(node.id, tree):
         if not _is_local(function, node.id):
             return value_of(node, owners, file)
         given = [value for target, value in assigned_in(function) if is_name(target, node.id)]
         return plain(given[0].value) if given and isinstance(given[0], ast.Constant) else None
-    if isinstance(node, ast.Attribute) and _is_set_once(tree, node.attr):
+    if isinstance(node, ast.Attribute) and is_set_once(tree, node.attr):
         return value_of(node, owners, file)
     if isinstance(node, ast.Subscript) and _is_laid_out_once(node, tree, function):
         return value_of(node, owners, file)
     return None
+
+
+def _is_set_alike(name: str, tree: ast.AST) -> bool:
+    """Whether a name is assigned to once; what never is, was imported, or is an argument of a function around.
+
+    What is given to an argument is not known, and less so where that is set as well.
+    """
+    times = _times_set(tree, name)
+    if times != 1:
+        return times == 0
+    arguments = (n.arg for n in ast.walk(tree) if isinstance(n, ast.arg))
+    return name not in arguments and any(is_name(target, name) for target, _ in assigned_in(tree))
 
 
 def assigned_in(function: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -94,10 +108,11 @@ def value_of(node: ast.expr, owners: list[Any], file: str) -> int | None:
 def _named(node: ast.expr, owners: list[Any], file: str) -> list[Any]:
     """What has a name in the module, or beside the container, or an entry of that."""
     if isinstance(node, ast.Subscript):
-        if not isinstance(node.slice, ast.Constant):
+        key = key_of(node)
+        if not isinstance(key, ast.Constant):
             return []
-        key = node.slice.value
-        return [each[key] for each in _named(node.value, owners, file) if type(each) is dict and key in each]
+        found = _named(node.value, owners, file)
+        return [each[key.value] for each in found if type(each) is dict and key.value in each]
     if isinstance(node, ast.Attribute):
         named = value_in_module(node.value.id, file) if isinstance(node.value, ast.Name) else None
         return [attribute(owner, node.attr) for owner in (*owners, *([] if named is None else [named]))]
@@ -120,8 +135,24 @@ def _in_closures(name: str, owners: list[Any]) -> Iterator[Any]:
 
 def value_in_module(name: str, file: str) -> Any:
     """What the module of a file has under a name; None where there is nothing."""
-    module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == file), None)
+    module = next((m for m in loaded_modules() if file_of_module(m) == file), None)
     return vars(module).get(name) if module is not None else None
+
+
+def loaded_modules() -> list[types.ModuleType]:
+    """Those that are loaded: one of a type of its own may be loaded by being asked for anything."""
+    return [module for module in list(sys.modules.values()) if type(module) is types.ModuleType]
+
+
+def file_of_module(module: Any) -> str | None:
+    """A module's file, by its own dictionary: a ``__getattr__`` of its own is not asked."""
+    file = vars(module).get("__file__") if type(module) is types.ModuleType else None
+    return file if type(file) is str else None
+
+
+def key_of(node: ast.Subscript) -> ast.AST:
+    """What stands in the brackets; until Python 3.9 there is something around it."""
+    return getattr(node.slice, "value", node.slice) if type(node.slice).__name__ == "Index" else node.slice
 
 
 def value_of_label(label: str, file: str) -> Any:
@@ -147,7 +178,7 @@ def _is_local(function: ast.AST, name: str) -> bool:
     )
 
 
-def _is_set_once(tree: ast.AST, attribute: str) -> bool:
+def is_set_once(tree: ast.AST, attribute: str) -> bool:
     """Whether nothing but a constructor sets an attribute."""
 
     def is_set(node: ast.AST) -> bool:
@@ -164,25 +195,39 @@ def _is_set_once(tree: ast.AST, attribute: str) -> bool:
 _NO_OWNER = (list, tuple, set, types.FrameType, types.ModuleType)
 # The steps of a path stay until the collector comes; and a program that `run` watches has modules of ours in it.
 _OURS = ("hfmemdebug.", "_hfmemdebug_")
+# What more of them refer to is nobody's own.
+_MOST_DICTIONARIES = 50
 
 
 def owners_of(thing: Any) -> list[Any]:
     """The objects that have it as an attribute, and the functions that have it as a variable of one around them."""
-    found = []
-    modules = {id(vars(m)) for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)}
+    found, dictionaries, closures = [], [], []
+    modules = {id(vars(module)) for module in loaded_modules()}
     for referrer in gc.get_referrers(thing):
         if id(referrer) in modules:
             continue
         if type(referrer) is dict:
-            found += [r for r in gc.get_referrers(referrer) if getattr(r, "__dict__", None) is referrer]
+            dictionaries.append(referrer)
         elif type(referrer) is types.CellType:
-            closures = [each for each in gc.get_referrers(referrer) if type(each) is tuple]
-            found += (
-                [f for f in gc.get_referrers(*closures) if type(f) is types.FunctionType] if closures else []
-            )
-        elif not isinstance(referrer, _NO_OWNER):
+            closures += [each for each in gc.get_referrers(referrer) if type(each) is tuple]
+        elif not issubclass(type(referrer), _NO_OWNER):
             found.append(referrer)
+    if dictionaries and len(dictionaries) <= _MOST_DICTIONARIES:
+        ours = {id(each) for each in dictionaries}
+        found += [r for r in gc.get_referrers(*dictionaries) if id(own_dictionary(r)) in ours]
+    if closures:
+        found += [each for each in gc.get_referrers(*closures) if type(each) is types.FunctionType]
     return [each for each in found if not _module_of(each).startswith(_OURS)]
+
+
+def own_dictionary(thing: Any) -> dict[Any, Any] | None:
+    """An object's attributes, where nobody's code has to run for them."""
+    for kind in type(thing).__mro__:
+        descriptor = vars(kind).get("__dict__")
+        if descriptor is not None:
+            given = descriptor.__get__(thing) if type(descriptor) is types.GetSetDescriptorType else None
+            return given if type(given) is dict else None
+    return None
 
 
 def _module_of(thing: Any) -> str:

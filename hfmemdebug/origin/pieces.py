@@ -7,6 +7,7 @@ functions of other files that it is handed to.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import sys
 import types
@@ -15,12 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .emptying import test_of
-from .numbers_in_code import functions_in, is_name, value_in_module
+from .numbers_in_code import called, file_of_module, functions_in, is_name, value_in_module
 from .sites import is_library
 from .source import tree_of
 
 if TYPE_CHECKING:
     from .emptying import Test
+
+
+_RUNNING_CALLS = frozenset({"Thread", "Timer", "submit", "call_later", "start_new_thread"})
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,25 @@ class Piece:
     is_it: Test
     left_out: frozenset[int]
 
-    @property
+    @functools.cached_property
     def functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
         """All functions and methods that may mean the container by its name."""
         return [function for function in functions_in(self.tree) if id(function) not in self.left_out]
+
+    @functools.cached_property
+    def beside(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+        """Those that a thread or a timer runs."""
+        names: set[str | None] = set()
+        methods: set[int] = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and called(node) in _RUNNING_CALLS:
+                given = [*node.args, *(word.value for word in node.keywords)]
+                names |= {getattr(each, "id", getattr(each, "attr", None)) for each in given}
+            elif isinstance(node, ast.ClassDef) and any(
+                "Thread" in (getattr(b, "id", None), getattr(b, "attr", None)) for b in node.bases
+            ):
+                methods |= {id(each) for each in node.body if getattr(each, "name", None) == "run"}
+        return [each for each in self.functions if each.name in names or id(each) in methods]
 
 
 def entries_in(place: str) -> int:
@@ -134,17 +153,17 @@ def _handed_on(piece: Piece, trees: dict[str, ast.Module]) -> Iterator[Piece]:
         yield Piece(file, tree, lambda node, nodes=nodes: id(node) in nodes, frozenset())  # type: ignore[misc]
 
 
-def _what_is_called(called: ast.expr, file: str) -> tuple[types.FunctionType | None, bool]:
+def _what_is_called(function: ast.expr, file: str) -> tuple[types.FunctionType | None, bool]:
     """The function that a name of a module leads to, and whether an object is its first argument."""
     value: Any = None
     is_method = False
-    if isinstance(called, ast.Name):
-        value = value_in_module(called.id, file)
-    elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
-        owner = value_in_module(called.value.id, file)
+    if isinstance(function, ast.Name):
+        value = value_in_module(function.id, file)
+    elif isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        owner = value_in_module(function.value.id, file)
         if owner is not None:
-            value = inspect.getattr_static(owner, called.attr, None)
-            is_method = not isinstance(owner, (types.ModuleType, type))
+            value = inspect.getattr_static(owner, function.attr, None)
+            is_method = not issubclass(type(owner), (types.ModuleType, type))
     return (value, is_method) if isinstance(value, types.FunctionType) else (None, False)
 
 
@@ -161,6 +180,4 @@ def _definition(
 
 def file_of(kind: type) -> str | None:
     """The file of the module in which a class is defined; None where there is none."""
-    module = sys.modules.get(kind.__module__)
-    file = getattr(module, "__file__", None)
-    return file if isinstance(file, str) else None
+    return file_of_module(sys.modules.get(str(kind.__module__)))

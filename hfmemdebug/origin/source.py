@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
 
 def tree_of(file: str) -> ast.Module | None:
     """The code of a Python file; None where it cannot be read."""
-    try:
-        return ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
-    except (OSError, SyntaxError, ValueError):
-        return None
+    with warnings.catch_warnings():
+        # Of its backslashes the program was told when it was compiled.
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(Path(file).read_text(encoding="utf-8", errors="replace"))
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Bounds of containers that functions have in variables of their own, or in objects there, told by the code alone.
+"""Bounds of what functions have had in variables of their own, and in objects there, told by the code alone.
 
 When such a function has returned, nobody can ask any more how full they were.
 
@@ -11,44 +11,64 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .emptying import test_of
-from .guards import guards_beside
-from .numbers_in_code import FUNCTION, assigned_in, called, functions_in, number
-from .pieces import Piece
+from .emptying import test_of, test_of_local
+from .guards import cuts, guards_beside
+from .numbers_in_code import (
+    FUNCTION,
+    assigned_in,
+    called,
+    functions_in,
+    is_set_once,
+    number,
+    value_in_module,
+)
+from .pieces import Piece, file_of, users_tree
 from .sites import filling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from .guards import Guard
+
+    Function = ast.FunctionDef | ast.AsyncFunctionDef
+    # A number, and the line that says so.
+    Bound = tuple[int, int]
 
 _MAKERS = frozenset({"dict", "list", "set", "OrderedDict", "defaultdict", "Counter", "deque"})
 
 
-def bounded_variables(tree: ast.Module, file: str) -> Iterator[tuple[str, int]]:
+def bounded_variables(file: str, running: Collection[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     """What holds at most so much: ```texts` in main, bounded to 5,000 (train.py:12)``, and the number.
 
-    Objects may be anybody's: of each class that bounds an attribute there may have been one.
-
     Args:
-        tree: All code of a file.
-        file: Its path; what it compares with is looked up in the module that was made of it.
+        file: A file of the program's.
+        running: The functions of it that ran shortly before, by name and first line.
     """
-    for function in functions_in(tree):
+    tree = users_tree(file)
+    if tree is None:
+        return
+    functions = [each for each in functions_in(tree) if (each.name, _first_line(each)) in running]
+    for function in functions:
         for name, made in _made_in(function):
             bound = _of_a_deque(made, tree, function, file) or _in_the_code(name, tree, function, file)
             if bound is not None:
-                size, line = bound
-                words = "`%s` in %s, bounded to %s (%s:%d)"
-                yield words % (name, function.name, f"{size:,}", Path(file).name, line), size
-    for kind in ast.walk(tree):
-        if isinstance(kind, ast.ClassDef):
-            for name, size, line in _of_attributes(kind, tree, file):
-                words = "`%s` of a %s, bounded to %s (%s:%d)"
-                yield words % (name, kind.name, f"{size:,}", Path(file).name, line), size
+                yield _in_words(f"`{name}` in {function.name}", bound, file)
+    for kind, code, place in _classes_in(functions, tree, file):
+        for name, bound in _of_attributes(kind, code, place):
+            yield _in_words(f"`{name}` of a {kind.name}", bound, place)
 
 
-def _made_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, ast.expr]]:
+def _in_words(what: str, bound: Bound, file: str) -> tuple[str, int]:
+    size, line = bound
+    return f"{what}, bounded to {size:,} ({Path(file).name}:{line})", size
+
+
+def _first_line(function: Function) -> int:
+    """With its decorators, as its code says it."""
+    return min([function.lineno, *(each.lineno for each in function.decorator_list)])
+
+
+def _made_in(function: Function) -> Iterator[tuple[str, ast.expr]]:
     """The variables that a function gives a new container, and what makes that."""
     seen: set[str] = set()
     for target, value in assigned_in(function):
@@ -63,9 +83,7 @@ def _makes_one(value: ast.expr) -> bool:
     return displayed or (isinstance(value, ast.Call) and called(value) in _MAKERS)
 
 
-def _of_a_deque(
-    made: ast.expr, tree: ast.Module, function: ast.FunctionDef | ast.AsyncFunctionDef, file: str
-) -> tuple[int, int] | None:
+def _of_a_deque(made: ast.expr, tree: ast.Module, function: Function, file: str) -> Bound | None:
     if not isinstance(made, ast.Call) or called(made) != "deque":
         return None
     given = [*made.args[1:], *(word.value for word in made.keywords if word.arg == "maxlen")]
@@ -73,8 +91,38 @@ def _of_a_deque(
     return (size, made.lineno) if size is not None else None
 
 
-def _of_attributes(kind: ast.ClassDef, tree: ast.Module, file: str) -> Iterator[tuple[str, int, int]]:
-    """The containers that a class gives its objects, as far as its methods bound them: name, number, line."""
+def _in_the_code(name: str, tree: ast.Module, function: Function, file: str) -> Bound | None:
+    piece = Piece(file, tree, test_of_local(name, function, tree), frozenset())
+    fills: list[ast.stmt | ast.expr] = list(filling(function, piece.is_it))
+    found = [
+        (size, guard.line)
+        for guard in guards_beside(function, piece, fills)
+        if guard.measure is None and (size := number(guard.limit, [], tree, guard.function, file)) is not None
+    ]
+    return min(found, default=None)
+
+
+def _classes_in(
+    functions: list[Function], tree: ast.Module, file: str
+) -> Iterator[tuple[ast.ClassDef, ast.Module, str]]:
+    """The classes of the user's that some functions name, or are methods of: each with its file's code."""
+    methods = {id(each) for each in functions}
+    names = {node.id for function in functions for node in ast.walk(function) if isinstance(node, ast.Name)}
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    for kind in classes:
+        if kind.name in names or any(id(each) in methods for each in kind.body):
+            yield kind, tree, file
+    for name in sorted(names - {kind.name for kind in classes}):
+        value = value_in_module(name, file)
+        elsewhere = file_of(value) if issubclass(type(value), type) else None
+        code = users_tree(elsewhere)
+        for node in ast.walk(code) if code is not None else ():
+            if isinstance(node, ast.ClassDef) and node.name == value.__name__:
+                yield node, code, str(elsewhere)  # type: ignore[misc]
+
+
+def _of_attributes(kind: ast.ClassDef, tree: ast.Module, file: str) -> Iterator[tuple[str, Bound]]:
+    """The containers that a class gives its objects, as far as each method that fills one bounds it."""
     methods = [each for each in kind.body if isinstance(each, FUNCTION)]
     others = frozenset(id(f) for f in functions_in(tree)) - {id(method) for method in methods}
     made = {
@@ -84,36 +132,45 @@ def _of_attributes(kind: ast.ClassDef, tree: ast.Module, file: str) -> Iterator[
         if isinstance(target, ast.Attribute) and _makes_one(value)
     }
     for name, (value, maker) in made.items():
+        bound = _of_a_deque(value, tree, maker, file)
         piece = Piece(file, tree, test_of(name, tree, inside=True, depth=0), others)
         fills: list[ast.stmt | ast.expr] = list(filling(kind, piece.is_it))
-        found = [
-            (size, guard.line)
-            for method in methods
-            for guard in guards_beside(method, piece, fills)
-            if guard.measure is None and (size := _limit_of(guard, kind, tree, file)) is not None
+        filled = [
+            m for m in methods if any(m.lineno <= f.lineno <= (m.end_lineno or m.lineno) for f in fills)
         ]
-        bound = _of_a_deque(value, tree, maker, file) or min(found, default=None)
+        filled = filled or [m for m in methods if any(cuts(m, m.body, piece.is_it, []))]
+        found = [_smallest(guards_beside(method, piece, fills), kind, tree, file) for method in filled]
+        if bound is None and found and None not in found:
+            bound = max(each for each in found if each is not None)
         if bound is not None:
-            yield (name, *bound)
+            yield name, bound
+
+
+def _smallest(found: Iterator[Guard], kind: ast.ClassDef, tree: ast.Module, file: str) -> Bound | None:
+    sizes = [(_limit_of(guard, kind, tree, file), guard.line) for guard in found if guard.measure is None]
+    return min(((size, line) for size, line in sizes if size is not None), default=None)
 
 
 def _limit_of(guard: Guard, kind: ast.ClassDef, tree: ast.Module, file: str) -> int | None:
     """A number, also where it is an attribute: what the constructor is given for that, or takes where it is not."""
-    size = number(guard.limit, [], tree, guard.function, file)
-    if size is not None or not isinstance(guard.limit, ast.Attribute):
+    limit = guard.limit
+    size = number(limit, [], tree, guard.function, file)
+    if size is not None or not isinstance(limit, ast.Attribute) or not is_set_once(tree, limit.attr):
         return size
     for maker in (each for each in kind.body if isinstance(each, FUNCTION) and each.name == "__init__"):
         for target, value in assigned_in(maker):
-            if isinstance(target, ast.Attribute) and target.attr == guard.limit.attr:
+            if isinstance(target, ast.Attribute) and target.attr == limit.attr:
                 given = _given_for(value.id, maker, kind, tree) if isinstance(value, ast.Name) else [value]
                 sizes = [number(each, [], tree, maker, file) for each in given]
-                return max((each for each in sizes if each is not None), default=None)
+                return (
+                    max((each for each in sizes if each is not None), default=None)
+                    if None not in sizes
+                    else None
+                )
     return None
 
 
-def _given_for(
-    name: str, maker: ast.FunctionDef | ast.AsyncFunctionDef, kind: ast.ClassDef, tree: ast.Module
-) -> list[ast.expr]:
+def _given_for(name: str, maker: Function, kind: ast.ClassDef, tree: ast.Module) -> list[ast.expr]:
     """What a class is called with for an argument of its constructor, and what that is by default."""
     names = [each.arg for each in maker.args.args]
     defaults = {names[-place]: value for place, value in enumerate(reversed(maker.args.defaults), 1)}
@@ -128,17 +185,3 @@ def _given_for(
             # The first one is the object.
             found += call.args[names.index(name) - 1 :][:1] if name in names[1:] else []
     return found
-
-
-def _in_the_code(
-    name: str, tree: ast.Module, function: ast.FunctionDef | ast.AsyncFunctionDef, file: str
-) -> tuple[int, int] | None:
-    piece = Piece(file, tree, test_of(name, tree, inside=False, depth=0), frozenset())
-    within = {id(node) for node in ast.walk(function)}
-    fills: list[ast.stmt | ast.expr] = [n for n in filling(tree, piece.is_it) if id(n) in within]
-    found = [
-        (size, guard.line)
-        for guard in guards_beside(function, piece, fills)
-        if guard.measure is None and (size := number(guard.limit, [], tree, guard.function, file)) is not None
-    ]
-    return min(found, default=None)

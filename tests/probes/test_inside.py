@@ -353,6 +353,59 @@ def test_objects_of_a_function_that_has_returned(
     assert bounds_of_what_has_returned(source, tmp_path) == told
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        # A limit that changes, one that nobody knows, and one that only another method keeps.
+        "    def put(self, key):\n        self.items[key] = [key]\n"
+        "        if len(self.items) > self.most:\n            self.most *= 2\n            self.items.popitem()\n"
+        "def main():\n    store = Store(40_000)\n    for n in range(9000): store.put(n)\n",
+        "    def put(self, key):\n        self.items[key] = [key]\n"
+        "        if len(self.items) > self.most: self.items.popitem()\n"
+        "def main():\n    store = Store(int('40_000'))\n    for n in range(9000): store.put(n)\n",
+        "    def put(self, key): self.items[key] = [key]\n"
+        "    def trim(self):\n        if len(self.items) > 40_000: self.items.popitem()\n"
+        "def main():\n    store = Store()\n    for n in range(9000): store.put(n)\n",
+        # Another's of the same name, one of a function that never ran, and an argument.
+        "    def put(self, key):\n        if len(self.items) > 40_000: self.items.clear()\n"
+        "def main():\n    items = []\n    for n in range(9000):\n        items.append([n])\n",
+        "def other():\n    items = []\n    while len(items) < 40_000: items.append([1])\n"
+        "def main():\n    kept = []\n    for n in range(9000): kept.append([n])\n",
+        "def main(most=None):\n    kept = []\n    if most is None: most = 40_000\n"
+        "    for n in range(9000):\n        kept.append([n])\n        if len(kept) > most: kept.pop()\n",
+    ],
+)
+def test_what_is_no_bound_of_a_variable(tmp_path: Path, source: str) -> None:
+    head = "import collections\nclass Store:\n    def __init__(self, most=30_000): self.items, self.most = {}, most\n"
+    assert bounds_of_what_has_returned(head + source, tmp_path) == []
+
+
+def test_code_that_fails_as_the_program_ends_costs_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import gc, os, pathlib, time\n__file__ = pathlib.Path(__file__)\nNONE = 0\ncycles, kept = [], {}\n"
+        "class Proxy:\n    def __getattribute__(self, name): raise SystemError(name)\n"
+        "proxies = [Proxy() for _ in range(100)]\n"
+        "def add(key):\n    kept[key] = [key]\n    if len(kept) > 90_000 // NONE: kept.clear()\n"
+        "def text(): return '\\d'\n"
+        "time.sleep(2.5)\ngc.set_threshold(100_000, 10, 10)\n"
+        "for n in range(9000):\n    kept[n] = [n]\n    cycle = []\n    cycle.append(cycle)\n"
+        "print(os.getpid())\n"
+    )
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    environ = {**os.environ, **environment(pages, os.environ, trace=None)}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], env=environ, capture_output=True, text=True, check=True
+    )
+    reader = InsideReader(pages)
+    pid = int(done.stdout)
+    reader.read(pid)
+    reader.forget(pid)
+    assert (done.stderr, reader.caches(pid)) == ("", [])
+    assert reader.garbage_blocks[pid] > 5000
+    assert "Python version" in reader.versions(pid)
+
+
 def bounds_of_what_has_returned(source: str, folder: Path) -> list[str]:
     """What is told of a program whose `main()` is called, and then it ends."""
     waits = "    time.sleep(2.5)\n"
