@@ -25,6 +25,8 @@ INTERVAL = 0.1
 # Shares of one core's time that readings which can take long may take, over all processes of the program.
 MALLOC_SHARE = 0.004
 PYTHON_SHARE = 0.002
+# What runs is asked as often.
+RUNNING_SECONDS = 1.0
 # Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
 LEAST_BLOCKS = 1000
 RETURNED_SHARE = 0.5
@@ -69,7 +71,7 @@ class _Sampler:
         self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
         self.mallinfo2 = self._find_mallinfo2()
         self.stats_api = self._find_stats()
-        self.malloc_due = self.python_due = 0.0
+        self.malloc_due = self.python_due = self.running_due = 0.0
         self.pools: list[Any] | None = None
         # Objects that the collector looked after when the first rows had been read.
         self.tracked: int | None = None
@@ -176,9 +178,10 @@ class _Sampler:
             self._name()
             self.script = getattr(sys.modules.get("__main__"), "__file__", None) or self.script
             self.processes = self._count_processes()
-            self.running = self._functions()
             cost = (time.thread_time() - looked) * self.processes
             self.python_due = began + max(1.0, cost / PYTHON_SHARE)
+        if began >= self.running_due:
+            self.running, self.running_due = self._functions(), began + RUNNING_SECONDS
         slots[S_TICKS] += 1
         slots[S_COST] += int((time.thread_time() - spent) * 1e9)
         if self.tracer is not None:
@@ -364,7 +367,7 @@ def start() -> None:
         if not sampler.pid:
             return
         sampler.end()
-        most = max(sampler.latest)
+        most, running = max(sampler.latest), sampler.running
         _try(sampler.read)
         # Most of what had come was in variables of functions that have returned meanwhile.
         back = most - sampler.slots[S_BLOCKS]
@@ -385,7 +388,7 @@ def start() -> None:
             caches = _try(_hfmemdebug_ending.unfilled_caches, sampler.script)
         if lived and returned and sampler.tracer is None:
             # A tracer has seen them while they were there.
-            variables = _try(_hfmemdebug_ending.bounded_variables, sampler.running, sampler.script)
+            variables = _try(_hfmemdebug_ending.bounded_variables, running, sampler.script)
         if lived and _hfmemdebug_ending.collects():
             # As the interpreter will do next: garbage that waited for its collector is no leak.
             come = None if sampler.tracked is None else _count_objects() - sampler.tracked
