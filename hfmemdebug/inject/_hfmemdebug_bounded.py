@@ -101,12 +101,15 @@ def unfilled(least: int, script: str | None) -> tuple[list[list[Any]], set[int]]
         Those, and the identities of all containers that they are told of.
     """
     began = time.perf_counter()
-    bounds, paths, numbers = origin("bounds", "paths", "numbers_in_code")
+    (numbers,) = origin("numbers_in_code")
     large: list[Store] = []
     for module in _users_modules(script):
         large += [store for store in _named(module, numbers.own_dictionary) if store.entries >= least]
         if time.perf_counter() - began > _MOST_SECONDS:
             break
+    if not large:
+        return [], set()
+    bounds, paths = origin("bounds", "paths")
     large.sort(key=lambda store: -store.entries)
     found: list[list[Any]] = []
     # A container has a name in each module that imports it, and a bound where its own is.

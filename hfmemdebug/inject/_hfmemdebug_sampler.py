@@ -373,15 +373,15 @@ def start() -> None:
         back = most - sampler.slots[S_BLOCKS]
         returned = back >= LEAST_BLOCKS and back >= RETURNED_SHARE * (most - sampler.blocks[0])
         sampler.slots[S_ENDING] = 1
-        if sampler.tracer is not None:
-            # Its own tuples would make the collector come, and take what is to be counted below.
-            enabled = gc.isenabled()
-            gc.disable()
-            _try(sampler.tracer.end)
-            if enabled:
-                gc.enable()
         lived = time.perf_counter() - sampler.began > 2.0
+        # What we make in asking would make the collector come, and take what is to be counted below.
+        collects = lived and _hfmemdebug_ending.collects()
+        enabled = gc.isenabled()
+        gc.disable()
+        if sampler.tracer is not None:
+            _try(sampler.tracer.end)
         more = sys.getallocatedblocks() - sampler.blocks[0]
+        come = None if sampler.tracked is None else _count_objects() - sampler.tracked
         caches = variables = None
         # Each for itself: what one of them stumbles over in a program is none of the others'.
         if lived and more >= LEAST_BLOCKS:
@@ -389,9 +389,10 @@ def start() -> None:
         if lived and returned and sampler.tracer is None:
             # A tracer has seen them while they were there.
             variables = _try(_hfmemdebug_ending.bounded_variables, running, sampler.script)
-        if lived and _hfmemdebug_ending.collects():
+        if enabled:
+            gc.enable()
+        if collects:
             # As the interpreter will do next: garbage that waited for its collector is no leak.
-            come = None if sampler.tracked is None else _count_objects() - sampler.tracked
             garbage = _try(_hfmemdebug_ending.collect_garbage, come, more < LEAST_BLOCKS)
             sampler.slots[S_GARBAGE] = -1 if garbage is None else garbage
         _try(_hfmemdebug_ending.write_versions, folder, caches or [], variables or [])
