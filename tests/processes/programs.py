@@ -30,7 +30,7 @@ main()
 ONE_WORKER = f"""{HEAD}
 import multiprocessing
 def work(number):
-    steps(240, lambda batch: kept.append([text + '.' for text in batch['text']] if number == 1 else None))
+    steps(400, lambda batch: kept.append([text + '.' for text in batch['text']] if number == 1 else None))
 context = multiprocessing.get_context("fork")
 workers = [context.Process(target=work, args=(number,)) for number in range(3)]
 for worker in workers: worker.start()
