@@ -103,7 +103,7 @@ def unfilled(least: int, script: str | None) -> tuple[list[list[Any]], set[int]]
     began = time.perf_counter()
     (numbers,) = origin("numbers_in_code")
     large: list[Store] = []
-    for module in _users_modules(script):
+    for module in _users_modules(script, numbers):
         large += [store for store in _named(module, numbers.own_dictionary) if store.entries >= least]
         if time.perf_counter() - began > _MOST_SECONDS:
             break
@@ -214,12 +214,11 @@ def variables(least: int, running: Collection[tuple[str, str, int]], script: str
     return found
 
 
-def _users_modules(script: str | None) -> list[types.ModuleType]:
+def _users_modules(script: str | None, numbers: Any) -> list[types.ModuleType]:
     """Those with a file that is no library's."""
     _give_file(script)
-    # By their own dictionaries: a module may have a `__getattr__`, or load itself when it is asked for anything.
-    modules = [module for module in list(sys.modules.values()) if type(module) is types.ModuleType]
-    return [m for m in modules if type(file := vars(m).get("__file__")) is str and not is_library(file)]
+    files = [(module, numbers.file_of_module(module)) for module in numbers.loaded_modules()]
+    return [module for module, file in files if file is not None and not is_library(file)]
 
 
 def _give_file(script: str | None) -> None:

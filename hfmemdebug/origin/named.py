@@ -20,7 +20,7 @@ _BY_SIZE = (str, bytes, bytearray)
 _BY_SIZE_NAMES = (("_io", "BytesIO"), ("_io", "StringIO"), ("array", "array"))
 ARRAYS = ("numpy", "pyarrow", "torch")
 # Of a container with more entries so many stand for all.
-MOST_ENTRIES = 1000
+_MOST_ENTRIES = 1000
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def entries_of(value: Any) -> list[Any]:
     elif issubclass(type(value), list):
         entries = list.__iter__(value)
     try:
-        return list(itertools.islice(entries, MOST_ENTRIES))
+        return list(itertools.islice(entries, _MOST_ENTRIES))
     except RuntimeError:
         # A thread has put one more into it meanwhile.
         return []

@@ -255,6 +255,11 @@ def functions_in(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
     return (node for node in ast.walk(tree) if isinstance(node, FUNCTION))
 
 
+def first_line(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """With its decorators, as its code object says it."""
+    return min([function.lineno, *(each.lineno for each in function.decorator_list)])
+
+
 def is_name(node: ast.AST, name: str) -> bool:
     """Whether a piece of code is this name alone."""
     return isinstance(node, ast.Name) and node.id == name

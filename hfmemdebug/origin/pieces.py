@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .emptying import test_of
-from .numbers_in_code import called, file_of_module, functions_in, is_name, value_in_module
+from .numbers_in_code import called, file_of_module, first_line, functions_in, is_name, value_in_module
 from .sites import is_library
 from .source import tree_of
 
@@ -172,8 +172,7 @@ def _definition(
 ) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     code = function.__code__
     for node in functions_in(tree):
-        first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-        if node.name == code.co_name and first == code.co_firstlineno:
+        if node.name == code.co_name and first_line(node) == code.co_firstlineno:
             return node
     return None
 

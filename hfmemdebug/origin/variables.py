@@ -17,6 +17,7 @@ from .numbers_in_code import (
     FUNCTION,
     assigned_in,
     called,
+    first_line,
     functions_in,
     is_set_once,
     number,
@@ -47,7 +48,7 @@ def bounded_variables(file: str, running: Collection[tuple[str, int]]) -> Iterat
     tree = users_tree(file)
     if tree is None:
         return
-    functions = [each for each in functions_in(tree) if (each.name, _first_line(each)) in running]
+    functions = [each for each in functions_in(tree) if (each.name, first_line(each)) in running]
     for function in functions:
         for name, made in _made_in(function):
             bound = _of_a_deque(made, tree, function, file) or _in_the_code(name, tree, function, file)
@@ -61,11 +62,6 @@ def bounded_variables(file: str, running: Collection[tuple[str, int]]) -> Iterat
 def _in_words(what: str, bound: Bound, file: str) -> tuple[str, int]:
     size, line = bound
     return f"{what}, bounded to {size:,} ({Path(file).name}:{line})", size
-
-
-def _first_line(function: Function) -> int:
-    """With its decorators, as its code says it."""
-    return min([function.lineno, *(each.lineno for each in function.decorator_list)])
 
 
 def _made_in(function: Function) -> Iterator[tuple[str, ast.expr]]:
@@ -162,11 +158,8 @@ def _limit_of(guard: Guard, kind: ast.ClassDef, tree: ast.Module, file: str) -> 
             if isinstance(target, ast.Attribute) and target.attr == limit.attr:
                 given = _given_for(value.id, maker, kind, tree) if isinstance(value, ast.Name) else [value]
                 sizes = [number(each, [], tree, maker, file) for each in given]
-                return (
-                    max((each for each in sizes if each is not None), default=None)
-                    if None not in sizes
-                    else None
-                )
+                known = [size for size in sizes if size is not None]
+                return max(known) if known and len(known) == len(sizes) else None
     return None
 
 

@@ -264,14 +264,8 @@ def test_what_the_programs_code_bounds_is_told_with_its_line(tmp_path: Path) -> 
         "    owner.store.put(n), full.put(n), waiting.put([n]), remember(str(n)), endless.append([n])\n"
         "print(os.getpid())\n"
     )
-    pages = tmp_path / "pages"
-    pages.mkdir()
-    environ = {**os.environ, **environment(pages, os.environ, trace=None), "HFMEMDEBUG_RUN_DEBUG": "1"}
-    done = subprocess.run(
-        [sys.executable, tmp_path / "program.py"], env=environ, capture_output=True, text=True, check=True
-    )
-    assert not done.stderr
-    found = {cache["path"]: cache for cache in InsideReader(pages).caches(int(done.stdout))}
+    reader, pid = ended(tmp_path)
+    found = {cache["path"]: cache for cache in reader.caches(pid)}
     assert found.keys() == {
         "dict `owner.store.items`, bounded to 5,000 (program.py:6)",
         "deque `waiting.queue`, bounded to 9,000",
@@ -412,6 +406,12 @@ def bounds_of_what_has_returned(source: str, folder: Path) -> list[str]:
     """What is told of a program whose `main()` is called, and then it ends."""
     waits = "    time.sleep(2.5)\n"
     (folder / "program.py").write_text(f"import os, time; {source}{waits}main()\nprint(os.getpid())\n")
+    reader, pid = ended(folder)
+    return [variable["path"] for variable in reader.variables(pid)]
+
+
+def ended(folder: Path) -> tuple[InsideReader, int]:
+    """Runs the program of a folder, which prints its PID, to its end, without a failure of ours."""
     pages = folder / "pages"
     pages.mkdir()
     environ = {**os.environ, **environment(pages, os.environ, trace=None), "HFMEMDEBUG_RUN_DEBUG": "1"}
@@ -419,7 +419,7 @@ def bounds_of_what_has_returned(source: str, folder: Path) -> list[str]:
         [sys.executable, folder / "program.py"], env=environ, capture_output=True, text=True, check=True
     )
     assert not done.stderr
-    return [variable["path"] for variable in InsideReader(pages).variables(int(done.stdout))]
+    return InsideReader(pages), int(done.stdout)
 
 
 def test_shared_memory_that_the_program_makes_is_known_by_name_and_line(tmp_path: Path) -> None:
