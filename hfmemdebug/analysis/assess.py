@@ -27,6 +27,9 @@ from hfmemdebug.recording.file import Recording
 PAGE = 4096
 # What is counted, each one at least a page of the kernel's or the process's memory.
 THINGS = ("file_maps", "fds", "threads", "children")
+# Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
+THINGS_FLOOR = 0.05
+_MAY_GROW = ("growing", "inconclusive")
 # Above the control, for what exact counters see: glibc's smallest chunk is 32 bytes, and so is a float's block.
 USER_FLOOR = 32.0
 # A leak of just that is one, and the control's own drift may take some of it away.
@@ -192,6 +195,11 @@ def assess(
         for name, (least, sizes) in little.items():
             if name in components:
                 components[name] = _asked_about_little(components[name], least / LITTLE, sizes)
+    if "children_anon" in components:
+        grown, least = difference("children_grown"), max(floor, pages)
+        components["children_anon"] = _of_those_that_stay(
+            components["children_anon"], difference("children"), grown, least
+        )
     if "malloc" not in unread and "other" in components:
         # Allocators whose counters are not read may have much reserved, and fill that with whatever is asked of them.
         components["other"] = _within(
@@ -202,9 +210,8 @@ def assess(
         )
     if "shmem" in components:
         components["shmem"] = _within(components["shmem"], (mapped, mapped.minus(reserved)))
-    # Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
     for name in THINGS:
-        judge(name, difference(name), 0.05)
+        judge(name, difference(name), THINGS_FLOOR)
     if recording.header["arm"]["consumer"]:
         dev_shm = _in_dev_shm(epochs, components.get("shmem"))
         if dev_shm is not None:
@@ -233,6 +240,23 @@ def _in_dev_shm(epochs: Epochs, mapping: Component | None) -> Component | None:
     if mapping is not None and mapping.filled and is_the_same(trend.rate, mapping.trend.rate):
         trend = replace(trend, shape="plateau", needs=None)
     return Component("dev_shm", trend, series)
+
+
+def _of_those_that_stay(component: Component, count: Series, grown: Series, floor: float) -> Component:
+    """Memory of children, without what goes with each of them when it is replaced by another.
+
+    Such a sawtooth, seen at the ends of epochs alone, may rise for as many epochs as one would look.
+
+    Args:
+        component: All that they have.
+        count: How many there are.
+        grown: What has come in each since it was first there.
+        floor: Growth per slice below which nothing is called growth.
+    """
+    trend, more = find_trend(grown, floor), find_trend(count, THINGS_FLOOR)
+    if component.trend.shape not in _MAY_GROW or trend is None or more is None or more.shape in _MAY_GROW:
+        return component
+    return _asked_about_little(Component(component.name, trend, grown), floor / LITTLE, None)
 
 
 def _asked_about_little(component: Component, floor: float, sizes: Series | None) -> Component:
@@ -271,7 +295,7 @@ def _most_in_an_epoch(series: Series) -> float | None:
 
 def _bounded(copied: Component) -> Component:
     """A page is copied once: what is mapped is the most that there can be."""
-    if copied.trend.shape not in ("growing", "inconclusive"):
+    if copied.trend.shape not in _MAY_GROW:
         return copied
     return replace(copied, trend=replace(copied.trend, shape="plateau", needs=None))
 

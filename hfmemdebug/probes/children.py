@@ -15,29 +15,48 @@ class Children:
     """What the living descendants have.
 
     Attributes:
-        count: How many there are.
-        anon: Their anonymous memory, swapped out or not, in bytes. A forked child counts what it shares
+        anon_of: By PID, their anonymous memory, swapped out or not, in bytes. A forked child counts what it shares
             with its parent from its start on: pages that are copied on write do not make it grow.
     """
 
-    count: int
-    anon: int
+    anon_of: dict[int, int]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.anon_of)
+
+    @property
+    def anon(self) -> int:
+        """What they have together."""
+        return sum(self.anon_of.values())
+
+
+class Growth:
+    """What has come in descendants since each was first seen: what one has had goes with it when it is replaced."""
+
+    def __init__(self) -> None:
+        self._first: dict[int, int] = {}
+
+    def of(self, children: Children) -> int:
+        """Bytes that those which are there now have more, or less, than as they were first seen."""
+        self._first = {pid: self._first.get(pid, anon) for pid, anon in children.anon_of.items()}
+        return children.anon - sum(self._first.values())
 
 
 def read_children() -> Children | None:
     """One reading; None where the kernel does not list children (CONFIG_PROC_CHILDREN)."""
     if not Path("/proc/thread-self/children").exists():
         return None
-    count, anon = 0, 0
+    anon_of: dict[int, int] = {}
     waiting = [os.getpid()]
     while waiting:
         for child in children_of(waiting.pop()):
             with contextlib.suppress(OSError):
                 status = parse_status(Path(f"/proc/{child}/status").read_bytes())
-                count += 1
-                anon += (status.anon or 0) + (status.swap or 0)
+                anon_of[child] = (status.anon or 0) + (status.swap or 0)
                 waiting.append(child)
-    return Children(count, anon)
+    return Children(anon_of)
 
 
 def children_of(pid: int) -> list[int]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from hfmemdebug.probes.children import read_children
+from hfmemdebug.probes.children import Growth, read_children
 from hfmemdebug.probes.cpython import allocated_blocks, clear_type_cache, python_bytes
 from hfmemdebug.probes.devshm import NewFiles
 from hfmemdebug.probes.malloc import MallocProbe
@@ -50,6 +50,7 @@ class ProcKernel:
     def __init__(self) -> None:
         self._status = StatusReader()
         self._new_in_dev_shm = NewFiles()
+        self._in_children = Growth()
 
     def status(self) -> Status:
         """See `Kernel`."""
@@ -80,6 +81,7 @@ class ProcKernel:
             "threads": self.status().threads,
             "children": children.count if children is not None else None,
             "children_anon": children.anon if children is not None else None,
+            "children_grown": self._in_children.of(children) if children is not None else None,
             "dev_shm": self.shared_files(),
             "copied": sum(file.copied for file in copies),
             "copyable": sum(file.size for file in copies),

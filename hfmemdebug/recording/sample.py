@@ -40,6 +40,7 @@ class Sample:
         threads: Threads; at epoch ends only.
         children: Living child processes; at epoch ends only.
         children_anon: Anonymous memory of those, swapped out or not; at epoch ends only.
+        children_grown: How much more those have than as each was first seen; at epoch ends only.
         dev_shm: Bytes of the files that this user put into /dev/shm since the start, and of this process's memfds;
             at epoch ends only.
         pid: The process; of a program that is watched, as are all that follow.
@@ -87,6 +88,7 @@ class Sample:
     threads: int | None = None
     children: int | None = None
     children_anon: int | None = None
+    children_grown: int | None = None
     dev_shm: int | None = None
     pid: int | None = None
     ppid: int | None = None

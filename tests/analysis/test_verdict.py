@@ -31,6 +31,7 @@ def record(
     anon: Callable[[int], float] = lambda n: 0.0,
     reserved: Callable[[int], float] | None = None,
     children_anon: Callable[[int], float] | None = None,
+    children_grown: Callable[[int], float] | None = None,
     fds: Callable[[int], float] = lambda n: 0.0,
     dev_shm: Callable[[int], float] = lambda n: 0.0,
     file_per_epoch: float = 0.0,
@@ -67,6 +68,7 @@ def record(
             "threads": 4,
             "children": 0,
             **({} if children_anon is None else {"children_anon": int(children_anon(n))}),
+            **({} if children_grown is None else {"children_grown": int(children_grown(n))}),
         }
 
     samples = [Sample("settle", 0, 0, 0.0, step="start", **read(0, 0), **settled(0))]
@@ -268,6 +270,25 @@ def test_children_that_grow_unevenly_are_asked_about_until_there_are_epochs_enou
     assert [verdict(epochs, rate) for epochs in (3, 16)] == ["inconclusive", "leak"]
     # Somebody's pages, once.
     assert verdict(3, 0.05 * rate) == "no-leak"
+
+
+def test_what_goes_with_a_child_that_is_replaced_is_no_leak() -> None:
+    # A period that does not divide an epoch: its ends rise for dozens of epochs.
+    period, lasts = SLICES - 1, 600_000.0
+
+    def verdict(own: Callable[[int], float], epochs: int = 6) -> str:
+        found = record(
+            consumer=True,
+            epochs=epochs,
+            children_anon=lambda n: lasts * (n % period) + own(n),
+            children_grown=own,
+        )
+        still = record(epochs=epochs, children_anon=lambda n: 0.0, children_grown=lambda n: 0.0)
+        return judge([still, found]).verdict
+
+    assert verdict(lambda n: 0.0) == "no-leak"
+    assert verdict(leak(10_000.0)) == "inconclusive"
+    assert verdict(leak(100_000.0)) == "leak"
 
 
 def test_anonymous_memory_that_no_counter_owns() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -71,7 +72,8 @@ def run_program(label: Label, datasets: Path, state: Path, *, trace: bool = Fals
         state: A folder for recordings, so that a person's own are left alone.
         trace: Whether `run` is asked for the lines.
     """
-    command = [sys.executable, "-m", "hfmemdebug", *_arguments(label, datasets, trace=trace)]
+    arguments = _arguments(label, datasets, trace=trace)
+    command = [*_alone_in_dev_shm(), sys.executable, "-m", "hfmemdebug", *arguments]
     environment = {
         # Coverage's own data would grow in the arms, and tracing would take a minute.
         **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")},
@@ -104,6 +106,20 @@ def run_program(label: Label, datasets: Path, state: Path, *, trace: bool = Fals
     wanted = label if trace or not label.watched else replace(label, sites=None, holder=None)
     mismatches = compare(wanted, result) if verdict == label.truth else {}
     return Outcome(label, verdict, result["cause"], seconds, kind, mismatches, result)
+
+
+@functools.cache
+def _alone_in_dev_shm() -> tuple[str, ...]:
+    """What gives a command a /dev/shm of its own, where that is permitted.
+
+    All that run at the same time see one another's files there, and what they cannot tell apart is inconclusive.
+    """
+    prefix = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /dev/shm && exec "$@"', "sh")
+    try:
+        permitted = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        permitted = False
+    return prefix if permitted else ()
 
 
 def _arguments(label: Label, datasets: Path, *, trace: bool) -> list[str]:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from hfmemdebug.probes.children import Children, read_children
+from hfmemdebug.probes.children import Children, Growth, read_children
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 
@@ -76,6 +76,12 @@ def test_an_ended_child_that_nobody_waited_for_holds_nothing() -> None:
         "seen = read_children(); print(seen.count, seen.anon)"
     )
     assert run(code) == [1, 0]
+
+
+def test_what_a_child_has_had_goes_with_it() -> None:
+    growth = Growth()
+    readings = ({1: 50, 2: 70}, {1: 60, 2: 90}, {1: 65, 3: 200}, {1: 65, 3: 190, 2: 10}, {})
+    assert [growth.of(Children(anon_of)) for anon_of in readings] == [0, 30, 15, 5, 0]
 
 
 def test_of_this_process() -> None:
