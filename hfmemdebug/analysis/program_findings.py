@@ -12,6 +12,7 @@ from hfmemdebug.analysis.growth import WARMUP
 from hfmemdebug.analysis.owner import EXACT, MB, THINGS, Owner
 from hfmemdebug.analysis.program import Program
 from hfmemdebug.analysis.words import OWNER
+from hfmemdebug.analysis.work import SECONDS
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding
 from hfmemdebug.sizes import format_bytes, format_count, format_seconds
@@ -44,6 +45,8 @@ _LEAST_TRACED = 0.01
 # Key, value, what they consist of, and the links between them.
 _BLOCKS_AN_ENTRY = 20
 _COUNTED_TIMES, _LINKS = 1.5, 5
+# What has grown at one pace from nothing has as much as comes at that pace in the whole run, but for its start.
+_OF_A_VALUE = (0.6, 1.5)
 # Garbage in cycles that the collector had not come to look at.
 _GARBAGE_SHARE = 0.5
 _HELD_SHARE = 0.9
@@ -179,6 +182,8 @@ def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
                 f"what grew may be a cache with a bound that the run did not reach, {most['path']}, with "
                 f"{format_count(most['entries'])} entries at the end; a longer run would fill it"
             )
+    if (words := _cut_later(program, end.get("values") or (), guilty, memory)) is not None:
+        return words
     for variable in end.get("variables") or ():
         # Of how many entries it consists nobody knows: one for each block at most.
         entries = min(blocks, variable["bound"])
@@ -186,6 +191,26 @@ def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
             return (
                 "what grew was given back as a function returned, and may be a cache with a bound that the run did "
                 f"not reach, {variable['path']}; with --trace it can be told"
+            )
+    return None
+
+
+def _cut_later(
+    program: Program, values: Sequence[Mapping[str, Any]], guilty: Sequence[Owner], memory: int | None
+) -> str | None:
+    """What grew where it may be a text, or all of them, that is not as long yet as the code lets it get."""
+    if not values or [owner.name for owner in guilty] != ["malloc"]:
+        return None
+    together = {key: sum(value[key] for value in values) for key in ("bytes", "bound_bytes")}
+    # The judged part may begin late: with the tracer's first looks.
+    whole = program.ticks[-1].tree.seconds if program.iteration == SECONDS else program.rows / 1000
+    least, most = (share * guilty[0].growth.rate * whole for share in _OF_A_VALUE)
+    for value in ({**values[0], **together}, *values):
+        # One that was as long before the program worked has a bound too, and has not grown.
+        if least <= value["bytes"] <= most and (not memory or value["bound_bytes"] <= memory):
+            return (
+                "what grew may be a text or an array that the code cuts at a length which the run did not reach, "
+                f"{value['path']}, with {format_bytes(value['bytes'])} at the end; a longer run would get there"
             )
     return None
 

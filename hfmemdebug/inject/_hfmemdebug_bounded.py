@@ -25,6 +25,8 @@ _PACKAGE = "_hfmemdebug_origin"
 _DEEPEST = 3
 # A program may not end seconds later: with millions of objects, asking of one whose it is takes one.
 _MOST_NAMES, _MOST_ASKED, _MOST_SECONDS = 20_000, 6, 1.0
+# Of texts and arrays under one name.
+_LEAST_BYTES = 1 << 20
 # One with more of them is a store itself.
 _MOST_ENTRIES = 1000
 # Twice as many of a cache's keys and values are looked into, each until it has come to so many objects.
@@ -58,14 +60,14 @@ def origin(*names: str) -> list[Any]:
 
 
 class Store:
-    """A container that a name leads to, or all those that are entries of one: the largest stands for them.
+    """A container or a text that a name leads to, or all those that are entries of one: the largest stands for them.
 
     Attributes:
         label: The name: ``cache``, ``store.texts``, ``lists[a key]``.
         function: The function whose variable that is, in a closure or by default; empty for a name of the module.
         module: Whose name it is.
-        thing: The container.
-        entries: How many there are, in all.
+        thing: The container, or the text.
+        entries: How many there are, in all; of texts how many bytes.
         members: Identities of the containers.
     """
 
@@ -214,6 +216,39 @@ def variables(least: int, running: Collection[tuple[str, str, int]], script: str
     return found
 
 
+def values_to_cut(script: str | None) -> list[list[Any]]:
+    """Texts and arrays that the code cuts to a length, and that are shorter: words, bytes, and bytes of that length.
+
+    Args:
+        script: As above.
+    """
+    began = time.perf_counter()
+    numbers, named = origin("numbers_in_code", "named")
+    large: list[Store] = []
+    for module in _users_modules(script, numbers):
+        stores = _named(module, numbers.own_dictionary, named.bytes_of)
+        large += [store for store in stores if store.entries >= _LEAST_BYTES and not store.function]
+        if time.perf_counter() - began > _MOST_SECONDS:
+            break
+    if not large:
+        return []
+    (bounds,) = origin("bounds")
+    found: list[list[Any]] = []
+    # A module may have two names.
+    by_thing = {id(store.thing): store for store in large}
+    for store in sorted(by_thing.values(), key=lambda store: -store.entries)[:_MOST_ASKED]:
+        bound = bounds.bound_of_name(store.label, store.module.__file__)
+        if bound is not None:
+            many, length = len(store.members), len(store.thing)
+            place = "module %s `%s`" % (store.module.__name__, store.label)
+            words = "%s %s%s" % (type(store.thing).__name__, place, bound.words)
+            whole = named.bytes_of(store.thing) * bound.entries(length) // length * many
+            found.append([words, store.entries, whole])
+        if time.perf_counter() - began > 2 * _MOST_SECONDS:
+            break
+    return found
+
+
 def _users_modules(script: str | None, numbers: Any) -> list[types.ModuleType]:
     """Those with a file that is no library's."""
     _give_file(script)
@@ -228,12 +263,17 @@ def _give_file(script: str | None) -> None:
         main.__file__ = script
 
 
-def _named(module: types.ModuleType, own_dictionary: Callable[[Any], Any]) -> list[Store]:
+def _named(
+    module: types.ModuleType,
+    own_dictionary: Callable[[Any], Any],
+    bytes_of: Callable[[Any], int | None] | None = None,
+) -> list[Store]:
     """The containers that a module's names lead to, also by variables of closures, and those in a container.
 
     Args:
         module: The module.
         own_dictionary: Says an object's attributes, where nobody's code has to run for them.
+        bytes_of: Says what a text or an array takes, where those are asked for, and not the containers.
     """
     found: dict[tuple[str, str], Store] = {}
     seen: set[int] = set()
@@ -243,11 +283,14 @@ def _named(module: types.ModuleType, own_dictionary: Callable[[Any], Any]) -> li
     while waiting and len(seen) < _MOST_NAMES:
         thing, label, function, depth = waiting.popleft()
         kind = type(thing)
-        if id(thing) in seen or kind in _PLAIN:
+        amount = bytes_of(thing) if bytes_of is not None else None
+        if amount is not None:
+            found.setdefault((label, function), Store(label, function, module)).add(thing, amount)
+        if amount is not None or id(thing) in seen or kind in _PLAIN:
             continue
         seen.add(id(thing))
         size = _length(thing)
-        if size is not None:
+        if size is not None and bytes_of is None:
             found.setdefault((label, function), Store(label, function, module)).add(thing, size)
         if depth == _DEEPEST:
             continue

@@ -133,7 +133,18 @@ def bounded_variables(running: Collection[tuple[str, str, int]], script: str | N
     return list(_hfmemdebug_bounded.variables(LEAST_ENTRIES, running, script))
 
 
-def write_versions(folder: str, caches: list[list[Any]], variables: list[list[Any]]) -> None:
+def values_to_cut(script: str | None) -> list[list[Any]]:
+    """Texts and arrays that the code cuts to a length that they do not have yet: what, bytes, and bytes of that length.
+
+    Args:
+        script: As above.
+    """
+    return list(_hfmemdebug_bounded.values_to_cut(script))
+
+
+def write_versions(
+    folder: str, caches: list[list[Any]], variables: list[list[Any]], values: list[list[Any]]
+) -> None:
     """What the program ran on: its environment may be another one than hfmemdebug's. And caches that fill still."""
     # Not before the end: its import takes as long as a fifth of all that is done at the start.
     import json
@@ -154,4 +165,4 @@ def write_versions(folder: str, caches: list[list[Any]], variables: list[list[An
             lines["%s version" % name] = str(version)
     path = os.path.join(folder, "%d.json" % os.getpid())
     with open(path, "w") as file:
-        json.dump({"versions": lines, "caches": caches, "variables": variables}, file)
+        json.dump({"versions": lines, "caches": caches, "variables": variables, "values": values}, file)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 INTERVAL = 0.1
 # Shares of one core's time that readings which can take long may take, over all processes of the program.
 MALLOC_SHARE = 0.004
+# Tracing takes so much more that this is no matter beside it.
+MALLOC_SHARE_TRACED = 0.02
 PYTHON_SHARE = 0.002
 # What runs is asked as often.
 RUNNING_SECONDS = 1.0
@@ -170,7 +172,8 @@ class _Sampler:
             slots[S_MALLOC] = used if self.tracer is None else used - self.tracer.overhead.bytes()
             slots[S_MALLOC_READS] = max(0, slots[S_MALLOC_READS]) + 1
             # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
-            self.malloc_due = began + (time.thread_time() - read) * self.processes / MALLOC_SHARE
+            share = MALLOC_SHARE if self.tracer is None else MALLOC_SHARE_TRACED
+            self.malloc_due = began + (time.thread_time() - read) * self.processes / share
         if self.stats_api is not None and began >= self.python_due:
             looked = time.thread_time()
             size = self._python_bytes()
@@ -382,20 +385,22 @@ def start() -> None:
             _try(sampler.tracer.end)
         more = sys.getallocatedblocks() - sampler.blocks[0]
         come = None if sampler.tracked is None else _count_objects() - sampler.tracked
-        caches = variables = None
+        caches = variables = values = None
         # Each for itself: what one of them stumbles over in a program is none of the others'.
         if lived and more >= LEAST_BLOCKS:
             caches = _try(_hfmemdebug_ending.unfilled_caches, sampler.script)
         if lived and returned and sampler.tracer is None:
             # A tracer has seen them while they were there.
             variables = _try(_hfmemdebug_ending.bounded_variables, running, sampler.script)
+        if lived:
+            values = _try(_hfmemdebug_ending.values_to_cut, sampler.script)
         if enabled:
             gc.enable()
         if collects:
             # As the interpreter will do next: garbage that waited for its collector is no leak.
             garbage = _try(_hfmemdebug_ending.collect_garbage, come, more < LEAST_BLOCKS)
             sampler.slots[S_GARBAGE] = -1 if garbage is None else garbage
-        _try(_hfmemdebug_ending.write_versions, folder, caches or [], variables or [])
+        _try(_hfmemdebug_ending.write_versions, folder, caches or [], variables or [], values or [])
 
     atexit.register(at_exit)
 

@@ -57,6 +57,8 @@ MOST_CANDIDATES = 5
 STEADY = 0.5
 # Below this a line's part of a look is not kept.
 LEAST_BYTES = 4096
+# A text or a buffer that grows alone does so by as much from look to look.
+BUFFER_BYTES = 1 << 18
 # CPython's own allocator serves what is not larger.
 SMALL = 512
 LEAST_BLOCKS = 1000
@@ -300,7 +302,7 @@ class Tracer:
                 if place in parts[1] and _is_steady([part[place].size for part in parts], lengths)
             }
             parts = [{place: part[place] for place in steady} for part in parts]
-        ranked = self.sites.rank(parts, lengths)
+        ranked = self.sites.rank(parts, lengths, larger_by=BUFFER_BYTES)
         whole = sum(lengths)
         # Nothing was in use as tracing began.
         before = middle if base is self.first else base

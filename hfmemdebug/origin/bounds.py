@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .containers import size_of
-from .guards import cuts, guards, guards_beside
+from .guards import guards, guards_beside
 from .named import ARRAYS, entries_of
 from .numbers_in_code import (
     FUNCTION,
@@ -179,12 +179,16 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
     found: list[Bound] = []
     for piece, fills in filled:
         functions = _innermost(piece, fills)
-        if not any(each for _, each in filled):
+        anew = not any(each for _, each in filled)
+        if anew:
             # What is made anew of itself and more, or filled by a library, is cut by who has it.
-            functions = [f for f in piece.functions if any(cuts(f, f.body, piece.is_it, []))]
+            functions = [f for f in piece.functions if any(g.takes for g in guards(f, piece, []))]
         for function in functions:
             bounds = []
             for guard in guards_beside(function, piece, fills):
+                if anew and not guard.takes:
+                    # Nobody knows what comes behind it.
+                    continue
                 limit = number(guard.limit, owners, piece.tree, guard.function, piece.file)
                 now = length if guard.measure is None else value_of(guard.measure, owners, piece.file)
                 # Of bytes there is at least one an item; what never changes measures nothing.

@@ -133,17 +133,21 @@ def entries_of(value: Any) -> list[Any]:
 
 def _measure(value: Any) -> tuple[int, str] | None:
     kind = type(value)
-    if kind in _BY_SIZE or (kind.__module__, kind.__name__) in _BY_SIZE_NAMES:
-        return sys.getsizeof(value), "byte"
     if kind in (tuple, dict):
         return len(value), "item"
     if kind is functools.partial:
         return len(value.args) + len(value.keywords), "argument"
-    if kind.__module__.partition(".")[0] in ARRAYS and isinstance(
-        size := getattr(value, "nbytes", None), int
-    ):
-        return size, "byte"
-    return None
+    size = bytes_of(value)
+    return None if size is None else (size, "byte")
+
+
+def bytes_of(value: Any) -> int | None:
+    """What a text, a buffer or an array takes; None for anything else."""
+    kind = type(value)
+    if kind in _BY_SIZE or (kind.__module__, kind.__name__) in _BY_SIZE_NAMES:
+        return sys.getsizeof(value)
+    size = getattr(value, "nbytes", None) if kind.__module__.partition(".")[0] in ARRAYS else None
+    return size if isinstance(size, int) else None
 
 
 def grown_names(*readings: dict[str, NamedValue]) -> list[tuple[NamedValue, int]]:

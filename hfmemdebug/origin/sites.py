@@ -73,13 +73,18 @@ def find_sites(
 
 
 def rank(
-    parts: Sequence[Mapping[tuple[str, int], Site]], lengths: Sequence[float]
+    parts: Sequence[Mapping[tuple[str, int], Site]],
+    lengths: Sequence[float],
+    *,
+    larger_by: float | None = None,
 ) -> list[tuple[tuple[str, int], Site]]:
     """The places that grew in each part of a pass, by the part in which they grew least, the largest first.
 
     Args:
         parts: Growth by place: file and line.
         lengths: How long each part was: in iterations, rows or seconds. What is returned is for one of them.
+        larger_by: Places of the user's that have no more blocks than before count too, where those have become larger
+            by so many bytes in each part: a text or a buffer that grows. None: they do not.
     """
     found: list[tuple[tuple[str, int], Site]] = []
     for place in set(parts[0]).intersection(*parts[1:]):
@@ -89,7 +94,13 @@ def rank(
             min(site.count / length for site, length in grown),
             grown[0][0].in_library,
         )
-        if least.size > 0 and least.count > 0:
+        is_buffer = (
+            larger_by is not None
+            and not least.in_library
+            and least.count >= 0
+            and all(site.size >= larger_by for site, _ in grown)
+        )
+        if least.size > 0 and (least.count > 0 or is_buffer):
             found.append((place, least))
     return sorted(found, key=lambda item: -item[1].size)
 

@@ -100,6 +100,11 @@ class InsideReader:
         found = self._last_words(pid).get("variables", ())
         return [{"path": words, "bound": bound} for words, bound in found]
 
+    def values(self, pid: int) -> list[dict[str, Any]]:
+        """Texts and arrays that the program cuts to a length that they did not have as it ended."""
+        found = self._last_words(pid).get("values", ())
+        return [{"path": words, "bytes": size, "bound_bytes": bound} for words, size, bound in found]
+
     def _last_words(self, pid: int) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
             return dict(json.loads((self._folder / f"{pid}.json").read_text()))

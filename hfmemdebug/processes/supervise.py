@@ -154,6 +154,7 @@ class Supervisor:
             "versions": inside.versions(process.pid),
             "caches": inside.caches(process.pid),
             "variables": inside.variables(process.pid),
+            "values": inside.values(process.pid),
             "garbage_blocks": inside.garbage_blocks.get(process.pid),
             "samplers": inside.seen,
             "traces": _traces(pages, began) if self.trace else None,

@@ -909,6 +909,33 @@ def test_what_a_returned_function_had_may_have_been_a_cache() -> None:
     assert judged(2_000).verdict == judged(2_000_000_000).verdict == "leak"
 
 
+def test_a_text_that_is_not_cut_yet_may_be_all_that_grew() -> None:
+    growing = grown(inside(), "malloc", 60 * MB)
+    header = {"memory_bytes": 1 << 30}
+
+    def judged(*sizes: int, bound: int = 400 * MB, **more: float) -> Result:
+        values = [
+            {"path": f"str `log{n}`", "bytes": size, "bound_bytes": bound} for n, size in enumerate(sizes)
+        ]
+        story = growing
+        for name, amount in more.items():
+            story = grown(story, name, int(amount))
+        return judge({1: story}, rows=lambda t: 1e6 * t, end={"values": values}, header=header)
+
+    for sizes in ((60 * MB,), (25 * MB, 35 * MB), (60 * MB, 300 * MB)):
+        assert judged(*sizes).verdict == "inconclusive"
+    assert "str `log0`, with 60.0 MB at the end" in judged(60 * MB).summary
+    # Another one grew: it is too short, or was as long before; and so long no memory lets it get.
+    assert (
+        judged(20 * MB).verdict
+        == judged(300 * MB).verdict
+        == judged(60 * MB, bound=2 << 30).verdict
+        == "leak"
+    )
+    # Objects are no text.
+    assert judged(60 * MB, blocks=100_000, python=10 * MB).verdict == "leak"
+
+
 def test_a_cache_that_is_not_full_yet_may_be_all_that_grew() -> None:
     """Two blocks for each of 50,000 entries, 10 MB in all."""
     growing = grown(grown(inside(), "blocks", 100_000), "python", 10 * MB)

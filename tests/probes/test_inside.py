@@ -276,6 +276,40 @@ def test_what_the_programs_code_bounds_is_told_with_its_line(tmp_path: Path) -> 
     assert {cache["entries"] for cache in found.values()} == {2500}
 
 
+def test_texts_and_arrays_that_the_code_cuts_are_told_until_they_are_as_long(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import array, os, sys, time\n"
+        "log = short = full = endless = ''\n"
+        "parts, MOST = {'a': b'', 'b': b''}, 8_000_000\n"
+        "class Log: text = ''\n"
+        "owner = Log()\n"
+        "def put(text):\n"
+        "    global log, short, full, endless\n"
+        "    log = (log + text)[-MOST:]\n"
+        "    short = (short + text[:9])[-MOST:]\n"
+        "    full = (full + text)[-MOST // 4:]\n"
+        "    endless += text\n"
+        "    owner.text += text\n"
+        "    if len(owner.text) > 2 * MOST: owner.text = owner.text[-MOST:]\n"
+        "    for key in parts:\n"
+        "        parts[key] = (parts[key] + text.encode())[-5_000_000:]\n"
+        "time.sleep(2.5)\n"
+        "for n in range(4): put('x' * 1_000_000)\n"
+        # As workers of multiprocessing know it.
+        "sys.modules['__mp_main__'] = sys.modules['__main__']\n"
+        "print(os.getpid())\n"
+    )
+    reader, pid = ended(tmp_path)
+    found = {value["path"]: value for value in reader.values(pid)}
+    assert found.keys() == {
+        "str module __main__ `log`, bounded to 8,000,000 (program.py:8)",
+        "str module __main__ `owner.text`, bounded to 16,000,000 (program.py:13)",
+        "bytes module __main__ `parts[a key]`, bounded to 5,000,000 (program.py:15)",
+    }
+    sizes = sorted((round(each["bytes"] / 1e6), round(each["bound_bytes"] / 1e6)) for each in found.values())
+    assert sizes == [(4, 8), (4, 16), (8, 10)]
+
+
 @pytest.mark.parametrize(
     ("made", "blocks"),
     [

@@ -1,0 +1,27 @@
+"""Places that grew, ranked."""
+
+from __future__ import annotations
+
+from hfmemdebug.origin.sites import Site, rank
+
+MB = 1 << 20
+ITEMS, TEXT, TABLE, GIVEN_BACK, LIBRARY = (("train.py", line) for line in range(5))
+
+
+def test_one_buffer_that_becomes_larger_counts_where_it_is_asked_for() -> None:
+    part = {
+        ITEMS: Site(100_000.0, 100.0, False),
+        TEXT: Site(5.0 * MB, 0.0, False),
+        TABLE: Site(800.0, 0.0, False),
+        GIVEN_BACK: Site(5.0 * MB, -3.0, False),
+        LIBRARY: Site(5.0 * MB, 0.0, True),
+    }
+    parts, lengths = (part, part), (10.0, 10.0)
+    assert [place for place, _ in rank(parts, lengths)] == [ITEMS]
+    found = rank(parts, lengths, larger_by=MB)
+    assert [place for place, _ in found] == [TEXT, ITEMS]
+    assert found[0][1] == Site(0.5 * MB, 0.0, False)
+    # Once, and no more since.
+    assert [p for p, _ in rank((part, {**part, TEXT: Site(0.0, 0.0, False)}), lengths, larger_by=MB)] == [
+        ITEMS
+    ]
