@@ -27,6 +27,8 @@ _DEEPEST = 3
 _MOST_NAMES, _MOST_ASKED, _MOST_SECONDS = 20_000, 6, 1.0
 # Of texts and arrays under one name.
 _LEAST_BYTES = 1 << 20
+# Numbers and texts among them: a tenth of a second.
+_MOST_LOOKED = 200_000
 # One with more of them is a store itself.
 _MOST_ENTRIES = 1000
 # Twice as many of a cache's keys and values are looked into, each until it has come to so many objects.
@@ -280,8 +282,10 @@ def _named(
     names = [(name, value) for name, value in list(vars(module).items()) if not name.startswith("__")]
     # The shortest names first.
     waiting = collections.deque((value, name, "", 1) for name, value in names)
-    while waiting and len(seen) < _MOST_NAMES:
+    looked = 0
+    while waiting and len(seen) < _MOST_NAMES and looked < _MOST_LOOKED:
         thing, label, function, depth = waiting.popleft()
+        looked += 1
         kind = type(thing)
         amount = bytes_of(thing) if bytes_of is not None else None
         if amount is not None:
