@@ -11,6 +11,7 @@ from hfmemdebug.analysis.gains import gain
 from hfmemdebug.analysis.growth import WARMUP
 from hfmemdebug.analysis.owner import EXACT, MB, THINGS, Owner
 from hfmemdebug.analysis.program import Program
+from hfmemdebug.analysis.program_origin import LEAST_OF_THE_MOST
 from hfmemdebug.analysis.words import OWNER
 from hfmemdebug.analysis.work import SECONDS
 from hfmemdebug.recording.sample import Sample
@@ -131,7 +132,11 @@ def _is_pythons(program: Program) -> bool:
         return False
     objects = _objects_that_stayed(program, malloc)
     if objects is None:
-        objects = sum(gained for _, gained in python.gained if gained > 0) if python.growth.rate > 0 else 0.0
+        # What wanders in other processes owns nothing in these.
+        most = max((gained for _, gained in malloc.gained), default=0.0)
+        pids = {sample.pid for sample, gained in malloc.gained if gained >= LEAST_OF_THE_MOST * most > 0}
+        gains = [gained for sample, gained in python.gained if gained > 0 and sample.pid in pids]
+        objects = sum(gains) if python.growth.rate > 0 else 0.0
     return objects >= _LEAST_OBJECTS and malloc.growth.growth / objects <= _MOST_PER_OBJECT
 
 

@@ -206,6 +206,14 @@ def test_malloc_alone_is_native_and_with_objects_it_is_theirs() -> None:
     assert (arrays.verdict, arrays.cause) == ("leak", "python-objects")
 
 
+def test_what_another_process_has_more_of_owns_nothing_in_the_one_that_leaks() -> None:
+    leaking = grown(inside(role="worker 0"), "malloc", 64 * MB)
+    stray = judge({1: grown(inside(), "blocks", 1000), 2: leaking})
+    assert (stray.verdict, stray.cause) == ("leak", "native-heap")
+    own = judge({1: grown(inside(), "blocks", 1000), 2: grown(leaking, "blocks", 1000)})
+    assert (own.verdict, own.cause) == ("leak", "python-objects")
+
+
 def test_what_objects_own_is_one_finding_with_them() -> None:
     result = judge({1: grown(grown(inside(), "malloc", 64 * MB), "blocks", 100_000)})
     [leak] = [finding for finding in result.findings if finding.role == "leak"]
