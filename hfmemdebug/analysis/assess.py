@@ -175,11 +175,9 @@ def assess(
 
     reserved, mapped = difference("reserved"), difference("mapped")
     judge("other", _unowned(epochs, against, "anon_swap"), max(floor, pages))
-    if "other" in components and components["other"].trend.shape == "inconclusive":
-        # Free chunks between blocks in use come and go with the threads that had them.
-        between = find_trend(components["other"].series.minus(difference("malloc_free")), max(floor, pages))
-        if between is not None and between.shape == "stable":
-            components["other"] = replace(components["other"], trend=between)
+    if "other" in components:
+        free = [difference("malloc_free"), difference("python_free")]
+        components["other"] = _without_what_is_free(components["other"], free, max(floor, pages))
     judge("copied", difference("copied"), max(floor, pages))
     if "copied" in components and _has_a_bound(difference("copyable"), floor):
         components["copied"] = _bounded(components["copied"])
@@ -240,6 +238,21 @@ def _in_dev_shm(epochs: Epochs, mapping: Component | None) -> Component | None:
     if mapping is not None and mapping.filled and is_the_same(trend.rate, mapping.trend.rate):
         trend = replace(trend, shape="plateau", needs=None)
     return Component("dev_shm", trend, series)
+
+
+def _without_what_is_free(other: Component, free: Sequence[Series], floor: float) -> Component:
+    """Anonymous memory without what allocators have free, where that decides that nothing of it grows.
+
+    Free chunks between blocks in use come and go with the threads that had them, and arenas with the last object in
+    them: how many there are wanders by some from epoch to epoch.
+    """
+    if other.trend.shape != "inconclusive":
+        return other
+    for each in (*free, Series.total(free)):
+        trend = find_trend(other.series.minus(each), floor)
+        if trend is not None and trend.shape == "stable":
+            return replace(other, trend=trend)
+    return other
 
 
 def _of_those_that_stay(component: Component, count: Series, grown: Series, floor: float) -> Component:

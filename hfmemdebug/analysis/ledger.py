@@ -29,8 +29,8 @@ class Bill:
             ``other_file_pages`` (the libraries' code, other mappings), ``shared``, ``python`` (objects in
             use), ``malloc`` (in use), ``arrow`` (in use), ``copied`` (private copies of files' pages),
             ``kept_free`` (cyclic garbage, and what malloc and Arrow's pools gave back when they were asked);
-            where there is any, ``free_between`` (what malloc holds free between blocks in use, and cannot give
-            back) and ``untouched`` (below 0: in use, and never written to, so that it has no pages yet);
+            where there is any, ``free_between`` (what malloc and CPython hold free between blocks in use, and
+            cannot give back) and ``untouched`` (below 0: in use, and never written to, so that it has no pages yet);
             ``nobody``.
         growth: Growth of RSS and swap, which the owners add up to.
         explained: Share of it whose owner is known; None where too little grew to tell.
@@ -66,7 +66,8 @@ def make_bill(recording: Recording) -> Bill | None:
     anonymous = _private(end) - _private(start)
     owners["kept_free"] = _private(end) - _private(trimmed)
     rest = anonymous - sum(owners.get(name, 0) for name in _ANONYMOUS)
-    between = min(rest, _grown(start, trimmed, "malloc_free") or 0)
+    free = sum(_grown(start, trimmed, name) or 0 for name in ("malloc_free", "python_free"))
+    between = min(rest, free)
     if between > 0:
         owners["free_between"] = between
     if rest < 0:

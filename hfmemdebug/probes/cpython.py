@@ -6,9 +6,23 @@ import ctypes
 import gc
 import re
 import sys
+from typing import NamedTuple
 
 # The line of one size class: class, size, number of pools, blocks in use, blocks available.
 _SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
+_ARENAS = re.compile(r"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
+
+
+class PythonHeap(NamedTuple):
+    """CPython's small-object allocator.
+
+    Attributes:
+        in_use: Bytes of its blocks that are in use, in the allocator's size classes.
+        free: Bytes of its arenas that are not: it gives an arena back once there is nothing in it.
+    """
+
+    in_use: int
+    free: int | None
 
 
 def allocated_blocks() -> int | None:
@@ -34,19 +48,22 @@ def clear_type_cache() -> None:
         clear()
 
 
-def parse_malloc_stats(text: str) -> int | None:
-    """Bytes in use by small objects, from the text of ``sys._debugmallocstats``.
+def parse_malloc_stats(text: str) -> PythonHeap | None:
+    """What small objects have in use, from the text of ``sys._debugmallocstats``.
 
     Returns:
-        The sum over all size classes of block size times blocks in use; None where the text has no
-        such table (another allocator: ``PYTHONMALLOC=malloc``, free-threaded builds).
+        The sum over all size classes of block size times blocks in use, and the rest of the arenas; None where the
+        text has no such table (another allocator: ``PYTHONMALLOC=malloc``, free-threaded builds).
     """
-    classes = _SIZE_CLASS.findall(text)
-    return sum(int(size) * int(used) for size, used in classes) if classes else None
+    classes, arenas = _SIZE_CLASS.findall(text), _ARENAS.search(text)
+    if not classes:
+        return None
+    in_use = sum(int(size) * int(used) for size, used in classes)
+    return PythonHeap(in_use, int(arenas[1]) * int(arenas[2]) - in_use if arenas is not None else None)
 
 
-def python_bytes() -> int | None:
-    """Bytes that CPython's small-object allocator has in use, in the allocator's size classes.
+def python_heap() -> PythonHeap | None:
+    """What CPython's small-object allocator has.
 
     About a millisecond for each 100 MB: for the ends of epochs. None on other interpreters.
     """

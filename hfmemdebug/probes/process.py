@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hfmemdebug.probes.children import Growth, read_children
-from hfmemdebug.probes.cpython import allocated_blocks, clear_type_cache, python_bytes
+from hfmemdebug.probes.cpython import allocated_blocks, clear_type_cache, python_heap
 from hfmemdebug.probes.devshm import NewFiles
 from hfmemdebug.probes.malloc import MallocProbe
 from hfmemdebug.probes.maps import Mapping, copies_by_path, mappings_of, parse_maps
@@ -252,6 +252,7 @@ class ProcessProbe:
         values = self.read()
         reading = self.malloc.read()
         values["malloc_free"] = reading.free if reading is not None else None
-        values["python"] = python_bytes()
+        heap = python_heap()
+        values["python"], values["python_free"] = heap if heap is not None else (None, None)
         values.update(self.kernel.details(files))
         return values

@@ -32,6 +32,7 @@ class Sample:
         malloc: Bytes in use by malloc (mallinfo2 uordblks + hblkhd).
         blocks: Blocks in use by CPython's allocator (a count).
         python: Bytes in use by CPython's small-object allocator; at epoch ends only.
+        python_free: Bytes that it has besides, free; at epoch ends only.
         malloc_free: Bytes malloc holds free (fordblks); at epoch ends only.
         peak_rss: VmHWM since the last slice.
         dataset_resident: Resident bytes of the dataset's files; at epoch ends only.
@@ -80,6 +81,7 @@ class Sample:
     malloc: int | None = None
     blocks: int | None = None
     python: int | None = None
+    python_free: int | None = None
     malloc_free: int | None = None
     peak_rss: int | None = None
     dataset_resident: int | None = None

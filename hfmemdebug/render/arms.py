@@ -31,7 +31,7 @@ _BILL_WORDS = {
     "arrow": "  Arrow pool in use",
     "copied": "  private copies of file pages",
     "kept_free": "  free, given back when asked",
-    "free_between": "  free, between malloc's blocks",
+    "free_between": "  free, between blocks in use",
     "untouched": "  in use, not yet written to",
     "nobody": "  not explained",
 }

@@ -131,13 +131,12 @@ def test_what_was_asked_for_and_never_touched_has_no_pages_and_is_explained() ->
     assert sum(bill.owners.values()) == bill.growth
 
 
+@pytest.mark.parametrize("whose", ["malloc_free", "python_free"])
 @pytest.mark.parametrize(("free", "between", "nobody"), [(6, 6, 4), (25, 10, 0)])
-def test_holes_in_the_heap_are_mallocs(free: int, between: int, nobody: int) -> None:
+def test_holes_in_a_heap_are_its_own(whose: str, free: int, between: int, nobody: int) -> None:
     """Pages that were given back count as free too: no more is explained than is there."""
-    start = {**START, "malloc_free": 1 * MB}
-    after = settled(
-        "trim", 1, **{**START, "anon": 130 * MB, "malloc": 50 * MB, "malloc_free": (1 + free) * MB}
-    )
+    start = {**START, whose: 1 * MB}
+    after = settled("trim", 1, **{**START, "anon": 130 * MB, "malloc": 50 * MB, whose: (1 + free) * MB})
     bill = make_bill(recording(settled("start", 0, **start), grown("before", anon=30 * MB), after))
     assert bill is not None
     assert (bill.owners["free_between"], bill.owners["nobody"]) == (between * MB, nobody * MB)

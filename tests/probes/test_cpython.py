@@ -8,7 +8,7 @@ import threading
 import pytest
 from uncovered import uncovered
 
-from hfmemdebug.probes.cpython import allocated_blocks, parse_malloc_stats, python_bytes
+from hfmemdebug.probes.cpython import allocated_blocks, parse_malloc_stats, python_heap
 
 PYTHON_3_10 = """\
 Small block threshold = 512, in 32 size classes.
@@ -33,7 +33,8 @@ class   size   num pools   blocks in use  avail blocks
 
 
 def test_the_size_classes_are_added_up() -> None:
-    assert parse_malloc_stats(PYTHON_3_10) == 16 * 210 + 32 * 1125 + 48 * 2404 + 512 * 26
+    in_use = 16 * 210 + 32 * 1125 + 48 * 2404 + 512 * 26
+    assert parse_malloc_stats(PYTHON_3_10) == (in_use, 2_621_440 - in_use)
 
 
 @pytest.mark.parametrize("text", ["", "        5 free PyTupleObjects * 32 bytes each = 160\n"])
@@ -44,28 +45,28 @@ def test_without_size_classes_there_is_no_figure(text: str) -> None:
 def test_objects_are_seen_to_within_a_hundredth() -> None:
     count = 200_000
     kept: list[object] = [None] * count
-    before = python_bytes()
+    before = python_heap()
     blocks = allocated_blocks()
     for index in range(count):
         # One object of 48 bytes each: a float would come from a free list.
         kept[index] = b"%015d" % index
-    after = python_bytes()
+    after = python_heap()
     blocks_after = allocated_blocks()
     assert before is not None
     assert after is not None
     assert blocks is not None
     assert blocks_after is not None
-    assert after - before == pytest.approx(count * 48, rel=0.01)
+    assert after.in_use - before.in_use == pytest.approx(count * 48, rel=0.01)
     assert blocks_after - blocks == pytest.approx(count, rel=0.01)
 
 
 def test_nothing_is_kept_by_reading() -> None:
-    python_bytes()
+    python_heap()
     kept = []
     for _ in range(3):
         before = allocated_blocks() or 0
         for _ in range(50):
-            python_bytes()
+            python_heap()
         kept.append(abs((allocated_blocks() or 0) - before))
     # What is kept is kept each time; the test runner's own threads allocate now and then.
     assert min(kept) < 10
@@ -83,7 +84,7 @@ def test_what_others_write_to_standard_error_meanwhile_is_not_lost(capfd: pytest
     writer = threading.Thread(target=write)
     writer.start()
     while not stop.is_set():
-        assert python_bytes()
+        assert python_heap()
     writer.join()
     assert capfd.readouterr().err.splitlines() == [f"line {index:05d}" for index in range(lines)]
 
@@ -92,18 +93,18 @@ def test_what_others_write_to_standard_error_meanwhile_is_not_lost(capfd: pytest
 def test_it_needs_no_standard_error(closed: str) -> None:
     program = f"""
 import os
-from hfmemdebug.probes.cpython import python_bytes
+from hfmemdebug.probes.cpython import python_heap
 for fd in ({closed},):
     os.close(fd)
 before = os.listdir("/proc/self/fd")
-read = python_bytes()
-os._exit(0 if read > 100_000 and os.listdir("/proc/self/fd") == before else 1)
+read = python_heap()
+os._exit(0 if read.in_use > 100_000 and os.listdir("/proc/self/fd") == before else 1)
 """
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
 def test_another_allocator_gives_no_figure() -> None:
-    program = "from hfmemdebug.probes.cpython import python_bytes; print(python_bytes())"
+    program = "from hfmemdebug.probes.cpython import python_heap; print(python_heap())"
     env = {**os.environ, "PYTHONMALLOC": "malloc"}
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=env, check=True
