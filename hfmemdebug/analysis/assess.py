@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
+from statistics import mean, median
 
 from hfmemdebug.analysis.reserved import (
     RESERVED_SHARE,
@@ -21,7 +21,14 @@ from hfmemdebug.analysis.reserved import (
     within,
 )
 from hfmemdebug.analysis.series import Epochs, Series
-from hfmemdebug.analysis.trend import BLOCKS_TO_CONVICT, MORE_EPOCHS, Trend, epoch_rates, find_trend
+from hfmemdebug.analysis.trend import (
+    BLOCKS_TO_CONVICT,
+    EPOCHS_IN_NOISE,
+    MORE_EPOCHS,
+    Trend,
+    epoch_rates,
+    find_trend,
+)
 from hfmemdebug.recording.file import Recording
 
 PAGE = 4096
@@ -29,6 +36,8 @@ PAGE = 4096
 THINGS = ("file_maps", "fds", "threads", "children")
 # Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
 THINGS_FLOOR = 0.05
+# Between the halves of a run: one more in the last of four epochs.
+MORE_CHILDREN = 0.5
 _MAY_GROW = ("growing", "inconclusive")
 # Above the control, for what exact counters see: glibc's smallest chunk is 32 bytes, and so is a float's block.
 USER_FLOOR = 32.0
@@ -248,11 +257,22 @@ def _without_what_is_free(other: Component, free: Sequence[Series], floor: float
     """
     if other.trend.shape != "inconclusive":
         return other
-    for each in (*free, Series.total(free)):
+    of_malloc, of_python = free
+    for each in (of_malloc, of_python, Series.total(free)):
         trend = find_trend(other.series.minus(each), floor)
-        if trend is not None and trend.shape == "stable":
+        if trend is None or trend.shape != "stable":
+            continue
+        if each is of_malloc or not _may_go_on(of_python, floor):
             return replace(other, trend=trend)
     return other
+
+
+def _may_go_on(free: Series, floor: float) -> bool:
+    """Whether arenas may become more for ever, pinned by an object each: in a few epochs that looks like wandering."""
+    trend = find_trend(free, floor)
+    if trend is None or trend.shape == "growing":
+        return True
+    return trend.shape == "inconclusive" and trend.rate >= floor and len(epoch_rates(free)) < EPOCHS_IN_NOISE
 
 
 def _of_those_that_stay(component: Component, count: Series, grown: Series, floor: float) -> Component:
@@ -266,8 +286,12 @@ def _of_those_that_stay(component: Component, count: Series, grown: Series, floo
         grown: What has come in each since it was first there.
         floor: Growth per slice below which nothing is called growth.
     """
-    trend, more = find_trend(grown, floor), find_trend(count, THINGS_FLOOR)
-    if component.trend.shape not in _MAY_GROW or trend is None or more is None or more.shape in _MAY_GROW:
+    trend, there = find_trend(grown, floor), [v for v in count.settled[1:] if v is not None]
+    half = len(there) // 2
+    # One that is left behind now and then is no other one's successor.
+    if half == 0 or mean(there[-half:]) - mean(there[:half]) >= MORE_CHILDREN:
+        return component
+    if component.trend.shape not in _MAY_GROW or trend is None:
         return component
     return _asked_about_little(Component(component.name, trend, grown), floor / LITTLE, None)
 

@@ -66,7 +66,7 @@ def make_bill(recording: Recording) -> Bill | None:
     anonymous = _private(end) - _private(start)
     owners["kept_free"] = _private(end) - _private(trimmed)
     rest = anonymous - sum(owners.get(name, 0) for name in _ANONYMOUS)
-    free = sum(_grown(start, trimmed, name) or 0 for name in ("malloc_free", "python_free"))
+    free = sum(max(0, _grown(start, trimmed, name) or 0) for name in ("malloc_free", "python_free"))
     between = min(rest, free)
     if between > 0:
         owners["free_between"] = between

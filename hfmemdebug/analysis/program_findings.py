@@ -46,8 +46,10 @@ _LEAST_TRACED = 0.01
 # Key, value, what they consist of, and the links between them.
 _BLOCKS_AN_ENTRY = 20
 _COUNTED_TIMES, _LINKS = 1.5, 5
-# What has grown at one pace from nothing has as much as comes at that pace in the whole run, but for its start.
+# What has grown at one pace from nothing has what comes at that pace in the judged part, and at most in the whole run.
 _OF_A_VALUE = (0.6, 1.5)
+# Of what grew, in the process whose texts are known.
+_MOSTLY = 0.7
 # Garbage in cycles that the collector had not come to look at.
 _GARBAGE_SHARE = 0.5
 _HELD_SHARE = 0.9
@@ -149,7 +151,9 @@ def _objects_that_stayed(program: Program, malloc: Owner) -> float | None:
     found: list[float] = []
     for trace, iterations in _traces_of(program, pids):
         stayed = sum(site["count_per_iteration"] for site in trace["sites"])
-        traced = sum(site["bytes_per_iteration"] for site in trace["sites"])
+        traced = sum(
+            site["bytes_per_iteration"] for site in trace["sites"] if site["count_per_iteration"] > 0
+        )
         if not trace["holders"] and traced < _LEAST_TRACED * malloc.growth.rate * iterations:
             # A few things stay here and there, in whatever is traced.
             stayed = 0.0
@@ -206,10 +210,14 @@ def _cut_later(
     """What grew where it may be a text, or all of them, that is not as long yet as the code lets it get."""
     if not values or [owner.name for owner in guilty] != ["malloc"]:
         return None
+    gained = {sample.pid: gained for sample, gained in guilty[0].gained if gained > 0}
+    if gained.get(values[0]["pid"], 0.0) < _MOSTLY * sum(gained.values()):
+        return None
     together = {key: sum(value[key] for value in values) for key in ("bytes", "bound_bytes")}
-    # The judged part may begin late: with the tracer's first looks.
+    # The judged part may begin late: after the imports, or with the tracer's first looks.
     whole = program.ticks[-1].tree.seconds if program.iteration == SECONDS else program.rows / 1000
-    least, most = (share * guilty[0].growth.rate * whole for share in _OF_A_VALUE)
+    rate = guilty[0].growth.rate
+    least, most = _OF_A_VALUE[0] * rate * program.iterations, _OF_A_VALUE[1] * rate * whole
     for value in ({**values[0], **together}, *values):
         # One that was as long before the program worked has a bound too, and has not grown.
         if least <= value["bytes"] <= most and (not memory or value["bound_bytes"] <= memory):

@@ -83,7 +83,9 @@ def trace_workers(
         def told() -> bool:
             nonlocal first
             # Until then what came while the workers began is in it; of what grew at no one pace yet, there is no line.
-            if first is None and any(t["from"] > t["began"] and t["sites"] for t in of_workers()):
+            if first is None and any(
+                t["from"] > t["began"] and (t["sites"] or t["holders"]) for t in of_workers()
+            ):
                 first = time.monotonic()
             return first is not None and time.monotonic() - first > OTHERS_SECONDS
 

@@ -27,8 +27,8 @@ _DEEPEST = 3
 _MOST_NAMES, _MOST_ASKED, _MOST_SECONDS = 20_000, 6, 1.0
 # Of texts and arrays under one name.
 _LEAST_BYTES = 1 << 20
-# Numbers and texts among them: a tenth of a second.
-_MOST_LOOKED = 200_000
+# Shorter texts are not among what is looked at: there may be millions.
+_LEAST_TEXT = 4096
 # One with more of them is a store itself.
 _MOST_ENTRIES = 1000
 # Twice as many of a cache's keys and values are looked into, each until it has come to so many objects.
@@ -236,18 +236,29 @@ def values_to_cut(script: str | None) -> list[list[Any]]:
         return []
     (bounds,) = origin("bounds")
     found: list[list[Any]] = []
-    # A module may have two names.
-    by_thing = {id(store.thing): store for store in large}
-    for store in sorted(by_thing.values(), key=lambda store: -store.entries)[:_MOST_ASKED]:
-        bound = bounds.bound_of_name(store.label, store.module.__file__)
+    # A text has a name in each module that imports it, and a bound where its own is; a module may have two names.
+    asked: set[int] = set()
+    told: set[int] = set()
+    for store in sorted(large, key=lambda store: -store.entries):
+        asked.add(id(store.thing))
+        if len(asked) > _MOST_ASKED or time.perf_counter() - began > 2 * _MOST_SECONDS:
+            break
+        length = bounds.length_of(store.thing)
+        if not length or not told.isdisjoint(store.members):
+            continue
+        try:
+            bound = bounds.bound_of_name(store.label, store.module.__file__)
+        except Exception:
+            # Whatever a program may have there, the others are asked all the same.
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                raise
+            continue
         if bound is not None:
-            many, length = len(store.members), len(store.thing)
+            told |= set(store.members)
             place = "module %s `%s`" % (store.module.__name__, store.label)
             words = "%s %s%s" % (type(store.thing).__name__, place, bound.words)
-            whole = named.bytes_of(store.thing) * bound.entries(length) // length * many
-            found.append([words, store.entries, whole])
-        if time.perf_counter() - began > 2 * _MOST_SECONDS:
-            break
+            each = named.bytes_of(store.thing) * bound.entries(length) // length
+            found.append([words, store.entries, each * len(store.members)])
     return found
 
 
@@ -282,14 +293,14 @@ def _named(
     names = [(name, value) for name, value in list(vars(module).items()) if not name.startswith("__")]
     # The shortest names first.
     waiting = collections.deque((value, name, "", 1) for name, value in names)
-    looked = 0
-    while waiting and len(seen) < _MOST_NAMES and looked < _MOST_LOOKED:
+    while waiting and len(seen) < _MOST_NAMES:
         thing, label, function, depth = waiting.popleft()
-        looked += 1
         kind = type(thing)
         amount = bytes_of(thing) if bytes_of is not None else None
         if amount is not None:
-            found.setdefault((label, function), Store(label, function, module)).add(thing, amount)
+            store = found.setdefault((label, function), Store(label, function, module))
+            if id(thing) not in store.members:
+                store.add(thing, amount)
         if amount is not None or id(thing) in seen or kind in _PLAIN:
             continue
         seen.add(id(thing))
@@ -301,7 +312,8 @@ def _named(
         if size is not None:
             if size <= _MOST_ENTRIES:
                 label += "[a key]" if issubclass(kind, dict) else "[\u2026]"
-                waiting += [(value, label, function, depth + 1) for value in _entries(thing)]
+                entries = [value for value in _entries(thing) if _is_looked_at(value, bytes_of is not None)]
+                waiting += [(value, label, function, depth + 1) for value in entries]
         elif kind is types.FunctionType:
             if thing.__module__ == module.__name__:
                 waiting += [(value, name, thing.__name__, depth + 1) for name, value in _variables(thing)]
@@ -312,6 +324,14 @@ def _named(
             inside = [(name, value) for name, value in list(attributes.items()) if type(name) is str]
             waiting += [(value, "%s.%s" % (label, name), function, depth + 1) for name, value in inside]
     return list(found.values())
+
+
+def _is_looked_at(value: Any, texts: bool) -> bool:
+    """Whether an entry is no number and, where it is a text, a long one."""
+    kind = type(value)
+    if kind in (str, bytes):
+        return texts and sys.getsizeof(value) >= _LEAST_TEXT
+    return kind not in _PLAIN
 
 
 def _variables(function: types.FunctionType) -> list[tuple[str, Any]]:

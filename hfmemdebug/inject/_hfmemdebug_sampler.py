@@ -31,6 +31,7 @@ PYTHON_SHARE = 0.002
 RUNNING_SECONDS = 1.0
 # Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
 LEAST_BLOCKS = 1000
+LEAST_BYTES = 1 << 20
 RETURNED_SHARE = 0.5
 
 SLOTS = 24
@@ -81,6 +82,8 @@ class _Sampler:
         self.latest = (0, 0)
         # Blocks when a quarter to a half of the time until now was over, and when a half to all of it was.
         self.blocks = (0, 0)
+        # Malloc's bytes then.
+        self.malloc = (0, 0)
         self.marked = 0.5
         self.forked = False
         # The script's, whose module has forgotten it as the program ends.
@@ -151,6 +154,7 @@ class _Sampler:
         began = time.perf_counter()
         if began - self.began >= 2 * self.marked:
             self.marked, self.blocks = began - self.began, (self.blocks[1], slots[S_BLOCKS])
+            self.malloc = self.malloc[1], slots[S_MALLOC]
         slots[S_ROWS] = self.rows[0]
         if self.rows[0] and self.tracked is None and not self.forked and len(sys.modules) == slots[S_MODULES]:
             # Once, for it takes some milliseconds, and writes to every object: a fork would copy all of its parent's.
@@ -392,7 +396,7 @@ def start() -> None:
         if lived and returned and sampler.tracer is None:
             # A tracer has seen them while they were there.
             variables = _try(_hfmemdebug_ending.bounded_variables, running, sampler.script)
-        if lived:
+        if lived and sampler.slots[S_MALLOC] - sampler.malloc[0] >= LEAST_BYTES:
             values = _try(_hfmemdebug_ending.values_to_cut, sampler.script)
         if enabled:
             gc.enable()

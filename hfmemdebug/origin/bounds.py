@@ -44,6 +44,7 @@ _WITH_A_LENGTH = (*ARRAYS, "pandas")
 _TABLES = frozenset({"ndarray", "Tensor", "Parameter", "Table", "RecordBatch", "DataFrame", "Series"})
 # And what is made anew to become longer.
 _TEXTS = (str, bytes, bytearray, tuple)
+_MAKERS = frozenset({"__init__", "__new__", "__post_init__"})
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
 # An attribute of what a module has a name for, at any depth.
 _ATTRIBUTE = re.compile(r"`(\w+)\.[^`]*`$")
@@ -108,8 +109,8 @@ def bound_of_name(label: str, file: str | None) -> Bound | None:
     base = label.partition("[")[0]
     value = value_of_label(base, file)
     for _ in range(entries_in(label)):
-        value = max((e for e in entries_of(value) if _length_of(e) is not None), key=len, default=None)
-    length = _length_of(value)
+        value = max((e for e in entries_of(value) if length_of(e) is not None), key=len, default=None)
+    length = length_of(value)
     if length is None:
         return None
     path = RootPath(label, f"`{label}`", base.rpartition(".")[2], file, None)
@@ -117,7 +118,7 @@ def bound_of_name(label: str, file: str | None) -> Bound | None:
     return found if found is not None and found.size > length else None
 
 
-def _length_of(value: Any) -> int | None:
+def length_of(value: Any) -> int | None:
     """How long a text, an array or a table is; None for anything else."""
     kind = type(value)
     name = kind.__name__
@@ -182,7 +183,12 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
         anew = not any(each for _, each in filled)
         if anew:
             # What is made anew of itself and more, or filled by a library, is cut by who has it.
-            functions = [f for f in piece.functions if any(g.takes for g in guards(f, piece, []))]
+            functions = [
+                function
+                for function in piece.functions
+                # As it is made, it is cut once.
+                if function.name not in _MAKERS and any(g.takes for g in guards(function, piece, []))
+            ]
         for function in functions:
             bounds = []
             for guard in guards_beside(function, piece, fills):
@@ -195,9 +201,10 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
                 if limit is not None and now is not None and length <= now < limit:
                     what = (_in_words(guard.measure), now) if guard.measure is not None else (None, None)
                     bounds.append(Bound(limit, piece.file, guard.line, *what))
-            if not bounds:
+            if bounds:
+                found.append(bounds[0])
+            elif not anew:
                 return None
-            found.append(bounds[0])
     return max(found, key=lambda bound: bound.size, default=None)
 
 

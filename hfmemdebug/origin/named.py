@@ -146,7 +146,13 @@ def bytes_of(value: Any) -> int | None:
     kind = type(value)
     if kind in _BY_SIZE or (kind.__module__, kind.__name__) in _BY_SIZE_NAMES:
         return sys.getsizeof(value)
-    size = getattr(value, "nbytes", None) if kind.__module__.partition(".")[0] in ARRAYS else None
+    if str(kind.__module__).partition(".")[0] not in ARRAYS:
+        return None
+    try:
+        size = value.nbytes
+    except Exception:
+        # It has none, or does not say it: of a sparse tensor.
+        return None
     return size if isinstance(size, int) else None
 
 

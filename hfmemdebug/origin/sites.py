@@ -34,6 +34,8 @@ PART_SECONDS = 1.5
 PARTS = 2
 # A site that stands for less than this share of the growth is not shown.
 LEAST_SHARE = 0.02
+# What one buffer grows by in one part of a pass is at least this share of what it does in another.
+STEADY = 0.5
 _OURS = str(Path(__file__).resolve().parents[1])
 
 
@@ -99,6 +101,8 @@ def rank(
             and not least.in_library
             and least.count >= 0
             and all(site.size >= larger_by for site, _ in grown)
+            # What is made anew each time is now larger, now smaller.
+            and least.size >= STEADY * max(site.size / length for site, length in grown)
         )
         if least.size > 0 and (least.count > 0 or is_buffer):
             found.append((place, least))

@@ -40,8 +40,10 @@ class Growth:
 
     def of(self, children: Children) -> int:
         """Bytes that those which are there now have more, or less, than as they were first seen."""
-        self._first = {pid: self._first.get(pid, anon) for pid, anon in children.anon_of.items()}
-        return children.anon - sum(self._first.values())
+        # One that has ended, and that nobody has waited for, has nothing.
+        living = {pid: anon for pid, anon in children.anon_of.items() if anon}
+        self._first = {pid: self._first.get(pid, anon) for pid, anon in living.items()}
+        return sum(living.values()) - sum(self._first.values())
 
 
 def read_children() -> Children | None:

@@ -103,7 +103,9 @@ class InsideReader:
     def values(self, pid: int) -> list[dict[str, Any]]:
         """Texts and arrays that the program cuts to a length that they did not have as it ended."""
         found = self._last_words(pid).get("values", ())
-        return [{"path": words, "bytes": size, "bound_bytes": bound} for words, size, bound in found]
+        return [
+            {"path": words, "bytes": size, "bound_bytes": most, "pid": pid} for words, size, most in found
+        ]
 
     def _last_words(self, pid: int) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):

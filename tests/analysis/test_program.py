@@ -921,9 +921,10 @@ def test_a_text_that_is_not_cut_yet_may_be_all_that_grew() -> None:
     growing = grown(inside(), "malloc", 60 * MB)
     header = {"memory_bytes": 1 << 30}
 
-    def judged(*sizes: int, bound: int = 400 * MB, **more: float) -> Result:
+    def judged(*sizes: int, bound: int = 400 * MB, pid: int = 1, **more: float) -> Result:
         values = [
-            {"path": f"str `log{n}`", "bytes": size, "bound_bytes": bound} for n, size in enumerate(sizes)
+            {"path": f"str `log{n}`", "bytes": size, "bound_bytes": bound, "pid": pid}
+            for n, size in enumerate(sizes)
         ]
         story = growing
         for name, amount in more.items():
@@ -940,7 +941,8 @@ def test_a_text_that_is_not_cut_yet_may_be_all_that_grew() -> None:
         == judged(60 * MB, bound=2 << 30).verdict
         == "leak"
     )
-    # Objects are no text.
+    # Objects are no text, and another process has none of this one's.
+    assert judged(60 * MB, pid=2).verdict == "leak"
     assert judged(60 * MB, blocks=100_000, python=10 * MB).verdict == "leak"
 
 

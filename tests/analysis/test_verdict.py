@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,7 @@ def record(
     reserved: Callable[[int], float] | None = None,
     children_anon: Callable[[int], float] | None = None,
     children_grown: Callable[[int], float] | None = None,
+    children: Callable[[int], float] = lambda n: 0.0,
     python_free: Callable[[int], float] = lambda n: 0.0,
     fds: Callable[[int], float] = lambda n: 0.0,
     dev_shm: Callable[[int], float] = lambda n: 0.0,
@@ -68,7 +70,7 @@ def record(
             "dev_shm": int(dev_shm(n)),
             "file_maps": 200,
             "threads": 4,
-            "children": 0,
+            "children": int(children(n)),
             **({} if children_anon is None else {"children_anon": int(children_anon(n))}),
             **({} if children_grown is None else {"children_grown": int(children_grown(n))}),
         }
@@ -289,6 +291,17 @@ def test_arenas_that_come_and_go_with_their_last_object_are_no_leak() -> None:
     assert verdict(arenas, 200_000.0) == "leak"
 
 
+@pytest.mark.parametrize("steps", [(4, 4), (4, 4, 4), (6, 2, 6, 2, 6, 2), (4, 8, 3, 9)])
+def test_arenas_that_become_more_in_every_epoch_are_asked_about(steps: tuple[int, ...]) -> None:
+    levels = [0, 0, *itertools.accumulate(steps)]
+
+    def arenas(n: int) -> float:
+        return float(levels[n // SLICES] * MB)
+
+    found = record(consumer=True, epochs=len(levels) - 1, anon=arenas, python_free=arenas)
+    assert judge([record(epochs=len(levels) - 1), found]).verdict != "no-leak"
+
+
 def test_what_goes_with_a_child_that_is_replaced_is_no_leak() -> None:
     # A period that does not divide an epoch: its ends rise for dozens of epochs.
     period, lasts = SLICES - 1, 600_000.0
@@ -306,6 +319,19 @@ def test_what_goes_with_a_child_that_is_replaced_is_no_leak() -> None:
     assert verdict(lambda n: 0.0) == "no-leak"
     assert verdict(leak(10_000.0)) == "inconclusive"
     assert verdict(leak(100_000.0)) == "leak"
+
+
+@pytest.mark.parametrize("epochs", [4, 6, 16])
+def test_a_child_that_is_left_behind_in_each_epoch_is_nobodys_successor(epochs: int) -> None:
+    left = record(
+        consumer=True,
+        epochs=epochs,
+        children=lambda n: n // SLICES,
+        children_anon=lambda n: n // SLICES * 40 * MB,
+        children_grown=lambda n: 0.0,
+    )
+    still = record(epochs=epochs, children_anon=lambda n: 0.0, children_grown=lambda n: 0.0)
+    assert judge([still, left]).verdict == "leak"
 
 
 def test_anonymous_memory_that_no_counter_owns() -> None:

@@ -21,6 +21,9 @@ def test_one_buffer_that_becomes_larger_counts_where_it_is_asked_for() -> None:
     found = rank(parts, lengths, larger_by=MB)
     assert [place for place, _ in found] == [TEXT, ITEMS]
     assert found[0][1] == Site(0.5 * MB, 0.0, False)
+    # As batches of all sizes are.
+    smaller = {**part, TEXT: Site(2.0 * MB, 0.0, False)}
+    assert [place for place, _ in rank((part, smaller), lengths, larger_by=MB)] == [ITEMS]
     # Once, and no more since.
     assert [p for p, _ in rank((part, {**part, TEXT: Site(0.0, 0.0, False)}), lengths, larger_by=MB)] == [
         ITEMS

@@ -80,8 +80,9 @@ def test_an_ended_child_that_nobody_waited_for_holds_nothing() -> None:
 
 def test_what_a_child_has_had_goes_with_it() -> None:
     growth = Growth()
-    readings = ({1: 50, 2: 70}, {1: 60, 2: 90}, {1: 65, 3: 200}, {1: 65, 3: 190, 2: 10}, {})
-    assert [growth.of(Children(anon_of)) for anon_of in readings] == [0, 30, 15, 5, 0]
+    # The last one has ended.
+    readings = ({1: 50, 2: 70}, {1: 60, 2: 90}, {1: 65, 3: 200}, {1: 65, 3: 190, 2: 10}, {1: 65, 3: 0}, {})
+    assert [growth.of(Children(anon_of)) for anon_of in readings] == [0, 30, 15, 5, 15, 0]
 
 
 def test_of_this_process() -> None:

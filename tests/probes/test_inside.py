@@ -278,10 +278,18 @@ def test_what_the_programs_code_bounds_is_told_with_its_line(tmp_path: Path) -> 
 
 def test_texts_and_arrays_that_the_code_cuts_are_told_until_they_are_as_long(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(
-        "import array, os, sys, time\n"
+        "import io, os, sys, time\n"
         "log = short = full = endless = ''\n"
         "parts, MOST = {'a': b'', 'b': b''}, 8_000_000\n"
-        "class Log: text = ''\n"
+        "class Log:\n"
+        "    text = ''\n"
+        "    def __init__(self): self.words = ('y' * 2_000_000)[:MOST]\n"
+        "def never(step, most):\n"
+        "    global log\n"
+        "    if step % 100 == 0: log = ''\n"
+        "    if len(log) > most: log = log[-most:]\n"
+        "made, state = [], {'buffer': io.BytesIO(b'z' * 6_000_000), 'log': 'z' * 2_000_000}\n"
+        "state['log'] = state['log'][-MOST:]\n"
         "owner = Log()\n"
         "def put(text):\n"
         "    global log, short, full, endless\n"
@@ -291,6 +299,7 @@ def test_texts_and_arrays_that_the_code_cuts_are_told_until_they_are_as_long(tmp
         "    endless += text\n"
         "    owner.text += text\n"
         "    if len(owner.text) > 2 * MOST: owner.text = owner.text[-MOST:]\n"
+        "    made.append(0)\n"
         "    for key in parts:\n"
         "        parts[key] = (parts[key] + text.encode())[-5_000_000:]\n"
         "time.sleep(2.5)\n"
@@ -302,9 +311,9 @@ def test_texts_and_arrays_that_the_code_cuts_are_told_until_they_are_as_long(tmp
     reader, pid = ended(tmp_path)
     found = {value["path"]: value for value in reader.values(pid)}
     assert found.keys() == {
-        "str module __main__ `log`, bounded to 8,000,000 (program.py:8)",
-        "str module __main__ `owner.text`, bounded to 16,000,000 (program.py:13)",
-        "bytes module __main__ `parts[a key]`, bounded to 5,000,000 (program.py:15)",
+        "str module __main__ `log`, bounded to 8,000,000 (program.py:16)",
+        "str module __main__ `owner.text`, bounded to 16,000,000 (program.py:21)",
+        "bytes module __main__ `parts[a key]`, bounded to 5,000,000 (program.py:24)",
     }
     sizes = sorted((round(each["bytes"] / 1e6), round(each["bound_bytes"] / 1e6)) for each in found.values())
     assert sizes == [(4, 8), (4, 16), (8, 10)]
