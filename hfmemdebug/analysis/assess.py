@@ -185,8 +185,10 @@ def assess(
     reserved, mapped = difference("reserved"), difference("mapped")
     judge("other", _unowned(epochs, against, "anon_swap"), max(floor, pages))
     if "other" in components:
-        free = [difference("malloc_free"), difference("python_free")]
-        components["other"] = _without_what_is_free(components["other"], free, max(floor, pages))
+        of_malloc, of_python = difference("malloc_free"), difference("python_free")
+        components["other"] = _without_what_is_free(
+            components["other"], of_malloc, of_python, max(floor, pages)
+        )
     judge("copied", difference("copied"), max(floor, pages))
     if "copied" in components and _has_a_bound(difference("copyable"), floor):
         components["copied"] = _bounded(components["copied"])
@@ -249,7 +251,7 @@ def _in_dev_shm(epochs: Epochs, mapping: Component | None) -> Component | None:
     return Component("dev_shm", trend, series)
 
 
-def _without_what_is_free(other: Component, free: Sequence[Series], floor: float) -> Component:
+def _without_what_is_free(other: Component, of_malloc: Series, of_python: Series, floor: float) -> Component:
     """Anonymous memory without what allocators have free, where that decides that nothing of it grows.
 
     Free chunks between blocks in use come and go with the threads that had them, and arenas with the last object in
@@ -257,8 +259,7 @@ def _without_what_is_free(other: Component, free: Sequence[Series], floor: float
     """
     if other.trend.shape != "inconclusive":
         return other
-    of_malloc, of_python = free
-    for each in (of_malloc, of_python, Series.total(free)):
+    for each in (of_malloc, of_python, Series.total([of_malloc, of_python])):
         trend = find_trend(other.series.minus(each), floor)
         if trend is None or trend.shape != "stable":
             continue
@@ -286,12 +287,13 @@ def _of_those_that_stay(component: Component, count: Series, grown: Series, floo
         grown: What has come in each since it was first there.
         floor: Growth per slice below which nothing is called growth.
     """
-    trend, there = find_trend(grown, floor), [v for v in count.settled[1:] if v is not None]
+    there = [v for v in count.settled[1:] if v is not None]
     half = len(there) // 2
     # One that is left behind now and then is no other one's successor.
     if half == 0 or mean(there[-half:]) - mean(there[:half]) >= MORE_CHILDREN:
         return component
-    if component.trend.shape not in _MAY_GROW or trend is None:
+    trend = find_trend(grown, floor) if component.trend.shape in _MAY_GROW else None
+    if trend is None:
         return component
     return _asked_about_little(Component(component.name, trend, grown), floor / LITTLE, None)
 

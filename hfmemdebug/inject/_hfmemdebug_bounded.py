@@ -105,18 +105,49 @@ def unfilled(least: int, script: str | None) -> tuple[list[list[Any]], set[int]]
         Those, and the identities of all containers that they are told of.
     """
     began = time.perf_counter()
-    (numbers,) = origin("numbers_in_code")
-    large: list[Store] = []
-    for module in _users_modules(script, numbers):
-        large += [store for store in _named(module, numbers.own_dictionary) if store.entries >= least]
-        if time.perf_counter() - began > _MOST_SECONDS:
-            break
+    large = _large(least, script)
     if not large:
         return [], set()
     bounds, paths = origin("bounds", "paths")
-    large.sort(key=lambda store: -store.entries)
+    return _told_of(large, began, lambda store: _described(store, bounds, paths))
+
+
+def values_to_cut(script: str | None) -> list[list[Any]]:
+    """Texts and arrays that the code cuts to a length, and that are shorter: words, bytes, and bytes of that length.
+
+    Args:
+        script: As above.
+    """
+    began = time.perf_counter()
+    (named,) = origin("named")
+    large = [store for store in _large(_LEAST_BYTES, script, named.bytes_of) if not store.function]
+    if not large:
+        return []
+    (bounds,) = origin("bounds")
+    return _told_of(large, began, lambda store: _described_value(store, bounds, named.bytes_of))[0]
+
+
+def _large(
+    least: int, script: str | None, bytes_of: Callable[[Any], int | None] | None = None
+) -> list[Store]:
+    """What the names of the user's modules lead to, the largest first; arguments as of `unfilled` and `_named`."""
+    began = time.perf_counter()
+    (numbers,) = origin("numbers_in_code")
+    large: list[Store] = []
+    for module in _users_modules(script, numbers):
+        stores = _named(module, numbers.own_dictionary, bytes_of)
+        large += [store for store in stores if store.entries >= least]
+        if time.perf_counter() - began > _MOST_SECONDS:
+            break
+    return sorted(large, key=lambda store: -store.entries)
+
+
+def _told_of(
+    large: list[Store], began: float, describe: Callable[[Store], list[Any] | None]
+) -> tuple[list[list[Any]], set[int]]:
+    """What is told of the largest, as far as time is, and the identities of all things that it is told of."""
     found: list[list[Any]] = []
-    # A container has a name in each module that imports it, and a bound where its own is.
+    # A thing has a name in each module that imports it, and a bound where its own is; a module may have two names.
     asked: set[int] = set()
     told: set[int] = set()
     for store in large:
@@ -126,7 +157,7 @@ def unfilled(least: int, script: str | None) -> tuple[list[list[Any]], set[int]]
         if not told.isdisjoint(store.members):
             continue
         try:
-            described = _described(store, bounds, paths)
+            described = describe(store)
         except Exception:
             # Whatever a program may have there, the others are asked all the same.
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
@@ -136,6 +167,18 @@ def unfilled(least: int, script: str | None) -> tuple[list[list[Any]], set[int]]
             told |= set(store.members)
             found.append(described)
     return found, told
+
+
+def _described_value(store: Store, bounds: Any, bytes_of: Callable[[Any], Any]) -> list[Any] | None:
+    """What is told of a text or an array; None where it has no bound, or no length."""
+    length = bounds.length_of(store.thing)
+    bound = bounds.bound_of_name(store.label, store.module.__file__) if length else None
+    if bound is None:
+        return None
+    place = "module %s `%s`" % (store.module.__name__, store.label)
+    words = "%s %s%s" % (type(store.thing).__name__, place, bound.words)
+    whole = bytes_of(store.thing) * bound.entries(length) // length
+    return [words, store.entries, whole * len(store.members)]
 
 
 def _described(store: Store, bounds: Any, paths: Any) -> list[Any] | None:
@@ -215,50 +258,6 @@ def variables(least: int, running: Collection[tuple[str, str, int]], script: str
                 found.append([words, size])
             if time.perf_counter() - began > _MOST_SECONDS:
                 return found
-    return found
-
-
-def values_to_cut(script: str | None) -> list[list[Any]]:
-    """Texts and arrays that the code cuts to a length, and that are shorter: words, bytes, and bytes of that length.
-
-    Args:
-        script: As above.
-    """
-    began = time.perf_counter()
-    numbers, named = origin("numbers_in_code", "named")
-    large: list[Store] = []
-    for module in _users_modules(script, numbers):
-        stores = _named(module, numbers.own_dictionary, named.bytes_of)
-        large += [store for store in stores if store.entries >= _LEAST_BYTES and not store.function]
-        if time.perf_counter() - began > _MOST_SECONDS:
-            break
-    if not large:
-        return []
-    (bounds,) = origin("bounds")
-    found: list[list[Any]] = []
-    # A text has a name in each module that imports it, and a bound where its own is; a module may have two names.
-    asked: set[int] = set()
-    told: set[int] = set()
-    for store in sorted(large, key=lambda store: -store.entries):
-        asked.add(id(store.thing))
-        if len(asked) > _MOST_ASKED or time.perf_counter() - began > 2 * _MOST_SECONDS:
-            break
-        length = bounds.length_of(store.thing)
-        if not length or not told.isdisjoint(store.members):
-            continue
-        try:
-            bound = bounds.bound_of_name(store.label, store.module.__file__)
-        except Exception:
-            # Whatever a program may have there, the others are asked all the same.
-            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
-                raise
-            continue
-        if bound is not None:
-            told |= set(store.members)
-            place = "module %s `%s`" % (store.module.__name__, store.label)
-            words = "%s %s%s" % (type(store.thing).__name__, place, bound.words)
-            each = named.bytes_of(store.thing) * bound.entries(length) // length
-            found.append([words, store.entries, each * len(store.members)])
     return found
 
 
