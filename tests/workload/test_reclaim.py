@@ -43,7 +43,8 @@ def test_pages_of_a_file_are_taken_back_also_where_it_was_just_written(tmp_path:
     assert proof["why_not"] is None
     assert proof["asked_bytes"] == SIZE
     assert proof["freed_bytes"] >= SIZE // 2
-    assert proof["rss_before"] - proof["rss_after"] >= SIZE // 2
+    # RSS is counted in batches for each thread, and is that of the whole test process.
+    assert proof["rss_before"] - proof["rss_after"] >= proof["freed_bytes"] - 1024**2
     assert proof["same_data"] is True
     assert proof["checked_bytes"] == SIZE
 
