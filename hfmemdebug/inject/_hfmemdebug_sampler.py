@@ -22,27 +22,34 @@ if TYPE_CHECKING:
     from typing import Any
 
 INTERVAL = 0.1
+# The program's own threads come before ours, which would wake up for nothing.
+INTERVAL_OF_PROGRAM = 0.09
+# As long as these make the readings, ours looks this seldom.
+MOST_SECONDS_ASLEEP = 1.0
 # Shares of one core's time that readings which can take long may take, over all processes of the program.
 MALLOC_SHARE = 0.004
 # Tracing takes so much more that this is no matter beside it.
 MALLOC_SHARE_TRACED = 0.02
+# A walk through the heap also costs the program what it had in the processor's caches: no more often for each process.
+MALLOC_SECONDS, MOST_MALLOC_SECONDS = 0.08, 0.5
 PYTHON_SHARE = 0.002
 # What runs is asked as often.
 RUNNING_SECONDS = 1.0
 # Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
 LEAST_BLOCKS = 1000
 LEAST_BYTES = 1 << 20
+NEVER = float("inf")
 RETURNED_SHARE = 0.5
 
 SLOTS = 24
 ROLE_AT, ROLE_BYTES = SLOTS * 8, 64
 PAGE_BYTES = 4096
 MAGIC = 0x68666D3031
-# Slots of the page, 8 bytes each; -1 where something was not read.
+# Slots of the page, 8 bytes each; -1 where something was not read. The supervisor writes how many processes it reads.
 (
     S_MAGIC, S_PID, S_TICKS, S_ROWS, S_BLOCKS, S_MALLOC, S_ARROW, S_PYTHON, S_COLLECTIONS, S_ENDING, S_COST, S_GARBAGE,
-    S_ARROW_IS_MALLOC, S_MODULES, S_MALLOC_READS,
-) = range(15)  # fmt: skip
+    S_ARROW_IS_MALLOC, S_MODULES, S_MALLOC_READS, S_PROCESSES,
+) = range(16)  # fmt: skip
 
 _SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
 
@@ -59,10 +66,14 @@ class _Mallinfo2(ctypes.Structure):
 class _Sampler:
     """The thread that reads, and its page."""
 
-    def __init__(self, folder: str, rows: list[int]) -> None:
+    def __init__(self, folder: str, rows: list[int], due: list[float]) -> None:
         self.folder = folder
         # The one entry is the number of rows read so far.
         self.rows = rows
+        # The one entry is when a thread of the program that reads rows is to make a reading.
+        self.due = due
+        self.made_by_program = 0
+        self.reading = _thread.allocate_lock()
         self.pid = 0
         self.slots: Any = None
         self.role: Any = None
@@ -90,8 +101,6 @@ class _Sampler:
         self.script: str | None = None
         # Functions on the stacks of the program's threads: file, name, first line.
         self.running: set[tuple[str, str, int]] = set()
-        # That are sampled, as far as is known.
-        self.processes = 1
         # Of `run --trace`.
         self.tracer: Any = None
 
@@ -121,6 +130,8 @@ class _Sampler:
 
     def begin(self) -> None:
         """Starts the thread, unknown to `threading`: programs count theirs."""
+        # A fork may have been made while another thread had it.
+        self.reading = _thread.allocate_lock()
         self.wake = _thread.allocate_lock()
         self.wake.acquire()
         self.stopped = _thread.allocate_lock()
@@ -129,23 +140,62 @@ class _Sampler:
 
     def end(self) -> None:
         """Stops the thread and waits for it: a fork must not find a second thread, nor teardown."""
+        self.due[0] = NEVER
         if self.wake is not None:
             self.wake.release()
             self.stopped.acquire(True, 2.0)
             self.wake = None
 
     def run(self, wake: Any, stopped: Any) -> None:
+        pause = INTERVAL
         try:
-            while not wake.acquire(True, INTERVAL):
-                self.read()
+            while not wake.acquire(True, pause):
+                # Each wake-up may have to wait long for a program that lets go of the interpreter for microseconds.
+                if self.made_by_program >= pause / INTERVAL / 2:
+                    pause = min(2 * pause, MOST_SECONDS_ASLEEP)
+                else:
+                    pause = INTERVAL
+                    self._read_once()
+                self.made_by_program = 0
+                self.look()
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
         finally:
             stopped.release()
 
+    def read_in_program(self) -> None:
+        """A reading by a thread of the program's, which has the interpreter."""
+        try:
+            self._read_once()
+            self.made_by_program += 1
+        except Exception:
+            self.due[0] = NEVER
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                raise
+
+    def _read_once(self) -> None:
+        """One reading, unless another thread is at it."""
+        if not self.reading.acquire(False):
+            return
+        try:
+            if self.tracer is None:
+                self.due[0] = time.perf_counter() + INTERVAL_OF_PROGRAM
+            self.read_counters()
+        finally:
+            self.reading.release()
+
     def read(self) -> None:
-        """One reading. The exact counters come first, before anything of this function's own."""
+        """One reading of everything that is due."""
+        self.read_counters()
+        self.look()
+
+    def read_counters(self) -> None:
+        """What is read ten times a second. Exact counters come first, before anything of this function's own.
+
+        Nothing in it lets go of the interpreter: to get it back beside a program that lets go of it all the time, as
+        Arrow and numpy do, takes dozens of wake-ups, each of which interrupts the program.
+        """
         slots = self.slots
         slots[S_BLOCKS] = sys.getallocatedblocks()
         self.latest = self.latest[1], slots[S_BLOCKS]
@@ -176,20 +226,29 @@ class _Sampler:
             slots[S_MALLOC] = used if self.tracer is None else used - self.tracer.overhead.bytes()
             slots[S_MALLOC_READS] = max(0, slots[S_MALLOC_READS]) + 1
             # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
-            share = MALLOC_SHARE if self.tracer is None else MALLOC_SHARE_TRACED
-            self.malloc_due = began + (time.thread_time() - read) * self.processes / share
+            cost = (time.thread_time() - read) * self._processes()
+            if self.tracer is None:
+                pause = max(cost / MALLOC_SHARE, min(MALLOC_SECONDS * self._processes(), MOST_MALLOC_SECONDS))
+            else:
+                pause = cost / MALLOC_SHARE_TRACED
+            self.malloc_due = began + pause
+        slots[S_TICKS] += 1
+        slots[S_COST] += int((time.thread_time() - spent) * 1e9)
+
+    def look(self) -> None:
+        """What is asked once a second at most."""
+        slots = self.slots
+        spent = looked = time.thread_time()
+        began = time.perf_counter()
         if self.stats_api is not None and began >= self.python_due:
-            looked = time.thread_time()
             size = self._python_bytes()
             slots[S_PYTHON] = size if size is not None else -1
             self._name()
             self.script = getattr(sys.modules.get("__main__"), "__file__", None) or self.script
-            self.processes = self._count_processes()
-            cost = (time.thread_time() - looked) * self.processes
+            cost = (time.thread_time() - looked) * self._processes()
             self.python_due = began + max(1.0, cost / PYTHON_SHARE)
         if began >= self.running_due:
             self.running, self.running_due = self._functions(), began + RUNNING_SECONDS
-        slots[S_TICKS] += 1
         slots[S_COST] += int((time.thread_time() - spent) * 1e9)
         if self.tracer is not None:
             self.tracer.look()
@@ -200,10 +259,9 @@ class _Sampler:
                 if re.search(r"/lib(?:jemalloc|tcmalloc|mimalloc)[^/\n]*\.so", maps.read()):
                     # glibc's heap is not the one in use.
                     return None
-            # Where allocations are traced it keeps the interpreter to itself: what the program's threads allocate
-            # after it would be taken away with what tracing has in use.
-            libc = ctypes.PyDLL(None) if os.environ.get("HFMEMDEBUG_RUN_TRACE") else self.libc
-            read = libc.mallinfo2
+            # It keeps the interpreter to itself. Where allocations are traced, what the program's threads allocate
+            # after it would be taken away with what tracing has in use, too.
+            read = ctypes.PyDLL(None).mallinfo2
         except (OSError, AttributeError):
             return None
         read.restype, read.argtypes = _Mallinfo2, []
@@ -221,13 +279,9 @@ class _Sampler:
             function.argtypes = [ctypes.c_void_p]
         return found
 
-    def _count_processes(self) -> int:
-        """Those that have a page; the supervisor removes it when one has ended."""
-        try:
-            return max(1, sum(name.endswith(".page") for name in os.listdir(self.folder)))
-        except OSError:
-            # The supervisor is gone, and the folder with it.
-            return self.processes
+    def _processes(self) -> int:
+        """How many share the time that readings may take."""
+        return max(1, int(self.slots[S_PROCESSES]))
 
     def _python_bytes(self) -> int | None:
         """Bytes in use by CPython's small objects; a millisecond for each 100 MB."""
@@ -315,7 +369,8 @@ def start() -> None:
     import _hfmemdebug_ending  # type: ignore[import-not-found]
     import _hfmemdebug_hooks  # type: ignore[import-not-found]
 
-    sampler = _Sampler(folder, _hfmemdebug_hooks.rows)
+    sampler = _Sampler(folder, _hfmemdebug_hooks.rows, _hfmemdebug_hooks.due)
+    _hfmemdebug_hooks.readers.append(sampler.read_in_program)
     if os.environ.get("HFMEMDEBUG_RUN_TRACE"):
         import _hfmemdebug_tracer  # type: ignore[import-not-found]
 

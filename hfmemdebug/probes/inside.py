@@ -28,6 +28,7 @@ _FIELDS = {
     inject.S_MODULES: "modules",
 }
 _LAYOUT = struct.Struct(f"={inject.SLOTS}q")
+_COUNT = struct.Struct("=q")
 
 
 def environment(pages: Path, environ: Mapping[str, str], *, trace: str | None) -> dict[str, str]:
@@ -52,6 +53,8 @@ def environment(pages: Path, environ: Mapping[str, str], *, trace: str | None) -
 
 class InsideReader:
     """Reads the pages that samplers write, one for each process, through mappings that outlive them.
+
+    Each is told how many they are.
 
     Args:
         folder: Where the samplers make them.
@@ -121,21 +124,28 @@ class InsideReader:
             if slots[inject.S_GARBAGE] >= 0:
                 self.garbage_blocks[pid] = slots[inject.S_GARBAGE]
             page.close()
+            self._say_how_many()
             with contextlib.suppress(OSError):
                 (self._folder / f"{pid}.page").unlink()
 
+    def _say_how_many(self) -> None:
+        """Tells the samplers among how many processes they share what readings may take."""
+        for page in self._pages.values():
+            _COUNT.pack_into(page, inject.S_PROCESSES * _COUNT.size, len(self._pages))
+
     def _open(self, pid: int) -> mmap.mmap | None:
         try:
-            fd = os.open(self._folder / f"{pid}.page", os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(self._folder / f"{pid}.page", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
             return None
         try:
             # It is made before it is given its length.
             if os.fstat(fd).st_size < inject.PAGE_BYTES:
                 return None
-            page = mmap.mmap(fd, inject.PAGE_BYTES, access=mmap.ACCESS_READ)
+            page = mmap.mmap(fd, inject.PAGE_BYTES)
         finally:
             os.close(fd)
         self._pages[pid] = page
+        self._say_how_many()
         self.seen += 1
         return page
