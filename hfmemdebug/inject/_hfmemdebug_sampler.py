@@ -130,8 +130,6 @@ class _Sampler:
 
     def begin(self) -> None:
         """Starts the thread, unknown to `threading`: programs count theirs."""
-        # A fork may have been made while another thread had it.
-        self.reading = _thread.allocate_lock()
         self.wake = _thread.allocate_lock()
         self.wake.acquire()
         self.stopped = _thread.allocate_lock()
@@ -169,21 +167,22 @@ class _Sampler:
         try:
             self._read_once()
             self.made_by_program += 1
-        except Exception:
+        except Exception as error:
             self.due[0] = NEVER
-            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG") or not _is_ours(error):
                 raise
 
     def _read_once(self) -> None:
         """One reading, unless another thread is at it."""
-        if not self.reading.acquire(False):
+        reading = self.reading
+        if not reading.acquire(False):
             return
         try:
             if self.tracer is None:
                 self.due[0] = time.perf_counter() + INTERVAL_OF_PROGRAM
             self.read_counters()
         finally:
-            self.reading.release()
+            reading.release()
 
     def read(self) -> None:
         """One reading of everything that is due."""
@@ -388,6 +387,8 @@ def start() -> None:
         # The thread and the page are the parent's.
         sampler.rows[0] = 0
         sampler.began = time.perf_counter()
+        # Another thread of the parent's may have been at it.
+        sampler.reading = _thread.allocate_lock()
         sampler.malloc_due = sampler.python_due = 0.0
         sampler.tracked, sampler.forked = None, True
         sampler.marked = 0.5
@@ -472,6 +473,17 @@ def _try(function: Callable[..., Any], *arguments: Any) -> Any:
         if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
             raise
         return None
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether it was raised by what is called here, not by a signal handler of the program's that ran meanwhile."""
+    ours, trace = os.path.dirname(os.path.abspath(__file__)), error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith(ours) and "pyarrow" not in file:
+            return False
+        trace = trace.tb_next
+    return True
 
 
 def _count_objects() -> int:
