@@ -1,7 +1,5 @@
 """What the sampler wraps of the program's libraries: how many rows are read, which shared segments are made.
 
-Where rows are read is also where the program's own thread reads the counters, as long as it does so often enough.
-
 A module is wrapped as the program imports it; none is imported for that.
 """
 
@@ -11,7 +9,6 @@ import _frozen_importlib_external
 import operator
 import os
 import sys
-from time import perf_counter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +18,6 @@ if TYPE_CHECKING:
 
 # The one entry is the number of rows read so far.
 rows = [0]
-# The one entry is when the thread that reads rows is to read the counters too, and what it calls for that.
-due = [float("inf")]
-readers: list[Callable[[], None]] = []
 
 
 class Hook:
@@ -56,9 +50,6 @@ def _map_style(module: Any) -> None:
     get, iterate = dataset.__getitem__, dataset.__iter__
 
     def __getitem__(self: Any, key: Any) -> Any:
-        # Before there is anything of this step.
-        if perf_counter() >= due[0]:
-            readers[0]()
         found = get(self, key)
         if type(key) is int:
             rows[0] += 1
@@ -74,8 +65,6 @@ def _map_style(module: Any) -> None:
     def __iter__(self: Any) -> Iterator[Any]:
         for row in iterate(self):
             rows[0] += 1
-            if perf_counter() >= due[0]:
-                readers[0]()
             yield row
 
     dataset.__getitem__ = _like(__getitem__, get)
@@ -100,8 +89,6 @@ def _counted(iterate: Any, count: Callable[..., int]) -> Any:
         items = iter(iterate(self, *arguments, **options))
         asked = arguments or tuple(options.values())
         while True:
-            if perf_counter() >= due[0]:
-                readers[0]()
             before = rows[0]
             try:
                 item = next(items)

@@ -22,23 +22,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 INTERVAL = 0.1
-# The program's own threads come before ours, which would wake up for nothing.
-INTERVAL_OF_PROGRAM = 0.09
-# As long as these make the readings, ours looks this seldom.
-MOST_SECONDS_ASLEEP = 1.0
 # Shares of one core's time that readings which can take long may take, over all processes of the program.
 MALLOC_SHARE = 0.004
 # Tracing takes so much more that this is no matter beside it.
 MALLOC_SHARE_TRACED = 0.02
+PYTHON_SHARE = 0.002
 # A walk through the heap also costs the program what it had in the processor's caches: no more often for each process.
 MALLOC_SECONDS, MOST_MALLOC_SECONDS = 0.08, 0.5
-PYTHON_SHARE = 0.002
 # What runs is asked as often.
 RUNNING_SECONDS = 1.0
 # Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
 LEAST_BLOCKS = 1000
 LEAST_BYTES = 1 << 20
-NEVER = float("inf")
 RETURNED_SHARE = 0.5
 
 SLOTS = 24
@@ -66,14 +61,10 @@ class _Mallinfo2(ctypes.Structure):
 class _Sampler:
     """The thread that reads, and its page."""
 
-    def __init__(self, folder: str, rows: list[int], due: list[float]) -> None:
+    def __init__(self, folder: str, rows: list[int]) -> None:
         self.folder = folder
         # The one entry is the number of rows read so far.
         self.rows = rows
-        # The one entry is when a thread of the program that reads rows is to make a reading.
-        self.due = due
-        self.made_by_program = 0
-        self.reading = _thread.allocate_lock()
         self.pid = 0
         self.slots: Any = None
         self.role: Any = None
@@ -122,7 +113,9 @@ class _Sampler:
         self.slots = (ctypes.c_int64 * SLOTS).from_address(address)
         self.role = (ctypes.c_char * ROLE_BYTES).from_address(address + ROLE_AT)
         for slot in range(SLOTS):
-            self.slots[slot] = -1
+            if slot != S_PROCESSES:
+                # The supervisor may have come before.
+                self.slots[slot] = -1
         self.slots[S_PID] = pid
         self.slots[S_TICKS] = self.slots[S_COST] = 0
         self.role.value = b""
@@ -138,59 +131,23 @@ class _Sampler:
 
     def end(self) -> None:
         """Stops the thread and waits for it: a fork must not find a second thread, nor teardown."""
-        self.due[0] = NEVER
         if self.wake is not None:
             self.wake.release()
             self.stopped.acquire(True, 2.0)
             self.wake = None
 
     def run(self, wake: Any, stopped: Any) -> None:
-        pause = INTERVAL
         try:
-            while not wake.acquire(True, pause):
-                # Each wake-up may have to wait long for a program that lets go of the interpreter for microseconds.
-                if self.made_by_program >= pause / INTERVAL / 2:
-                    pause = min(2 * pause, MOST_SECONDS_ASLEEP)
-                else:
-                    pause = INTERVAL
-                    self._read_once()
-                self.made_by_program = 0
-                self.look()
+            while not wake.acquire(True, INTERVAL):
+                self.read()
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
         finally:
             stopped.release()
 
-    def read_in_program(self) -> None:
-        """A reading by a thread of the program's, which has the interpreter."""
-        try:
-            self._read_once()
-            self.made_by_program += 1
-        except Exception as error:
-            self.due[0] = NEVER
-            if os.environ.get("HFMEMDEBUG_RUN_DEBUG") or not _is_ours(error):
-                raise
-
-    def _read_once(self) -> None:
-        """One reading, unless another thread is at it."""
-        reading = self.reading
-        if not reading.acquire(False):
-            return
-        try:
-            if self.tracer is None:
-                self.due[0] = time.perf_counter() + INTERVAL_OF_PROGRAM
-            self.read_counters()
-        finally:
-            reading.release()
-
     def read(self) -> None:
-        """One reading of everything that is due."""
-        self.read_counters()
-        self.look()
-
-    def read_counters(self) -> None:
-        """What is read ten times a second. Exact counters come first, before anything of this function's own.
+        """One reading. The exact counters come first, before anything of this function's own.
 
         Nothing in it lets go of the interpreter: to get it back beside a program that lets go of it all the time, as
         Arrow and numpy do, takes dozens of wake-ups, each of which interrupts the program.
@@ -225,21 +182,11 @@ class _Sampler:
             slots[S_MALLOC] = used if self.tracer is None else used - self.tracer.overhead.bytes()
             slots[S_MALLOC_READS] = max(0, slots[S_MALLOC_READS]) + 1
             # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
+            share = MALLOC_SHARE if self.tracer is None else MALLOC_SHARE_TRACED
             cost = (time.thread_time() - read) * self._processes()
-            if self.tracer is None:
-                pause = max(cost / MALLOC_SHARE, min(MALLOC_SECONDS * self._processes(), MOST_MALLOC_SECONDS))
-            else:
-                pause = cost / MALLOC_SHARE_TRACED
-            self.malloc_due = began + pause
-        slots[S_TICKS] += 1
-        slots[S_COST] += int((time.thread_time() - spent) * 1e9)
-
-    def look(self) -> None:
-        """What is asked once a second at most."""
-        slots = self.slots
-        spent = looked = time.thread_time()
-        began = time.perf_counter()
+            self.malloc_due = began + max(cost / share, self._malloc_seconds())
         if self.stats_api is not None and began >= self.python_due:
+            looked = time.thread_time()
             size = self._python_bytes()
             slots[S_PYTHON] = size if size is not None else -1
             self._name()
@@ -248,6 +195,7 @@ class _Sampler:
             self.python_due = began + max(1.0, cost / PYTHON_SHARE)
         if began >= self.running_due:
             self.running, self.running_due = self._functions(), began + RUNNING_SECONDS
+        slots[S_TICKS] += 1
         slots[S_COST] += int((time.thread_time() - spent) * 1e9)
         if self.tracer is not None:
             self.tracer.look()
@@ -281,6 +229,9 @@ class _Sampler:
     def _processes(self) -> int:
         """How many share the time that readings may take."""
         return max(1, int(self.slots[S_PROCESSES]))
+
+    def _malloc_seconds(self) -> float:
+        return min(MALLOC_SECONDS * self._processes(), MOST_MALLOC_SECONDS) if self.tracer is None else 0.0
 
     def _python_bytes(self) -> int | None:
         """Bytes in use by CPython's small objects; a millisecond for each 100 MB."""
@@ -368,8 +319,7 @@ def start() -> None:
     import _hfmemdebug_ending  # type: ignore[import-not-found]
     import _hfmemdebug_hooks  # type: ignore[import-not-found]
 
-    sampler = _Sampler(folder, _hfmemdebug_hooks.rows, _hfmemdebug_hooks.due)
-    _hfmemdebug_hooks.readers.append(sampler.read_in_program)
+    sampler = _Sampler(folder, _hfmemdebug_hooks.rows)
     if os.environ.get("HFMEMDEBUG_RUN_TRACE"):
         import _hfmemdebug_tracer  # type: ignore[import-not-found]
 
@@ -387,8 +337,6 @@ def start() -> None:
         # The thread and the page are the parent's.
         sampler.rows[0] = 0
         sampler.began = time.perf_counter()
-        # Another thread of the parent's may have been at it.
-        sampler.reading = _thread.allocate_lock()
         sampler.malloc_due = sampler.python_due = 0.0
         sampler.tracked, sampler.forked = None, True
         sampler.marked = 0.5
@@ -473,17 +421,6 @@ def _try(function: Callable[..., Any], *arguments: Any) -> Any:
         if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
             raise
         return None
-
-
-def _is_ours(error: BaseException) -> bool:
-    """Whether it was raised by what is called here, not by a signal handler of the program's that ran meanwhile."""
-    ours, trace = os.path.dirname(os.path.abspath(__file__)), error.__traceback__
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(ours) and "pyarrow" not in file:
-            return False
-        trace = trace.tb_next
-    return True
 
 
 def _count_objects() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from processes import programs
 
+from hfmemdebug.inject import _hfmemdebug_sampler
 from hfmemdebug.probes.inside import FOLDER, InsideReader, environment
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
@@ -148,106 +149,19 @@ def test_a_fork_has_a_page_of_its_own_and_rows_of_its_own(tmp_path: Path) -> Non
     assert rows == [1000, 300]
 
 
-def test_where_rows_are_read_the_programs_own_thread_makes_the_readings(tmp_path: Path) -> None:
-    dataset = programs.make_dataset(tmp_path)
-    code = (
-        "import _hfmemdebug_hooks, datasets, sys, threading, time\n"
-        "ds = datasets.load_from_disk(sys.argv[1])\n"
-        "sampler = _hfmemdebug_hooks.readers[0].__self__\n"
-        "made, read = [], sampler.read_counters\n"
-        "def noted():\n"
-        "    made.append(threading.get_ident() == threading.main_thread().ident)\n"
-        "    read()\n"
-        "sampler.read_counters = noted\n"
-        "for seconds, step in ((2.0, lambda: ds[:100]), (3.0, lambda: time.sleep(0.05))):\n"
-        "    made.clear()\n"
-        "    until = time.monotonic() + seconds\n"
-        "    while time.monotonic() < until: step()\n"
-        "    print(sum(made), len(made) - sum(made))\n"
-    )
-    reading, sleeping = run(code, tmp_path, str(dataset), flags=IGNORE).splitlines()
-    ours, of_the_sampler = map(int, reading.split())
-    assert ours >= 8 > 4 >= of_the_sampler
-    ours, of_the_sampler = map(int, sleeping.split())
-    assert of_the_sampler >= 8 > ours == 0
-
-
-def test_a_fork_beside_a_thread_that_reads_rows_is_sampled(tmp_path: Path) -> None:
-    dataset = programs.make_dataset(tmp_path)
-    code = (
-        "import _hfmemdebug_hooks, datasets, os, sys, threading, time\n"
-        "ds = datasets.load_from_disk(sys.argv[1])\n"
-        "def reads(seconds):\n"
-        "    until = time.monotonic() + seconds\n"
-        "    while time.monotonic() < until: ds[:100]\n"
-        "thread = threading.Thread(target=reads, args=(2.0,))\n"
-        "thread.start()\n"
-        "for _ in range(5):\n"
-        "    if os.fork() == 0:\n"
-        "        ticks = _hfmemdebug_hooks.readers[0].__self__.slots\n"
-        "        reads(0.8)\n"
-        "        os._exit(0 if ticks[2] >= 3 else 1)\n"
-        "    print(os.wait()[1])\n"
-        "thread.join()\n"
-    )
-    assert run(code, tmp_path, str(dataset), flags=IGNORE).split() == ["0"] * 5
-
-
-@pytest.mark.parametrize("of_the_program", [True, False])
-def test_what_goes_wrong_in_a_reading_is_the_programs_only_where_it_raised_it(
-    of_the_program: bool, tmp_path: Path
-) -> None:
-    dataset = programs.make_dataset(tmp_path)
-    # A signal's handler runs between two instructions of a reading.
-    code = (
-        "import _hfmemdebug_hooks, datasets, signal, sys, time\n"
-        "ds = datasets.load_from_disk(sys.argv[1])\n"
-        "sampler = _hfmemdebug_hooks.readers[0].__self__\n"
-        "def alarm(*ignored): raise TimeoutError('of the program')\n"
-        "signal.signal(signal.SIGALRM, alarm)\n"
-        "if int(sys.argv[2]): sampler._arrow = lambda: signal.raise_signal(signal.SIGALRM)\n"
-        "else: sampler.rows = []\n"
-        "try:\n"
-        "    until = time.monotonic() + 0.5\n"
-        "    while time.monotonic() < until: ds[:10]\n"
-        "except TimeoutError as error: print(error)\n"
-        "sampler.rows, sampler._arrow = [0], lambda: None\n"
-    )
-    said = run(code, tmp_path, str(dataset), str(int(of_the_program)), flags=IGNORE, HFMEMDEBUG_RUN_DEBUG="")
-    assert said == ("of the program\n" if of_the_program else "")
-
-
 def test_samplers_are_told_how_many_share_the_time(tmp_path: Path) -> None:
-    code = (
-        "import _hfmemdebug_hooks, os, signal, sys\n"
-        "child = os.fork()\n"
-        "print(os.getpid(), flush=True)\n"
-        "if child == 0:\n"
-        "    signal.pause()\n"
-        "for _ in range(2):\n"
-        "    sys.stdin.readline()\n"
-        "    print(_hfmemdebug_hooks.readers[0].__self__._processes(), flush=True)\n"
-        "os.kill(child, signal.SIGKILL)\n"
-    )
-    (tmp_path / "pages").mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        env=environment(tmp_path / "pages", os.environ, trace=None),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as program:
-        assert program.stdin is not None and program.stdout is not None
-        both = {int(program.stdout.readline()) for _ in range(2)}
-        reader = InsideReader(tmp_path / "pages")
-        told: list[int] = []
-        for change in (reader.read, reader.forget):
-            for pid in both - {program.pid} if told else both:
-                change(pid)
-            program.stdin.write("\n")
-            told.append(int(program.stdout.readline()))
-        assert told == [2, 1]
+    run("import os\nif os.fork() == 0: os._exit(0)\nos.wait()", tmp_path)
+    parent, child = pids(tmp_path)
+    reader = InsideReader(tmp_path / "pages")
+    with (tmp_path / "pages" / f"{parent}.page").open("rb", buffering=0) as page:
+        for change, pid, expected in (
+            (reader.read, parent, 1),
+            (reader.read, child, 2),
+            (reader.forget, child, 1),
+        ):
+            change(pid)
+            page.seek(_hfmemdebug_sampler.S_PROCESSES * 8)
+            assert int.from_bytes(page.read(8), sys.byteorder) == expected
 
 
 READS = {
