@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import re
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from .emptying import Test
 
 
+# Of a function that runs, or of one that waits.
+_LOCAL_VARIABLE = re.compile(
+    r"local variable `?(?P<name>\w+)`? of (?:the generator |the coroutine )?`?[^`\s]+[` ]*$"
+)
 _RUNNING_CALLS = frozenset({"Thread", "Timer", "submit", "call_later", "start_new_thread"})
 
 
@@ -88,7 +93,8 @@ def pieces_of(
     named = place.rstrip("`")
     for _ in range(entries_in(place)):
         named = named[: named.rindex("[")]
-    if not named.endswith(name) or _parsed(file, trees) is None:
+    local = _LOCAL_VARIABLE.search(named)
+    if not (local["name"] == name if local else named.endswith(name)) or _parsed(file, trees) is None:
         return []
     depth = entries_in(place) if depth is None else depth
     inside = named.endswith(f".{name}")

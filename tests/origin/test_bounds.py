@@ -37,9 +37,24 @@ DROP = "        total -= len(cache.pop(min(cache)))\n"
 ADD = "def consume():\n    cache[next(steps)] = bytes(1000)\n"
 
 
+THREAD = (
+    "import queue, threading\nasked = queue.Queue()\ndef work():\n    seen = {{-1: []}}\n    while True:\n"
+    "        seen[asked.get()] = [bytes(1000)]\n        {trim}\n        asked.task_done()\n"
+    "threading.Thread(target=work, daemon=True).start()\n"
+    "def consume():\n    asked.put(next(steps))\n    asked.join()\n"
+)
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
+        (THREAD.format(trim="while len(seen) > 9000: seen.pop(min(seen))"), "9,000 (program.py:9)"),
+        (
+            "def collect():\n    seen = {}\n    while True:\n        seen[(yield)] = bytes(1000)\n"
+            "        if len(seen) > 9000:\n            seen.pop(min(seen))\n"
+            "g = collect()\nnext(g)\ndef consume():\n    g.send(next(steps))\n",
+            "9,000 (program.py:7)",
+        ),
         (
             "kept = []\ndef consume():\n    if len(kept) < 9000:\n        kept.append(bytes(1000))\n"
             "    else:\n        kept[0] = bytes(1000)\n",
@@ -341,6 +356,9 @@ def test_what_a_bounded_container_holds_is_known_of_numbers_and_texts_alone(tmp_
 @pytest.mark.parametrize(
     "source",
     [
+        # Another function's of the same name has one.
+        THREAD.format(trim="pass")
+        + "def other(seen):\n    seen[1] = 2\n    while len(seen) > 9000: seen.pop(min(seen))\n",
         # It was reached, and did not help.
         "cache = {}\n" + ADD + "    if len(cache) > 3:\n        cache.pop('no such key', None)\n",
         # Nobody takes anything out.
