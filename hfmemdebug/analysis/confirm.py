@@ -13,7 +13,7 @@ from hfmemdebug.analysis.findings import leak_findings
 from hfmemdebug.analysis.trend import MORE_EPOCHS
 
 # What these hold has a bound, which the run did not reach: how many items, unless something else is measured.
-_BOUND = re.compile(r"(?:lru_cache \(maxsize=|deque \(maxlen=|`, bounded to )(\d[\d,]*)( in `)?")
+_BOUND = re.compile(r"(?:lru_cache \(maxsize=|deque \(maxlen=|, bounded to )(\d[\d,]*)( in `)?")
 # ... and, where that is known, so much of what grew.
 LEAST_HELD = 0.5
 # Counters that the tracing pass follows to see who makes files that are memory.

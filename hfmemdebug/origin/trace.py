@@ -102,7 +102,7 @@ def _look(
     # Where nothing is seen to become longer, what grew may lie at places that were there before.
     if sites and (not holders or holders[0]["unit"].startswith("`")):
         keepers = find_keepers(walk, slices, [(site["file"], site["line"]) for site in sites])
-        if not holders or any("`, bounded to " in keeper["path"] for keeper in keepers):
+        if not holders or any(", bounded to " in keeper["path"] for keeper in keepers):
             holders = keepers
     for holder in holders[:1]:
         file, name, place = (holder[each] for each in ("file", "name", "place"))

@@ -269,7 +269,7 @@ THREAD = (
 def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
     # Lists that are made anew at each slice are found by what is in them.
     holder = run_traced(tmp_path, BEGIN + source, "trace(walk)['holders']")[0]
-    assert f"`, bounded to {words}" in holder["path"]
+    assert f", bounded to {words}" in holder["path"]
 
 
 STORE = (
