@@ -27,8 +27,11 @@ MALLOC_SHARE = 0.004
 # Tracing takes so much more that this is no matter beside it.
 MALLOC_SHARE_TRACED = 0.02
 PYTHON_SHARE = 0.002
-# A walk through the heap also costs the program what it had in the processor's caches: no more often for each process.
-MALLOC_SECONDS, MOST_MALLOC_SECONDS = 0.08, 0.5
+# A walk through the heap also costs the program what it had in the processor's caches: no more often for each process,
+# once there are some; so many of all the time until now are enough.
+MALLOC_SECONDS, MOST_MALLOC_SECONDS, MALLOC_READS = 0.08, 0.5, 20
+# What takes longer lets the program's threads go on.
+LONG_WALK_SECONDS = 0.005
 # What runs is asked as often.
 RUNNING_SECONDS = 1.0
 # Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
@@ -76,7 +79,8 @@ class _Sampler:
         self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
         self.mallinfo2 = self._find_mallinfo2()
         self.stats_api = self._find_stats()
-        self.malloc_due = self.python_due = self.running_due = 0.0
+        self.interpreters = _interpreters()
+        self.malloc_due = self.python_due = self.running_due = self.malloc_cost = 0.0
         self.pools: list[Any] | None = None
         # Objects that the collector looked after when the first rows had been read.
         self.tracked: int | None = None
@@ -88,6 +92,8 @@ class _Sampler:
         self.malloc = (0, 0)
         self.marked = 0.5
         self.forked = False
+        # Threads that are making a fork.
+        self.forking = 0
         # The script's, whose module has forgotten it as the program ends.
         self.script: str | None = None
         # Functions on the stacks of the program's threads: file, name, first line.
@@ -122,7 +128,9 @@ class _Sampler:
         self.slots[S_MAGIC] = MAGIC
 
     def begin(self) -> None:
-        """Starts the thread, unknown to `threading`: programs count theirs."""
+        """Starts the thread, unknown to `threading`: programs count theirs. There is one at most."""
+        if self.wake is not None:
+            return
         self.wake = _thread.allocate_lock()
         self.wake.acquire()
         self.stopped = _thread.allocate_lock()
@@ -131,10 +139,12 @@ class _Sampler:
 
     def end(self) -> None:
         """Stops the thread and waits for it: a fork must not find a second thread, nor teardown."""
-        if self.wake is not None:
-            self.wake.release()
-            self.stopped.acquire(True, 2.0)
-            self.wake = None
+        # In one go: threads may fork at the same time.
+        wake, self.wake = self.wake, None
+        if wake is not None:
+            stopped = self.stopped
+            wake.release()
+            stopped.acquire(True, 2.0)
 
     def run(self, wake: Any, stopped: Any) -> None:
         try:
@@ -176,28 +186,26 @@ class _Sampler:
         if self.mallinfo2 is not None and began >= self.malloc_due and not looking:
             # Of this alone: what is done once would keep it from being read for seconds.
             read = time.thread_time()
-            info = self.mallinfo2()
+            info = self.mallinfo2[self.malloc_cost > LONG_WALK_SECONDS and self.tracer is None]()
             used = info.sizes[7] + info.sizes[4]
             # In one go: the supervisor may look at any time.
             slots[S_MALLOC] = used if self.tracer is None else used - self.tracer.overhead.bytes()
             slots[S_MALLOC_READS] = max(0, slots[S_MALLOC_READS]) + 1
-            # It walks the free chunks: milliseconds on a torn heap, and then it is read less often.
-            share = MALLOC_SHARE if self.tracer is None else MALLOC_SHARE_TRACED
-            cost = (time.thread_time() - read) * self._processes()
-            self.malloc_due = began + max(cost / share, self._malloc_seconds())
+            self.malloc_cost = time.thread_time() - read
+            self.malloc_due = began + self._until_malloc(began - self.began)
         if self.stats_api is not None and began >= self.python_due:
             looked = time.thread_time()
             size = self._python_bytes()
             slots[S_PYTHON] = size if size is not None else -1
             self._name()
             self.script = getattr(sys.modules.get("__main__"), "__file__", None) or self.script
-            cost = (time.thread_time() - looked) * self._processes()
+            cost = (time.thread_time() - looked) * self.processes()
             self.python_due = began + max(1.0, cost / PYTHON_SHARE)
         if began >= self.running_due:
             self.running, self.running_due = self._functions(), began + RUNNING_SECONDS
         slots[S_TICKS] += 1
         slots[S_COST] += int((time.thread_time() - spent) * 1e9)
-        if self.tracer is not None:
+        if self.tracer is not None and self._is_alone():
             self.tracer.look()
 
     def _find_mallinfo2(self) -> Any:
@@ -206,13 +214,14 @@ class _Sampler:
                 if re.search(r"/lib(?:jemalloc|tcmalloc|mimalloc)[^/\n]*\.so", maps.read()):
                     # glibc's heap is not the one in use.
                     return None
-            # It keeps the interpreter to itself. Where allocations are traced, what the program's threads allocate
-            # after it would be taken away with what tracing has in use, too.
-            read = ctypes.PyDLL(None).mallinfo2
+            # The first keeps the interpreter to itself. Where allocations are traced, what the program's threads
+            # allocate after it would be taken away with what tracing has in use, too.
+            reads = ctypes.PyDLL(None).mallinfo2, self.libc.mallinfo2
         except (OSError, AttributeError):
             return None
-        read.restype, read.argtypes = _Mallinfo2, []
-        return read
+        for read in reads:
+            read.restype, read.argtypes = _Mallinfo2, []
+        return reads
 
     def _find_stats(self) -> Any:
         api = ctypes.pythonapi
@@ -226,12 +235,17 @@ class _Sampler:
             function.argtypes = [ctypes.c_void_p]
         return found
 
-    def _processes(self) -> int:
+    def processes(self) -> int:
         """How many share the time that readings may take."""
         return max(1, int(self.slots[S_PROCESSES]))
 
-    def _malloc_seconds(self) -> float:
-        return min(MALLOC_SECONDS * self._processes(), MOST_MALLOC_SECONDS) if self.tracer is None else 0.0
+    def _until_malloc(self, age: float) -> float:
+        """Seconds: it walks the free chunks, milliseconds on a torn heap, and then it is read less often."""
+        processes = self.processes()
+        if self.tracer is not None:
+            return self.malloc_cost * processes / MALLOC_SHARE_TRACED
+        least = min(MALLOC_SECONDS * processes, MOST_MALLOC_SECONDS, age / MALLOC_READS)
+        return max(self.malloc_cost * processes / MALLOC_SHARE, least)
 
     def _python_bytes(self) -> int | None:
         """Bytes in use by CPython's small objects; a millisecond for each 100 MB."""
@@ -268,8 +282,11 @@ class _Sampler:
         return sum(pool.bytes_allocated() for pool in self.pools) if self.pools else None
 
     def _functions(self) -> set[tuple[str, str, int]]:
-        """What runs now, but for this thread."""
-        found = set()
+        """What runs now, but for this thread; nothing where there are other interpreters."""
+        found: set[tuple[str, str, int]] = set()
+        if not self._is_alone():
+            # CPython 3.13 gives their frames too, which are none of this one's to touch.
+            return found
         for thread, top in sys._current_frames().items():
             frame: Any = top if thread != _thread.get_ident() else None
             while frame is not None:
@@ -277,6 +294,10 @@ class _Sampler:
                 found.add((code.co_filename, code.co_name, code.co_firstlineno))
                 frame = frame.f_back
         return found
+
+    def _is_alone(self) -> bool:
+        """Whether this is the one interpreter of the process."""
+        return not self.interpreters.PyInterpreterState_Next(self.interpreters.PyInterpreterState_Head())
 
     def _name(self) -> None:
         """Writes what the process is for, where a library has told it."""
@@ -298,6 +319,24 @@ class _Sampler:
         self.role.value = role.encode()[: ROLE_BYTES - 1]
 
 
+def _interpreters() -> Any:
+    """C functions that tell interpreters from each other."""
+    api = ctypes.PyDLL(None)
+    for name in ("Main", "Head", "Next"):
+        getattr(api, "PyInterpreterState_" + name).restype = ctypes.c_void_p
+    api.PyInterpreterState_Next.argtypes = [ctypes.c_void_p]
+    return api
+
+
+def _is_main_interpreter() -> bool:
+    """Whether this is the one that the program began in."""
+    api = _interpreters()
+    # Since CPython 3.9, and before.
+    get = getattr(api, "PyInterpreterState_Get", None) or api._PyInterpreterState_Get
+    get.restype = ctypes.c_void_p
+    return bool(get() == api.PyInterpreterState_Main())
+
+
 def _expect_our_thread_at_forks() -> None:
     """Python from 3.12 on counts threads after a fork, when ours is there again, and would warn the program.
 
@@ -316,6 +355,9 @@ def start() -> None:
     folder = os.environ.get("HFMEMDEBUG_RUN")
     if not folder or sys.implementation.name != "cpython" or not sys.platform.startswith("linux"):
         return
+    if not _is_main_interpreter():
+        # The page is the process's, and so are the counters.
+        return
     import _hfmemdebug_ending  # type: ignore[import-not-found]
     import _hfmemdebug_hooks  # type: ignore[import-not-found]
 
@@ -333,8 +375,14 @@ def start() -> None:
     def say_rows() -> None:
         sampler.slots[S_ROWS] = sampler.rows[0]
 
+    def before() -> None:
+        sampler.forking += 1
+        sampler.end()
+
     def in_child() -> None:
         # The thread and the page are the parent's.
+        sampler.forking, sampler.wake = 0, None
+        processes = sampler.processes()
         sampler.rows[0] = 0
         sampler.began = time.perf_counter()
         sampler.malloc_due = sampler.python_due = 0.0
@@ -344,13 +392,15 @@ def start() -> None:
             sampler.tracer.begin()
         try:
             sampler.open()
+            if not sampler.slots[S_PROCESSES]:
+                # Until the supervisor says so.
+                sampler.slots[S_PROCESSES] = processes + 1
             sampler.read()
             sampler.begin()
         except OSError:
             # Its parent's page is not its own to write to.
             sampler.pid = 0
             sampler.slots, sampler.role = (ctypes.c_int64 * SLOTS)(), (ctypes.c_char * ROLE_BYTES)()
-            sampler.wake = None
             return
         # Workers of multiprocessing and of multiprocess end without `atexit`.
         at_the_end = getattr(sys.modules.get("threading"), "_register_atexit", None)
@@ -368,10 +418,11 @@ def start() -> None:
             # It imports what a program that is out of descriptors cannot.
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
-        if sampler.pid:
+        sampler.forking -= 1
+        if sampler.pid and not sampler.forking:
             sampler.begin()
 
-    os.register_at_fork(before=sampler.end, after_in_parent=in_parent, after_in_child=in_child)
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
     def at_exit() -> None:
         # Registered first, so called last: the program has done all it wanted to.
@@ -379,6 +430,7 @@ def start() -> None:
             return
         sampler.end()
         most, running = max(sampler.latest), sampler.running
+        sampler.malloc_due = 0.0
         _try(sampler.read)
         # Most of what had come was in variables of functions that have returned meanwhile.
         back = most - sampler.slots[S_BLOCKS]

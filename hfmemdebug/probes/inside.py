@@ -7,6 +7,7 @@ import json
 import mmap
 import os
 import struct
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,6 @@ _FIELDS = {
     inject.S_MODULES: "modules",
 }
 _LAYOUT = struct.Struct(f"={inject.SLOTS}q")
-_COUNT = struct.Struct("=q")
 
 
 def environment(pages: Path, environ: Mapping[str, str], *, trace: str | None) -> dict[str, str]:
@@ -130,19 +130,28 @@ class InsideReader:
 
     def _say_how_many(self) -> None:
         """Tells the samplers among how many processes they share what readings may take."""
-        for page in self._pages.values():
-            _COUNT.pack_into(page, inject.S_PROCESSES * _COUNT.size, len(self._pages))
+        count = len(self._pages).to_bytes(8, sys.byteorder)
+        for pid in self._pages:
+            # Not through the mapping: where the disk is full, that could end us (SIGBUS).
+            with contextlib.suppress(OSError):
+                fd = os.open(self._folder / f"{pid}.page", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.pwrite(fd, count, inject.S_PROCESSES * len(count))
+                finally:
+                    os.close(fd)
 
     def _open(self, pid: int) -> mmap.mmap | None:
         try:
-            fd = os.open(self._folder / f"{pid}.page", os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(self._folder / f"{pid}.page", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return None
         try:
             # It is made before it is given its length.
             if os.fstat(fd).st_size < inject.PAGE_BYTES:
                 return None
-            page = mmap.mmap(fd, inject.PAGE_BYTES)
+            page = mmap.mmap(fd, inject.PAGE_BYTES, access=mmap.ACCESS_READ)
+        except OSError:
+            return None
         finally:
             os.close(fd)
         self._pages[pid] = page

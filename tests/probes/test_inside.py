@@ -33,6 +33,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -147,6 +148,53 @@ def test_a_fork_has_a_page_of_its_own_and_rows_of_its_own(tmp_path: Path) -> Non
     reader = InsideReader(tmp_path / "pages")
     rows = [(reader.read(pid) or {}).get("rows") for pid in (parent, child)]
     assert rows == [1000, 300]
+
+
+def test_threads_that_fork_at_the_same_time_leave_one_sampler(tmp_path: Path) -> None:
+    code = (
+        "import os, threading, time\n"
+        "def forks():\n"
+        "    for _ in range(15):\n"
+        "        pid = os.fork()\n"
+        "        if pid == 0: os._exit(0)\n"
+        "        os.waitpid(pid, 0)\n"
+        "began = time.monotonic()\n"
+        "threads = [threading.Thread(target=forks) for _ in range(3)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "time.sleep(0.3)\n"
+        "print(len(os.listdir('/proc/self/task')))\n"
+    )
+    assert run(code, tmp_path, flags=IGNORE) == "2\n"
+
+
+INTERPRETERS = r"""
+import sys, threading, time
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+def work():
+    each = interpreters.create()
+    run = getattr(interpreters, "run_string", None) or interpreters.exec
+    run(each, "def f(n): return sum(i for i in range(n))\nfor _ in range(60): f(30000)")
+    interpreters.destroy(each)
+for _ in range(2): work()
+thread = threading.Thread(target=work)
+thread.start()
+until = time.monotonic() + 2.2
+while time.monotonic() < until: time.sleep(0.01)
+thread.join()
+"""
+
+
+def test_other_interpreters_of_the_process_are_left_alone(tmp_path: Path) -> None:
+    # 3.12 cannot load the sampler in another interpreter, and would say so.
+    run(INTERPRETERS, tmp_path, flags=IGNORE, HFMEMDEBUG_RUN_DEBUG="")
+    page = (tmp_path / "pages" / f"{pids(tmp_path)[0]}.page").read_bytes()
+    ticks = int.from_bytes(page[_hfmemdebug_sampler.S_TICKS * 8 :][:8], sys.byteorder)
+    # Theirs would have begun to count anew.
+    assert ticks >= 10
 
 
 def test_samplers_are_told_how_many_share_the_time(tmp_path: Path) -> None:
