@@ -43,8 +43,9 @@ def test_pages_of_a_file_are_taken_back_also_where_it_was_just_written(tmp_path:
     assert proof["why_not"] is None
     assert proof["asked_bytes"] == SIZE
     assert proof["freed_bytes"] >= SIZE // 2
-    # RSS is counted in batches for each thread, and is that of the whole test process.
-    assert proof["rss_before"] - proof["rss_after"] >= proof["freed_bytes"] - 1024**2
+    # RSS is that of the whole test process, and since Linux 6.2 each processor counts a part of it.
+    unknown = 1024**2 * max(1, (os.cpu_count() or 1) // 2)
+    assert proof["rss_before"] - proof["rss_after"] >= proof["freed_bytes"] - unknown
     assert proof["same_data"] is True
     assert proof["checked_bytes"] == SIZE
 
