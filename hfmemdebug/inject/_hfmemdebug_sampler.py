@@ -64,7 +64,7 @@ class _Mallinfo2(ctypes.Structure):
 class _Sampler:
     """The thread that reads, and its page."""
 
-    def __init__(self, folder: str, rows: list[int]) -> None:
+    def __init__(self, folder: str, rows: list[int], interpreters: Any) -> None:
         self.folder = folder
         # The one entry is the number of rows read so far.
         self.rows = rows
@@ -79,7 +79,7 @@ class _Sampler:
         self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
         self.mallinfo2 = self._find_mallinfo2()
         self.stats_api = self._find_stats()
-        self.interpreters = _interpreters()
+        self.interpreters = interpreters
         self.malloc_due = self.python_due = self.running_due = self.malloc_cost = 0.0
         self.pools: list[Any] | None = None
         # Objects that the collector looked after when the first rows had been read.
@@ -159,8 +159,9 @@ class _Sampler:
     def read(self) -> None:
         """One reading. The exact counters come first, before anything of this function's own.
 
-        Nothing in it lets go of the interpreter: to get it back beside a program that lets go of it all the time, as
-        Arrow and numpy do, takes dozens of wake-ups, each of which interrupts the program.
+        Nothing in it lets go of the interpreter, but for a walk through malloc's heap that takes long: to get it back
+        beside a program that lets go of it all the time, as Arrow and numpy do, takes dozens of wake-ups, each of
+        which interrupts the program.
         """
         slots = self.slots
         slots[S_BLOCKS] = sys.getallocatedblocks()
@@ -328,9 +329,8 @@ def _interpreters() -> Any:
     return api
 
 
-def _is_main_interpreter() -> bool:
-    """Whether this is the one that the program began in."""
-    api = _interpreters()
+def _is_main(api: Any) -> bool:
+    """Whether this interpreter is the one that the program began in; the argument as `_interpreters` gives it."""
     # Since CPython 3.9, and before.
     get = getattr(api, "PyInterpreterState_Get", None) or api._PyInterpreterState_Get
     get.restype = ctypes.c_void_p
@@ -355,13 +355,14 @@ def start() -> None:
     folder = os.environ.get("HFMEMDEBUG_RUN")
     if not folder or sys.implementation.name != "cpython" or not sys.platform.startswith("linux"):
         return
-    if not _is_main_interpreter():
+    interpreters = _interpreters()
+    if not _is_main(interpreters):
         # The page is the process's, and so are the counters.
         return
     import _hfmemdebug_ending  # type: ignore[import-not-found]
     import _hfmemdebug_hooks  # type: ignore[import-not-found]
 
-    sampler = _Sampler(folder, _hfmemdebug_hooks.rows)
+    sampler = _Sampler(folder, _hfmemdebug_hooks.rows, interpreters)
     if os.environ.get("HFMEMDEBUG_RUN_TRACE"):
         import _hfmemdebug_tracer  # type: ignore[import-not-found]
 
