@@ -64,14 +64,15 @@ class _Mallinfo2(ctypes.Structure):
 class _Sampler:
     """The thread that reads, and its page."""
 
-    def __init__(self, folder: str, rows: list[int], interpreters: Any) -> None:
+    def __init__(self, folder: str, rows: list[int], turns: Any, interpreters: Any) -> None:
         self.folder = folder
         # The one entry is the number of rows read so far.
         self.rows = rows
+        self.turns = turns
         self.pid = 0
         self.slots: Any = None
         self.role: Any = None
-        self.wake: Any = None
+        # The thread's, while there is one; it is locked until that has ended.
         self.stopped: Any = None
         self.began = time.perf_counter()
         self.libc = ctypes.CDLL(None, use_errno=True)
@@ -129,27 +130,28 @@ class _Sampler:
 
     def begin(self) -> None:
         """Starts the thread, unknown to `threading`: programs count theirs. There is one at most."""
-        if self.wake is not None:
+        if self.stopped is not None:
             return
-        self.wake = _thread.allocate_lock()
-        self.wake.acquire()
+        self.turns.begin()
         self.stopped = _thread.allocate_lock()
         self.stopped.acquire()
-        _thread.start_new_thread(self.run, (self.wake, self.stopped))
+        _thread.start_new_thread(self.run, (self.stopped,))
 
     def end(self) -> None:
         """Stops the thread and waits for it: a fork must not find a second thread, nor teardown."""
         # In one go: threads may fork at the same time.
-        wake, self.wake = self.wake, None
-        if wake is not None:
-            stopped = self.stopped
-            wake.release()
+        stopped, self.stopped = self.stopped, None
+        if stopped is not None:
+            self.turns.ring()
             stopped.acquire(True, 2.0)
 
-    def run(self, wake: Any, stopped: Any) -> None:
+    def run(self, stopped: Any) -> None:
         try:
-            while not wake.acquire(True, INTERVAL):
-                self.read()
+            while self.stopped is stopped:
+                self.turns.sleep(INTERVAL)
+                if self.stopped is stopped:
+                    self.read()
+                self.turns.done()
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
@@ -362,7 +364,7 @@ def start() -> None:
     import _hfmemdebug_ending  # type: ignore[import-not-found]
     import _hfmemdebug_hooks  # type: ignore[import-not-found]
 
-    sampler = _Sampler(folder, _hfmemdebug_hooks.rows, interpreters)
+    sampler = _Sampler(folder, _hfmemdebug_hooks.rows, _hfmemdebug_hooks.turns, interpreters)
     if os.environ.get("HFMEMDEBUG_RUN_TRACE"):
         import _hfmemdebug_tracer  # type: ignore[import-not-found]
 
@@ -382,7 +384,7 @@ def start() -> None:
 
     def in_child() -> None:
         # The thread and the page are the parent's.
-        sampler.forking, sampler.wake = 0, None
+        sampler.forking, sampler.stopped = 0, None
         processes = sampler.processes()
         sampler.rows[0] = 0
         sampler.began = time.perf_counter()

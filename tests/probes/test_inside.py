@@ -267,6 +267,24 @@ def test_rows_are_counted_however_they_are_read(tmp_path: Path) -> None:
     assert dict(zip(READS, counted, strict=True)) == READS
 
 
+def test_where_rows_are_read_the_program_gives_way_to_each_reading(tmp_path: Path) -> None:
+    dataset = programs.make_dataset(tmp_path)
+    code = (
+        "import _hfmemdebug_hooks, datasets, sys, time\n"
+        "turns = _hfmemdebug_hooks.turns\n"
+        "give_way, given = turns.give_way, []\n"
+        "turns.give_way = lambda: given.append(give_way())\n"
+        "ds = datasets.load_from_disk(sys.argv[1])\n"
+        "for reads in (lambda: ds[:100], lambda: ds[3], lambda: next(iter(ds.iter(8))), lambda: list(ds)):\n"
+        "    given.clear()\n"
+        "    while len(given) < 3:\n"
+        "        reads()\n"
+        "    print('given')\n"
+    )
+    # However they are read; it would not end otherwise.
+    assert run(code, tmp_path, str(dataset), flags=()).split() == ["given"] * 4
+
+
 def test_arrow_is_read_once_the_program_has_imported_it(tmp_path: Path) -> None:
     code = (
         "import os, time, pyarrow\n"

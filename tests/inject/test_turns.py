@@ -1,0 +1,91 @@
+"""Threads that take turns: who gives way waits for the one that sleeps, and never for one that is not there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from hfmemdebug.inject._hfmemdebug_turns import NEVER, Turns
+
+LONG = 60.0
+
+
+@contextmanager
+def readings(turns: Turns, seconds: float = LONG) -> Iterator[list[bool]]:
+    """A thread like the sampler's: what it has noted for each reading is whether somebody was told to give way then."""
+    made: list[bool] = []
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.is_set():
+            turns.sleep(seconds)
+            if not ended.is_set():
+                made.append(turns.due[0] != NEVER)
+            turns.done()
+
+    turns.begin()
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield made
+    finally:
+        ended.set()
+        turns.ring()
+        thread.join()
+
+
+def wait_until_it_sleeps(turns: Turns) -> None:
+    while turns.due[0] == NEVER:
+        time.sleep(0.001)
+
+
+def test_a_reading_is_made_by_the_time_that_who_gave_way_goes_on() -> None:
+    turns = Turns()
+    with readings(turns) as made:
+        for number in range(20):
+            wait_until_it_sleeps(turns)
+            turns.give_way()
+            # On a busy machine the wait may have ended before.
+            while len(made) == number:
+                time.sleep(0.001)
+    assert made == [False] * 20
+
+
+def test_who_gives_way_to_nobody_goes_on_and_is_not_asked_again() -> None:
+    turns = Turns()
+    turns.begin()
+    turns.due[0] = 0.0
+    turns.give_way()
+    assert turns.due == [NEVER]
+
+
+def test_without_anybody_who_gives_way_readings_are_made_all_the_same() -> None:
+    turns = Turns()
+    with readings(turns, 0.001) as made:
+        while len(made) < 5:
+            time.sleep(0.001)
+
+
+def test_many_threads_may_give_way_at_once() -> None:
+    turns = Turns()
+    with readings(turns) as made, ThreadPoolExecutor(8) as pool:
+        wait_until_it_sleeps(turns)
+        list(pool.map(lambda _: turns.give_way(), range(200)))
+        assert 1 <= len(made) <= 200
+    # Nobody's lock is kept.
+    assert turns._waiting == []
+
+
+def test_it_begins_anew_with_nobody_waiting() -> None:
+    turns = Turns()
+    turns.begin()
+    turns.give_way()
+    turns.begin()
+    assert turns._waiting == []
+    began = time.perf_counter()
+    turns.sleep(0.01)
+    # The ring of before woke nobody.
+    assert time.perf_counter() - began >= 0.01
