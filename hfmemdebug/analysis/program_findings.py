@@ -191,8 +191,9 @@ def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
                 f"what grew may be a cache with a bound that the run did not reach, {most['path']}, with "
                 f"{format_count(most['entries'])} entries at the end; a longer run would fill it"
             )
-    if (words := _cut_later(program, end.get("values") or (), guilty, memory)) is not None:
-        return words
+    for values in (end.get("values") or (), end.get("returned_values") or ()):
+        if (words := _cut_later(program, values, guilty, memory)) is not None:
+            return words
     for variable in end.get("variables") or ():
         # Of how many entries it consists nobody knows: one for each block at most.
         entries = min(blocks, variable["bound"])
@@ -213,19 +214,27 @@ def _cut_later(
     gained = {sample.pid: gained for sample, gained in guilty[0].gained if gained > 0}
     if gained.get(values[0]["pid"], 0.0) < _MOSTLY * sum(gained.values()):
         return None
-    together = {key: sum(value[key] for value in values) for key in ("bytes", "bound_bytes")}
     # The judged part may begin late: after the imports, or with the tracer's first looks.
     whole = program.ticks[-1].tree.seconds if program.iteration == SECONDS else program.rows / 1000
     rate = guilty[0].growth.rate
     least, most = _OF_A_VALUE[0] * rate * program.iterations, _OF_A_VALUE[1] * rate * whole
-    for value in ({**values[0], **together}, *values):
+    for value in (_together(values), *values):
         # One that was as long before the program worked has a bound too, and has not grown.
-        if least <= value["bytes"] <= most and (not memory or value["bound_bytes"] <= memory):
+        if not least <= value["bytes"] <= min(most, value.get("most_bytes", most)):
+            continue
+        if not memory or value["bound_bytes"] <= memory:
+            when = " before a function returned" if "most_bytes" in value else ""
             return (
                 "what grew may be a text or an array that the code cuts at a length which the run did not reach, "
-                f"{value['path']}, with {format_bytes(value['bytes'])} at the end; a longer run would get there"
+                f"{value['path']}, with {format_bytes(value['bytes'])} at the end{when}; a longer run would get there"
             )
     return None
+
+
+def _together(values: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """All of them as one; what functions have given back is all of it already."""
+    summed = ("bound_bytes", "most_bytes") if "most_bytes" in values[0] else ("bound_bytes", "bytes")
+    return {**values[0], **{key: sum(value[key] for value in values) for key in summed}}
 
 
 def _most_blocks(cache: Mapping[str, Any]) -> float:

@@ -17,7 +17,7 @@ from _hfmemdebug_hooks import is_library  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
     from typing import Any
 
 _PACKAGE = "_hfmemdebug_origin"
@@ -245,17 +245,35 @@ def variables(least: int, running: Collection[tuple[str, str, int]], script: str
         running: Functions that ran shortly before: file, name and first line.
         script: As above.
     """
-    _give_file(script)
     (in_functions,) = origin("variables")
+    return [
+        found for found in _of_functions(in_functions.bounded_variables, running, script) if found[1] >= least
+    ]
+
+
+def returned_values(running: Collection[tuple[str, str, int]], script: str | None) -> list[list[Any]]:
+    """Texts and arrays that functions which have returned have cut: what, its length, and bytes of one of that.
+
+    Args:
+        running: As above.
+        script: As above.
+    """
+    (in_functions,) = origin("variables")
+    return _of_functions(in_functions.values_to_cut, running, script)
+
+
+def _of_functions(
+    find: Callable[[str, set[tuple[str, int]]], Iterable[tuple[Any, ...]]],
+    running: Collection[tuple[str, str, int]],
+    script: str | None,
+) -> list[list[Any]]:
+    """What is found in the code of the user's functions, as far as time is."""
+    _give_file(script)
     found: list[list[Any]] = []
     began = time.perf_counter()
     for file in sorted({file for file, _, _ in running if not is_library(file)}):
-        told = in_functions.bounded_variables(
-            file, {(name, line) for at, name, line in running if at == file}
-        )
-        for words, size in told:
-            if size >= least:
-                found.append([words, size])
+        for each in find(file, {(name, line) for at, name, line in running if at == file}):
+            found.append(list(each))
             if time.perf_counter() - began > _MOST_SECONDS:
                 return found
     return found

@@ -142,10 +142,24 @@ def values_to_cut(script: str | None) -> list[list[Any]]:
     return list(_hfmemdebug_bounded.values_to_cut(script))
 
 
-def write_versions(
-    folder: str, caches: list[list[Any]], variables: list[list[Any]], values: list[list[Any]]
-) -> None:
-    """What the program ran on: its environment may be another one than hfmemdebug's. And caches that fill still."""
+def returned_values(
+    running: Collection[tuple[str, str, int]], script: str | None, size: int
+) -> list[list[Any]]:
+    """Texts and arrays that functions which have returned have cut: what, bytes given back, and what it has cut to.
+
+    Of that there are the bytes at least and at most: nobody knows any more what a letter or a row took.
+
+    Args:
+        running: As above.
+        script: As above.
+        size: Those bytes.
+    """
+    found = _hfmemdebug_bounded.returned_values(running, script)
+    return [[words, size, length, length * each] for words, length, each in found]
+
+
+def write_versions(folder: str, found: dict[str, list[list[Any]]]) -> None:
+    """What the program ran on: its environment may be another one than hfmemdebug's. And what was found at its end."""
     # Not before the end: its import takes as long as a fifth of all that is done at the start.
     import json
 
@@ -165,4 +179,4 @@ def write_versions(
             lines["%s version" % name] = str(version)
     path = os.path.join(folder, "%d.json" % os.getpid())
     with open(path, "w") as file:
-        json.dump({"versions": lines, "caches": caches, "variables": variables, "values": values}, file)
+        json.dump({"versions": lines, **found}, file)

@@ -432,12 +432,14 @@ def start() -> None:
         if not sampler.pid:
             return
         sampler.end()
-        most, running = max(sampler.latest), sampler.running
+        most, running, used = max(sampler.latest), sampler.running, sampler.slots[S_MALLOC]
         sampler.malloc_due = 0.0
         _try(sampler.read)
         # Most of what had come was in variables of functions that have returned meanwhile.
         back = most - sampler.slots[S_BLOCKS]
         returned = back >= LEAST_BLOCKS and back >= RETURNED_SHARE * (most - sampler.blocks[0])
+        freed = used - sampler.slots[S_MALLOC]
+        returned_bytes = freed >= LEAST_BYTES and freed >= RETURNED_SHARE * (used - sampler.malloc[0])
         sampler.slots[S_ENDING] = 1
         lived = time.perf_counter() - sampler.began > 2.0
         # What we make in asking would make the collector come, and take what is to be counted below.
@@ -448,22 +450,27 @@ def start() -> None:
             _try(sampler.tracer.end)
         more = sys.getallocatedblocks() - sampler.blocks[0]
         come = None if sampler.tracked is None else _count_objects() - sampler.tracked
-        caches = variables = values = None
+        found = {}
         # Each for itself: what one of them stumbles over in a program is none of the others'.
         if lived and more >= LEAST_BLOCKS:
-            caches = _try(_hfmemdebug_ending.unfilled_caches, sampler.script)
+            found["caches"] = _try(_hfmemdebug_ending.unfilled_caches, sampler.script)
         if lived and returned and sampler.tracer is None:
             # A tracer has seen them while they were there.
-            variables = _try(_hfmemdebug_ending.bounded_variables, running, sampler.script)
+            found["variables"] = _try(_hfmemdebug_ending.bounded_variables, running, sampler.script)
         if lived and sampler.slots[S_MALLOC] - sampler.malloc[0] >= LEAST_BYTES:
-            values = _try(_hfmemdebug_ending.values_to_cut, sampler.script)
+            found["values"] = _try(_hfmemdebug_ending.values_to_cut, sampler.script)
+        if lived and returned_bytes:
+            found["returned_values"] = _try(
+                _hfmemdebug_ending.returned_values, running, sampler.script, freed
+            )
         if enabled:
             gc.enable()
         if collects:
             # As the interpreter will do next: garbage that waited for its collector is no leak.
             garbage = _try(_hfmemdebug_ending.collect_garbage, come, more < LEAST_BLOCKS)
             sampler.slots[S_GARBAGE] = -1 if garbage is None else garbage
-        _try(_hfmemdebug_ending.write_versions, folder, caches or [], variables or [], values or [])
+        told = {what: things for what, things in found.items() if things}
+        _try(_hfmemdebug_ending.write_versions, folder, told)
 
     atexit.register(at_exit)
 

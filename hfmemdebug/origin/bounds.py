@@ -18,7 +18,7 @@ from typing import Any
 
 from .containers import size_of
 from .guards import guards, guards_beside
-from .named import ARRAYS, entries_of
+from .named import ARRAYS, FILES_IN_MEMORY, entries_of
 from .numbers_in_code import (
     FUNCTION,
     attribute,
@@ -109,7 +109,7 @@ def bound_of_name(label: str, file: str | None) -> Bound | None:
     base = label.partition("[")[0]
     value = value_of_label(base, file)
     for _ in range(entries_in(label)):
-        value = max((e for e in entries_of(value) if length_of(e) is not None), key=len, default=None)
+        value = max((e for e in entries_of(value) if length_of(e) is not None), key=length_of, default=None)  # type: ignore[arg-type]
     length = length_of(value)
     if length is None:
         return None
@@ -125,11 +125,11 @@ def length_of(value: Any) -> int | None:
     known = kind.__module__.partition(".")[0] in _WITH_A_LENGTH and (
         name in _TABLES or name.endswith("Array")
     )
-    if kind in _TEXTS or known:
+    if kind in _TEXTS or known or kind in FILES_IN_MEMORY:
         try:
-            return len(value)
+            return value.tell() if kind in FILES_IN_MEMORY else len(value)
         except Exception:
-            # An array of no dimensions.
+            # An array of no dimensions, a file that is closed.
             return None
     return None
 
@@ -185,9 +185,10 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
             # What is made anew of itself and more, or filled by a library, is cut by who has it.
             functions = [
                 function
-                for function in piece.functions
+                for function in (*piece.functions, _outside_of_functions(piece.tree))
                 # As it is made, it is cut once.
-                if function.name not in _MAKERS and any(g.takes for g in guards(function, piece, []))
+                if getattr(function, "name", None) not in _MAKERS
+                and any(g.takes for g in guards(function, piece, []))
             ]
         for function in functions:
             bounds = []
@@ -206,6 +207,11 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
             elif not anew:
                 return None
     return max(found, key=lambda bound: bound.size, default=None)
+
+
+def _outside_of_functions(tree: ast.Module) -> ast.Module:
+    """What a module does as it is run."""
+    return ast.Module([s for s in tree.body if not isinstance(s, (*FUNCTION, ast.ClassDef))], [])
 
 
 def _in_words(measure: ast.expr) -> str:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     Test = Callable[[ast.AST], bool]
 
-_REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
+_REMOVING_CALLS = frozenset(
+    {"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end", "truncate"}
+)
 _REMOVING_FUNCTIONS = frozenset({"heappop"})
 # What has all that it is given.
 _SAME = frozenset({"sorted", "list", "tuple", "dict", "set", "copy", "deepcopy", "array", "asarray"})
@@ -101,13 +103,12 @@ def _handed_on(itself: Test, tree: ast.AST) -> set[int]:
 
 
 def is_length(node: ast.AST, is_it: Test) -> bool:
-    """``len(cache)``."""
-    return (
-        isinstance(node, ast.Call)
-        and is_name(node.func, "len")
-        and len(node.args) == 1
-        and is_it(node.args[0])
-    )
+    """``len(cache)``, and of a file in memory ``buffer.tell()``."""
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr == "tell" and not node.args and is_it(node.func.value)
+    return is_name(node.func, "len") and len(node.args) == 1 and is_it(node.args[0])
 
 
 def has_a_name(node: ast.AST) -> bool:

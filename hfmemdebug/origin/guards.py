@@ -182,15 +182,29 @@ def _kept_of(cut: ast.expr, *, deleted: bool) -> ast.expr | None:
     if not isinstance(cut, ast.Slice) or cut.step is not None:
         return None
     last, first = (cut.upper, cut.lower) if deleted else (cut.lower, cut.upper)
-    if first is None and isinstance(last, ast.UnaryOp) and isinstance(last.op, ast.USub):
-        return last.operand
+    if first is None and last is not None:
+        return _from_the_end(last)
     return first if last is None and not isinstance(first, ast.UnaryOp) else None
+
+
+def _from_the_end(place: ast.expr) -> ast.expr | None:
+    """500 of ``-500``, of ``len(history) - 500``, and of ``max(0, len(history) - 500)``."""
+    if isinstance(place, ast.UnaryOp) and isinstance(place.op, ast.USub):
+        return place.operand
+    if isinstance(place, ast.BinOp) and isinstance(place.op, ast.Sub):
+        return place.right if is_length(place.left, lambda _: True) else None
+    if isinstance(place, ast.Call) and called(place) == "max":
+        return next((found for each in place.args if (found := _from_the_end(each)) is not None), None)
+    return None
 
 
 def _most_of(value: ast.expr) -> ast.expr | None:
     """How many items there are at most in what an expression makes."""
     if isinstance(value, ast.Subscript):
         return _kept_of(value.slice, deleted=False)
+    if isinstance(value, ast.IfExp):
+        # The other one is what there is at first, or shorter.
+        return _most_of(value.body) or _most_of(value.orelse)
     if isinstance(value, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
         # Of each there is one at most.
         return _most_of(value.generators[0].iter) if len(value.generators) == 1 else None

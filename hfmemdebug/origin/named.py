@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import io
 import itertools
 import sys
 import types
@@ -17,7 +18,9 @@ from typing import Any
 from .sites import is_library
 
 _BY_SIZE = (str, bytes, bytearray)
-_BY_SIZE_NAMES = (("_io", "BytesIO"), ("_io", "StringIO"), ("array", "array"))
+# Without an import of its module, which a program may not have.
+_ARRAY = ("array", "array")
+FILES_IN_MEMORY = (io.BytesIO, io.StringIO)
 ARRAYS = ("numpy", "pyarrow", "torch")
 # Of a container with more entries so many stand for all.
 _MOST_ENTRIES = 1000
@@ -144,7 +147,11 @@ def _measure(value: Any) -> tuple[int, str] | None:
 def bytes_of(value: Any) -> int | None:
     """What a text, a buffer or an array takes; None for anything else."""
     kind = type(value)
-    if kind in _BY_SIZE or (kind.__module__, kind.__name__) in _BY_SIZE_NAMES:
+    if kind in FILES_IN_MEMORY:
+        # One has room for a while after each time that it got more, the other does not count what it has been given.
+        size, written = sys.getsizeof(value), 0 if value.closed else value.tell()
+        return written if 2 * written > size else size
+    if kind in _BY_SIZE or (kind.__module__, kind.__name__) == _ARRAY:
         return sys.getsizeof(value)
     if str(kind.__module__).partition(".")[0] not in ARRAYS:
         return None

@@ -27,7 +27,7 @@ from .pieces import Piece, file_of, users_tree
 from .sites import filling
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from .guards import Guard
 
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     Bound = tuple[int, int]
 
 _MAKERS = frozenset({"dict", "list", "set", "OrderedDict", "defaultdict", "Counter", "deque"})
+_MOST_OF_A_LETTER, _MOST_OF_A_ROW = 4, 1024
+# Of texts and arrays.
+_VALUE_MAKERS = frozenset(
+    {"str", "bytes", "bytearray", "empty", "zeros", "ones", "full", "array", "asarray", "tensor", "arange"}
+)
+_FILES_IN_MEMORY = frozenset({"BytesIO", "StringIO"})
 
 
 def bounded_variables(file: str, running: Collection[tuple[str, int]]) -> Iterator[tuple[str, int]]:
@@ -45,18 +51,32 @@ def bounded_variables(file: str, running: Collection[tuple[str, int]]) -> Iterat
         file: A file of the program's.
         running: The functions of it that ran shortly before, by name and first line.
     """
+    for words, size, _ in _bounded_in(file, running, _makes_one):
+        yield words, size
+
+
+def values_to_cut(file: str, running: Collection[tuple[str, int]]) -> Iterator[tuple[str, int, int]]:
+    """As above, of texts and arrays: what it is, its length at most, and what a letter or a row takes at most."""
+    for words, length, made in _bounded_in(file, running, _makes_a_value):
+        yield words, length, _MOST_OF_A_LETTER if _is_text(made) else _MOST_OF_A_ROW
+
+
+def _bounded_in(
+    file: str, running: Collection[tuple[str, int]], makes: Callable[[ast.expr], bool]
+) -> Iterator[tuple[str, int, ast.expr]]:
+    """What it is, the number, and what has made it; arguments as above, and what tells that."""
     tree = users_tree(file)
     if tree is None:
         return
     functions = [each for each in functions_in(tree) if (each.name, first_line(each)) in running]
     for function in functions:
-        for name, made in _made_in(function):
+        for name, made in _made_in(function, makes):
             bound = _of_a_deque(made, tree, function, file) or _in_the_code(name, tree, function, file)
             if bound is not None:
-                yield _in_words(f"`{name}` in {function.name}", bound, file)
+                yield *_in_words(f"`{name}` in {function.name}", bound, file), made
     for kind, code, place in _classes_in(functions, tree, file):
-        for name, bound in _of_attributes(kind, code, place):
-            yield _in_words(f"`{name}` of a {kind.name}", bound, place)
+        for name, bound, made in _of_attributes(kind, code, place, makes):
+            yield *_in_words(f"`{name}` of a {kind.name}", bound, place), made
 
 
 def _in_words(what: str, bound: Bound, file: str) -> tuple[str, int]:
@@ -64,11 +84,11 @@ def _in_words(what: str, bound: Bound, file: str) -> tuple[str, int]:
     return f"{what}, bounded to {size:,} ({Path(file).name}:{line})", size
 
 
-def _made_in(function: Function) -> Iterator[tuple[str, ast.expr]]:
-    """The variables that a function gives a new container, and what makes that."""
+def _made_in(function: Function, makes: Callable[[ast.expr], bool]) -> Iterator[tuple[str, ast.expr]]:
+    """The variables that a function gives something new of some kind, and what makes that."""
     seen: set[str] = set()
     for target, value in assigned_in(function):
-        if _makes_one(value) and isinstance(target, ast.Name) and target.id not in seen:
+        if makes(value) and isinstance(target, ast.Name) and target.id not in seen:
             seen.add(target.id)
             yield target.id, value
 
@@ -77,6 +97,21 @@ def _makes_one(value: ast.expr) -> bool:
     """Whether an expression makes a container."""
     displayed = isinstance(value, (ast.Dict, ast.List, ast.Set))
     return displayed or (isinstance(value, ast.Call) and called(value) in _MAKERS)
+
+
+def _makes_a_value(value: ast.expr) -> bool:
+    """Whether an expression may make a text or an array, or stands for one that there is not yet."""
+    if isinstance(value, ast.Constant):
+        return value.value is None or type(value.value) in (str, bytes)
+    if isinstance(value, ast.Subscript):
+        return isinstance(value.slice, ast.Slice)
+    return isinstance(value, ast.Call) and called(value) in _VALUE_MAKERS | _FILES_IN_MEMORY
+
+
+def _is_text(value: ast.expr) -> bool:
+    if isinstance(value, ast.Call):
+        return called(value) in _FILES_IN_MEMORY
+    return isinstance(value, ast.Constant) and value.value is not None
 
 
 def _of_a_deque(made: ast.expr, tree: ast.Module, function: Function, file: str) -> Bound | None:
@@ -93,7 +128,10 @@ def _in_the_code(name: str, tree: ast.Module, function: Function, file: str) -> 
     found = [
         (size, guard.line)
         for guard in guards_beside(function, piece, fills)
-        if guard.measure is None and (size := number(guard.limit, [], tree, guard.function, file)) is not None
+        # Where nothing puts something in, it is made anew: what only keeps more from coming has kept nothing from it.
+        if guard.measure is None
+        and (fills or guard.takes)
+        and (size := number(guard.limit, [], tree, guard.function, file)) is not None
     ]
     return min(found, default=None)
 
@@ -117,16 +155,17 @@ def _classes_in(
                 yield node, code, str(elsewhere)  # type: ignore[misc]
 
 
-def _of_attributes(kind: ast.ClassDef, tree: ast.Module, file: str) -> Iterator[tuple[str, Bound]]:
-    """The containers that a class gives its objects, as far as each method that fills one bounds it."""
+def _of_attributes(
+    kind: ast.ClassDef, tree: ast.Module, file: str, makes: Callable[[ast.expr], bool]
+) -> Iterator[tuple[str, Bound, ast.expr]]:
+    """What of some kind a class gives its objects, as far as each method that fills one bounds it."""
     methods = [each for each in kind.body if isinstance(each, FUNCTION)]
     others = frozenset(id(f) for f in functions_in(tree)) - {id(method) for method in methods}
-    made = {
-        target.attr: (value, method)
-        for method in methods
-        for target, value in assigned_in(method)
-        if isinstance(target, ast.Attribute) and _makes_one(value)
-    }
+    made: dict[str, tuple[ast.expr, Function]] = {}
+    for method in methods:
+        for target, value in assigned_in(method):
+            if isinstance(target, ast.Attribute) and makes(value):
+                made.setdefault(target.attr, (value, method))
     for name, (value, maker) in made.items():
         bound = _of_a_deque(value, tree, maker, file)
         piece = Piece(file, tree, test_of(name, tree, inside=True, depth=0), others)
@@ -139,7 +178,7 @@ def _of_attributes(kind: ast.ClassDef, tree: ast.Module, file: str) -> Iterator[
         if bound is None and found and None not in found:
             bound = max(each for each in found if each is not None)
         if bound is not None:
-            yield name, bound
+            yield name, bound, value
 
 
 def _smallest(found: Iterator[Guard], kind: ast.ClassDef, tree: ast.Module, file: str) -> Bound | None:

@@ -110,6 +110,14 @@ class InsideReader:
             {"path": words, "bytes": size, "bound_bytes": most, "pid": pid} for words, size, most in found
         ]
 
+    def returned_values(self, pid: int) -> list[dict[str, Any]]:
+        """Those of functions that had returned, with what was given back meanwhile and what they have room for."""
+        found = self._last_words(pid).get("returned_values", ())
+        return [
+            {"path": words, "bytes": size, "bound_bytes": least, "most_bytes": most, "pid": pid}
+            for words, size, least, most in found
+        ]
+
     def _last_words(self, pid: int) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
             return dict(json.loads((self._folder / f"{pid}.json").read_text()))

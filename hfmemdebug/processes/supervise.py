@@ -155,6 +155,7 @@ class Supervisor:
             "caches": inside.caches(process.pid),
             "variables": inside.variables(process.pid),
             "values": inside.values(process.pid),
+            "returned_values": inside.returned_values(process.pid),
             "garbage_blocks": inside.garbage_blocks.get(process.pid),
             "samplers": inside.seen,
             "traces": _traces(pages, began) if self.trace else None,

@@ -946,6 +946,33 @@ def test_a_text_that_is_not_cut_yet_may_be_all_that_grew() -> None:
     assert judged(60 * MB, blocks=100_000, python=10 * MB).verdict == "leak"
 
 
+def test_a_text_of_a_function_that_has_returned_may_be_all_that_grew() -> None:
+    growing = grown(inside(), "malloc", 60 * MB)
+    header = {"memory_bytes": 1 << 30}
+
+    def judged(*lengths: int, size: int = 60 * MB, each: int = 4) -> Result:
+        values = [
+            {
+                "path": f"`log{n}` in main",
+                "bytes": size,
+                "bound_bytes": length,
+                "most_bytes": length * each,
+                "pid": 1,
+            }
+            for n, length in enumerate(lengths)
+        ]
+        return judge({1: growing}, rows=lambda t: 1e6 * t, end={"returned_values": values}, header=header)
+
+    for lengths in ((300 * MB,), (20 * MB,), (10 * MB, 10 * MB), (1 * MB, 300 * MB)):
+        assert judged(*lengths).verdict == "inconclusive", lengths
+    assert "`log0` in main, with 60.0 MB at the end before a function returned" in judged(300 * MB).summary
+    assert judged(100_000, each=1024).verdict == "inconclusive"
+    # So short it cannot be what came, so long no memory lets it get; and something else was given back.
+    assert (
+        judged(2 * MB).verdict == judged(2 << 30).verdict == judged(300 * MB, size=20 * MB).verdict == "leak"
+    )
+
+
 def test_a_cache_that_is_not_full_yet_may_be_all_that_grew() -> None:
     """Two blocks for each of 50,000 entries, 10 MB in all."""
     growing = grown(grown(inside(), "blocks", 100_000), "python", 10 * MB)

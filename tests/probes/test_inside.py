@@ -409,6 +409,26 @@ def test_texts_and_arrays_that_the_code_cuts_are_told_until_they_are_as_long(tmp
     assert sizes == [(4, 8), (4, 16), (8, 10)]
 
 
+def test_texts_that_no_function_cuts_and_files_in_memory_are_told_too(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import io, os, time\ntext, shard, written, kept = None, io.BytesIO(), io.StringIO(), io.BytesIO()\n"
+        "time.sleep(2.5)\n"
+        "for n in range(4):\n"
+        "    more = str(n) * 1_000_000\n"
+        "    text = more if text is None else (text + more)[-7_000_000:]\n"
+        "    shard.write(more.encode()), written.write(more), kept.write(more.encode())\n"
+        "    if shard.tell() > 9_000_000: shard = io.BytesIO()\n"
+        "    if written.tell() > 8_000_000: written.seek(0), written.truncate()\n"
+        "print(os.getpid())\n"
+    )
+    reader, pid = ended(tmp_path)
+    assert {(each["path"], round(each["bytes"] / 1e6)) for each in reader.values(pid)} == {
+        ("str module __main__ `text`, bounded to 7,000,000 (program.py:6)", 4),
+        ("BytesIO module __main__ `shard`, bounded to 9,000,000 (program.py:8)", 4),
+        ("StringIO module __main__ `written`, bounded to 8,000,000 (program.py:9)", 4),
+    }
+
+
 @pytest.mark.parametrize(
     ("made", "blocks"),
     [
@@ -505,6 +525,51 @@ def test_objects_of_a_function_that_has_returned(
 def test_what_is_no_bound_of_a_variable(tmp_path: Path, source: str) -> None:
     head = "import collections\nclass Store:\n    def __init__(self, most=30_000): self.items, self.most = {}, most\n"
     assert bounds_of_what_has_returned(head + source, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("made", "more", "told"),
+    [
+        ("log = ''", "log = (log + text)[-90_000_000:]", ("`log` in main, bounded to 90,000,000", 4)),
+        ("log = b''", "log += text.encode(); log = log[max(0, len(log) - MOST):]",
+         ("`log` in main, bounded to 40,000,000", 4)),
+        ("log = last = ''", "log += text\n        if len(log) > MOST: log = ''",
+         ("`log` in main, bounded to 40,000,000", 4)),
+        ("log = bytearray()", "log += text.encode(); del log[:-MOST]", ("`log` in main, bounded to 40,000,000", 1024)),
+        ("log = io.StringIO()", "log.write(text)\n        if log.tell() >= MOST: log.seek(0), log.truncate()",
+         ("`log` in main, bounded to 40,000,000", 4)),
+        ("log = None", "log = text if log is None else (log + text)[-MOST:]",
+         ("`log` in main, bounded to 40,000,000", 1024)),
+        ("log = Log(MOST)", "log.add(text)", ("`text` of a Log, bounded to 40,000,000", 4)),
+        # Never cut, cut elsewhere, to a length that nobody knows, and only looked at.
+        ("log = last = ''", "log += text", None),
+        ("log = last = ''", "log += text; last = log[-MOST:]", None),
+        ("log = ''", "log = (log + text)[-int('90_000_000'):]", None),
+        ("log = ''", "log += text\n        if len(log) > MOST: print('long')", None),
+        ("log, full = '', False", "log = log + text\n        if len(log) > MOST: full = True; continue", None),
+    ],
+)  # fmt: skip
+def test_texts_of_a_function_that_has_returned(
+    tmp_path: Path, made: str, more: str, told: tuple[str, int] | None
+) -> None:
+    (tmp_path / "program.py").write_text(
+        "import io, os, time\nMOST = 40_000_000\n"
+        "class Log:\n    def __init__(self, most): self.text, self.most = '', most\n"
+        "    def add(self, more): self.text = (self.text + more)[-self.most:]\n"
+        f"def main():\n    {made}\n    for step in range(9):\n"
+        f"        text = str(step) * 1_000_000\n        {more}\n    time.sleep(2.5)\n"
+        "main()\nprint(os.getpid())\n"
+    )
+    reader, pid = ended(tmp_path)
+    found = reader.returned_values(pid)
+    if told is None:
+        # Whatever short ones there are.
+        assert [each for each in found if "`log`" in each["path"]] == []
+        return
+    words, most_of_one = told
+    (value,) = [each for each in found if each["path"].startswith(words)]
+    assert value["bytes"] == pytest.approx(9_000_000, rel=0.3)
+    assert value["most_bytes"] == most_of_one * value["bound_bytes"]
 
 
 def test_code_that_fails_as_the_program_ends_costs_nothing_else(tmp_path: Path) -> None:
