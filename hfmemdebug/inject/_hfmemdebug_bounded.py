@@ -263,19 +263,17 @@ def returned_values(running: Collection[tuple[str, str, int]], script: str | Non
 
 
 def _of_functions(
-    find: Callable[[str, set[tuple[str, int]]], Iterable[tuple[Any, ...]]],
+    find: Callable[[str, set[tuple[str, int]], float], Iterable[tuple[Any, ...]]],
     running: Collection[tuple[str, str, int]],
     script: str | None,
 ) -> list[list[Any]]:
     """What is found in the code of the user's functions, as far as time is."""
     _give_file(script)
     found: list[list[Any]] = []
-    began = time.perf_counter()
+    until = time.perf_counter() + _MOST_SECONDS
     for file in sorted({file for file, _, _ in running if not is_library(file)}):
-        for each in find(file, {(name, line) for at, name, line in running if at == file}):
-            found.append(list(each))
-            if time.perf_counter() - began > _MOST_SECONDS:
-                return found
+        functions = {(name, line) for at, name, line in running if at == file}
+        found += map(list, find(file, functions, until))
     return found
 
 

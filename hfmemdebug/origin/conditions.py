@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.origin.emptying import empties, empties_wholly
 from hfmemdebug.origin.numbers_in_code import called, value_of_label
-from hfmemdebug.origin.pieces import entries_in, pieces_of
+from hfmemdebug.origin.pieces import Piece, entries_in, pieces_of
 
 if TYPE_CHECKING:
     from hfmemdebug.origin.emptying import Test
@@ -58,7 +58,7 @@ def unmet_condition(file: str, name: str, place: str, walk: Callable[[], Iterato
         for depth in range(entries_in(place), -1, -1)
         for piece in pieces_of(name, place, file, [owner] if owner is not None else [], depth=depth)
         for function in piece.functions
-        for condition in _conditions(function, piece.is_it, piece.tree)
+        for condition in _conditions(function, piece)
     ]
     if not conditions:
         return None
@@ -70,7 +70,8 @@ def unmet_condition(file: str, name: str, place: str, walk: Callable[[], Iterato
     return None
 
 
-def _conditions(function: ast.AST, is_it: Test, tree: ast.AST) -> Iterator[_Condition]:
+def _conditions(function: ast.AST, piece: Piece) -> Iterator[_Condition]:
+    is_it, functions = piece.is_it, piece.by_name
     for node in ast.walk(function):
         if isinstance(node, (ast.If, ast.While)):
             wholly = _is_at_every_so_many(node.test)
@@ -81,7 +82,9 @@ def _conditions(function: ast.AST, is_it: Test, tree: ast.AST) -> Iterator[_Cond
             wholly = False
         else:
             continue
-        taking = [s for s in node.body if (empties_wholly(s, is_it) if wholly else empties(s, is_it, tree))]
+        taking = [
+            s for s in node.body if (empties_wholly(s, is_it) if wholly else empties(s, is_it, functions))
+        ]
         if taking:
             yield _Condition(node.lineno, frozenset(s.lineno for s in taking))
 

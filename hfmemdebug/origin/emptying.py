@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from .numbers_in_code import called, functions_in, is_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    Function = ast.FunctionDef | ast.AsyncFunctionDef
     Test = Callable[[ast.AST], bool]
 
 _REMOVING_CALLS = frozenset(
@@ -116,8 +117,14 @@ def has_a_name(node: ast.AST) -> bool:
     return isinstance(node, (ast.Name, ast.Attribute))
 
 
-def empties(statement: ast.AST, is_it: Test, tree: ast.AST, *, deeper: bool = True) -> bool:
-    """Whether a statement takes something out of it, itself or in a function of the file that it calls."""
+def empties(statement: ast.AST, is_it: Test, functions: Mapping[str, list[Function]]) -> bool:
+    """Whether a statement takes something out of it, itself or in a function of the file that it calls.
+
+    Args:
+        statement: The statement.
+        is_it: Tells what in the code stands for the container.
+        functions: Those of the file by their names.
+    """
     for node in ast.walk(statement):
         if isinstance(node, ast.Delete):
             if any(isinstance(t, ast.Subscript) and is_it(t.value) for t in node.targets):
@@ -133,10 +140,7 @@ def empties(statement: ast.AST, is_it: Test, tree: ast.AST, *, deeper: bool = Tr
                 return True
             if name in _REMOVING_FUNCTIONS and node.args and is_it(node.args[0]):
                 return True
-            if deeper and any(
-                function.name == name and empties(function, is_it, tree, deeper=False)
-                for function in functions_in(tree)
-            ):
+            if any(empties(each, is_it, {}) for each in functions.get(name or "", ())):
                 return True
     return False
 

@@ -146,14 +146,14 @@ def guards(function: ast.AST, piece: Piece, fills: list[ast.stmt | ast.expr]) ->
                 measured = kind in (ast.Gt, ast.GtE) and (
                     has_a_name(sides[0]) or is_length(sides[0], has_a_name)
                 )
-                if measured and any(empties(s, is_it, tree) for s in node.body):
+                if measured and any(empties(s, is_it, piece.by_name) for s in node.body):
                     yield Guard(function, node.lineno, sides[1], sides[0])
                 continue
             inside = {id(each) for statement in node.body for each in ast.walk(statement)}
             has_room = kind in _ROOM and fills and all(id(each) in inside for each in fills)
             leaves = isinstance(node.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
             leaves = leaves and all(each.lineno > node.lineno for each in fills)
-            takes = kind in _FULL and any(empties(s, is_it, tree) for s in node.body)
+            takes = kind in _FULL and any(empties(s, is_it, piece.by_name) for s in node.body)
             if has_room or takes or (kind in _FULL and leaves):
                 yield Guard(function, node.lineno, sides[1], takes=takes)
 

@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .emptying import test_of
-from .numbers_in_code import called, file_of_module, first_line, functions_in, is_name, value_in_module
+from .numbers_in_code import (
+    called,
+    file_of_module,
+    first_line,
+    functions_by_name,
+    functions_in,
+    is_name,
+    value_in_module,
+)
 from .sites import is_library
 from .source import tree_of
 
@@ -52,6 +60,11 @@ class Piece:
     def functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
         """All functions and methods that may mean the container by its name."""
         return [function for function in functions_in(self.tree) if id(function) not in self.left_out]
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]:
+        """All of the file."""
+        return functions_by_name(self.tree)
 
     @functools.cached_property
     def beside(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:

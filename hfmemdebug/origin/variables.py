@@ -8,10 +8,11 @@ When such a function has returned, nobody can ask any more how full they were.
 from __future__ import annotations
 
 import ast
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .emptying import test_of, test_of_local
+from .emptying import has_a_name, is_length, test_of, test_of_local
 from .guards import cuts, guards_beside
 from .numbers_in_code import (
     FUNCTION,
@@ -44,25 +45,30 @@ _VALUE_MAKERS = frozenset(
 _FILES_IN_MEMORY = frozenset({"BytesIO", "StringIO"})
 
 
-def bounded_variables(file: str, running: Collection[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+def bounded_variables(
+    file: str, running: Collection[tuple[str, int]], until: float
+) -> Iterator[tuple[str, int]]:
     """What holds at most so much: ```texts` in main, bounded to 5,000 (train.py:12)``, and the number.
 
     Args:
         file: A file of the program's.
         running: The functions of it that ran shortly before, by name and first line.
+        until: By `time.perf_counter`: what has not been looked at by then is left out.
     """
-    for words, size, _ in _bounded_in(file, running, _makes_one):
+    for words, size, _ in _bounded_in(file, running, _makes_one, until):
         yield words, size
 
 
-def values_to_cut(file: str, running: Collection[tuple[str, int]]) -> Iterator[tuple[str, int, int]]:
+def values_to_cut(
+    file: str, running: Collection[tuple[str, int]], until: float
+) -> Iterator[tuple[str, int, int]]:
     """As above, of texts and arrays: what it is, its length at most, and what a letter or a row takes at most."""
-    for words, length, made in _bounded_in(file, running, _makes_a_value):
+    for words, length, made in _bounded_in(file, running, _makes_a_value, until):
         yield words, length, _MOST_OF_A_LETTER if _is_text(made) else _MOST_OF_A_ROW
 
 
 def _bounded_in(
-    file: str, running: Collection[tuple[str, int]], makes: Callable[[ast.expr], bool]
+    file: str, running: Collection[tuple[str, int]], makes: Callable[[ast.expr], bool], until: float
 ) -> Iterator[tuple[str, int, ast.expr]]:
     """What it is, the number, and what has made it; arguments as above, and what tells that."""
     tree = users_tree(file)
@@ -71,11 +77,13 @@ def _bounded_in(
     functions = [each for each in functions_in(tree) if (each.name, first_line(each)) in running]
     for function in functions:
         for name, made in _made_in(function, makes):
+            if time.perf_counter() > until:
+                return
             bound = _of_a_deque(made, tree, function, file) or _in_the_code(name, tree, function, file)
             if bound is not None:
                 yield *_in_words(f"`{name}` in {function.name}", bound, file), made
     for kind, code, place in _classes_in(functions, tree, file):
-        for name, bound, made in _of_attributes(kind, code, place, makes):
+        for name, bound, made in _of_attributes(kind, code, place, makes, until):
             yield *_in_words(f"`{name}` of a {kind.name}", bound, place), made
 
 
@@ -87,10 +95,36 @@ def _in_words(what: str, bound: Bound, file: str) -> tuple[str, int]:
 def _made_in(function: Function, makes: Callable[[ast.expr], bool]) -> Iterator[tuple[str, ast.expr]]:
     """The variables that a function gives something new of some kind, and what makes that."""
     seen: set[str] = set()
+    cut = _cut_or_measured(function) if makes is _makes_a_value else None
     for target, value in assigned_in(function):
         if makes(value) and isinstance(target, ast.Name) and target.id not in seen:
+            if cut is not None and target.id not in cut:
+                continue
             seen.add(target.id)
             yield target.id, value
+
+
+def _cut_or_measured(code: ast.AST) -> set[str]:
+    """Variables and attributes that are given a slice of something, or asked for their lengths.
+
+    Of most functions there are few, and each that is looked into takes a walk through the whole file.
+    """
+    found: set[str] = set()
+    for node in ast.walk(code):
+        if isinstance(node, ast.Assign):
+            if any(isinstance(each, ast.Slice) for each in ast.walk(node.value)):
+                found |= {_last_name(target) for target in node.targets}
+        elif isinstance(node, ast.Delete):
+            found |= {_last_name(t.value) for t in node.targets if isinstance(t, ast.Subscript)}
+        elif isinstance(node, ast.Call) and is_length(node, has_a_name):
+            found.add(_last_name(node.args[0] if node.args else node.func.value))  # type: ignore[attr-defined]
+    return found
+
+
+def _last_name(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _makes_one(value: ast.expr) -> bool:
@@ -156,7 +190,7 @@ def _classes_in(
 
 
 def _of_attributes(
-    kind: ast.ClassDef, tree: ast.Module, file: str, makes: Callable[[ast.expr], bool]
+    kind: ast.ClassDef, tree: ast.Module, file: str, makes: Callable[[ast.expr], bool], until: float
 ) -> Iterator[tuple[str, Bound, ast.expr]]:
     """What of some kind a class gives its objects, as far as each method that fills one bounds it."""
     methods = [each for each in kind.body if isinstance(each, FUNCTION)]
@@ -166,7 +200,10 @@ def _of_attributes(
         for target, value in assigned_in(method):
             if isinstance(target, ast.Attribute) and makes(value):
                 made.setdefault(target.attr, (value, method))
+    cut = _cut_or_measured(kind) if makes is _makes_a_value else made.keys()
     for name, (value, maker) in made.items():
+        if name not in cut or time.perf_counter() > until:
+            continue
         bound = _of_a_deque(value, tree, maker, file)
         piece = Piece(file, tree, test_of(name, tree, inside=True, depth=0), others)
         fills: list[ast.stmt | ast.expr] = list(filling(kind, piece.is_it))
