@@ -258,8 +258,8 @@ def returned_values(running: Collection[tuple[str, str, int]], script: str | Non
         running: As above.
         script: As above.
     """
-    (in_functions,) = origin("variables")
-    return _of_functions(in_functions.values_to_cut, running, script)
+    (cut,) = origin("cut_values")
+    return _of_functions(cut.values_to_cut, running, script)
 
 
 def _of_functions(

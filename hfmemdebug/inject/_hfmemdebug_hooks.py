@@ -9,7 +9,6 @@ import _frozen_importlib_external
 import operator
 import os
 import sys
-import time
 
 import _hfmemdebug_turns  # type: ignore[import-not-found]
 
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 # The one entry is the number of rows read so far.
 rows = [0]
 # To ask for the time at each row would cost more than a hundredth of what reading it does.
-_ROWS_BETWEEN = 7
+_BITS_BETWEEN = 3
+_ROWS_BETWEEN = (1 << _BITS_BETWEEN) - 1
 turns = _hfmemdebug_turns.Turns()
 
 
@@ -54,7 +54,7 @@ class Hook:
 def _map_style(module: Any) -> None:
     dataset = module.Dataset
     get, iterate = dataset.__getitem__, dataset.__iter__
-    now, due = time.perf_counter, turns.due
+    now, due = turns.now, turns.due
 
     def __getitem__(self: Any, key: Any) -> Any:
         found = get(self, key)
@@ -98,6 +98,8 @@ def _batches(iterate: Any) -> Any:
 
 
 def _counted(iterate: Any, count: Callable[..., int]) -> Any:
+    now, due = turns.now, turns.due
+
     def wrapper(self: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
         items = iter(iterate(self, *arguments, **options))
         asked = arguments or tuple(options.values())
@@ -109,7 +111,7 @@ def _counted(iterate: Any, count: Callable[..., int]) -> Any:
                 return
             # Set, not added to: a stream over a dataset reads its rows once, not twice.
             rows[0] = before + count(item, *asked)
-            if not rows[0] & _ROWS_BETWEEN and time.perf_counter() > turns.due[0]:
+            if rows[0] >> _BITS_BETWEEN != before >> _BITS_BETWEEN and now() > due[0]:
                 turns.give_way()
             yield item
 

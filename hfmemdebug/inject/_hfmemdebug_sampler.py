@@ -74,7 +74,10 @@ class _Sampler:
         self.role: Any = None
         # The thread's, while there is one; it is locked until that has ended.
         self.stopped: Any = None
-        self.began = time.perf_counter()
+        # Held by the thread that starts it.
+        self.starting = turns.new_lock()
+        self.new_thread = _thread.start_new_thread
+        self.began = turns.now()
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.libc.mmap.restype = ctypes.c_void_p
         self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
@@ -93,8 +96,8 @@ class _Sampler:
         self.malloc = (0, 0)
         self.marked = 0.5
         self.forked = False
-        # Threads that are making a fork.
-        self.forking = 0
+        # An entry for each thread that is making a fork.
+        self.forking: list[None] = []
         # The script's, whose module has forgotten it as the program ends.
         self.script: str | None = None
         # Functions on the stacks of the program's threads: file, name, first line.
@@ -130,12 +133,18 @@ class _Sampler:
 
     def begin(self) -> None:
         """Starts the thread, unknown to `threading`: programs count theirs. There is one at most."""
-        if self.stopped is not None:
+        if not self.starting.acquire(False):
             return
-        self.turns.begin()
-        self.stopped = _thread.allocate_lock()
-        self.stopped.acquire()
-        _thread.start_new_thread(self.run, (self.stopped,))
+        try:
+            if self.stopped is None:
+                # Its own from here on: another thread that forks may end it before it has begun.
+                stopped = self.turns.new_lock()
+                stopped.acquire()
+                self.turns.begin()
+                self.stopped = stopped
+                self.new_thread(self.run, (stopped,))
+        finally:
+            self.starting.release()
 
     def end(self) -> None:
         """Stops the thread and waits for it: a fork must not find a second thread, nor teardown."""
@@ -151,7 +160,7 @@ class _Sampler:
                 self.turns.sleep(INTERVAL)
                 if self.stopped is stopped:
                     self.read()
-                self.turns.done()
+                    self.turns.done()
         except Exception:
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
@@ -170,7 +179,7 @@ class _Sampler:
         self.latest = self.latest[1], slots[S_BLOCKS]
         # Of this thread's own work: most of the time between two clocks is waiting for the interpreter.
         spent = time.thread_time()
-        began = time.perf_counter()
+        began = self.turns.now()
         if began - self.began >= 2 * self.marked:
             self.marked, self.blocks = began - self.began, (self.blocks[1], slots[S_BLOCKS])
             self.malloc = self.malloc[1], slots[S_MALLOC]
@@ -379,15 +388,15 @@ def start() -> None:
         sampler.slots[S_ROWS] = sampler.rows[0]
 
     def before() -> None:
-        sampler.forking += 1
+        sampler.forking.append(None)
         sampler.end()
 
     def in_child() -> None:
         # The thread and the page are the parent's.
-        sampler.forking, sampler.stopped = 0, None
+        sampler.forking, sampler.stopped, sampler.starting = [], None, sampler.turns.new_lock()
         processes = sampler.processes()
         sampler.rows[0] = 0
-        sampler.began = time.perf_counter()
+        sampler.began = sampler.turns.now()
         sampler.malloc_due = sampler.python_due = 0.0
         sampler.tracked, sampler.forked = None, True
         sampler.marked = 0.5
@@ -421,7 +430,7 @@ def start() -> None:
             # It imports what a program that is out of descriptors cannot.
             if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
                 raise
-        sampler.forking -= 1
+        sampler.forking.pop()
         if sampler.pid and not sampler.forking:
             sampler.begin()
 
@@ -441,7 +450,7 @@ def start() -> None:
         freed = used - sampler.slots[S_MALLOC]
         returned_bytes = freed >= LEAST_BYTES and freed >= RETURNED_SHARE * (used - sampler.malloc[0])
         sampler.slots[S_ENDING] = 1
-        lived = time.perf_counter() - sampler.began > 2.0
+        lived = sampler.turns.now() - sampler.began > 2.0
         # What we make in asking would make the collector come, and take what is to be counted below.
         collects = lived and _hfmemdebug_ending.collects()
         enabled = gc.isenabled()

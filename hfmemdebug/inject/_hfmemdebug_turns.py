@@ -26,10 +26,13 @@ class Turns:
     """The sampler's thread sleeps in it, and the program's threads wake it.
 
     Attributes:
+        now: The clock, whatever a test of the program's puts in its place later.
+        new_lock: Makes an interpreter's lock, whatever a library puts in its place later.
         due: The one entry is when a thread of the program's that reads rows shall give way, by `time.perf_counter`.
     """
 
     def __init__(self) -> None:
+        self.now, self.new_lock = time.perf_counter, _thread.allocate_lock
         self.due = [NEVER]
         self._bell: Any = None
         self._waiting: list[Any] = []
@@ -37,10 +40,11 @@ class Turns:
 
     def begin(self) -> None:
         """Before the sampler's thread starts, and in a forked process, which has none of its parent's threads."""
+        bell = self.new_lock()
+        bell.acquire()
         self.due[0] = NEVER
-        self._bell = _thread.allocate_lock()
-        self._bell.acquire()
-        self._waiting, self._rung = [], False
+        # Nobody may wait for one that another thread has put in its place.
+        self._bell, self._waiting, self._rung = bell, [], False
 
     def ring(self) -> None:
         """Wakes the sampler's thread."""
@@ -52,7 +56,7 @@ class Turns:
 
     def sleep(self, seconds: float) -> None:
         """The sampler's: until somebody rings or gives way, or so many seconds have passed."""
-        self.due[0] = time.perf_counter() + seconds
+        self.due[0] = self.now() + seconds
         self._rung = self._bell.acquire(True, seconds * _LATER if self._rung else seconds)
         self.due[0] = NEVER
 
@@ -60,13 +64,14 @@ class Turns:
         """The sampler's: those who have given way go on."""
         # Who came while ours waited for the interpreter has rung too, and needs no other reading.
         self._rung = self._bell.acquire(False) or self._rung
-        while self._waiting:
-            self._waiting.pop().release()
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.release()
 
     def give_way(self) -> None:
         """A program's thread's: waits until the reading is made, if that is soon."""
         self.due[0] = NEVER
-        mine = _thread.allocate_lock()
+        mine = self.new_lock()
         mine.acquire()
         self._waiting.append(mine)
         self.ring()

@@ -20,6 +20,7 @@ from .containers import size_of
 from .guards import guards, guards_beside
 from .named import ARRAYS, FILES_IN_MEMORY, entries_of
 from .numbers_in_code import (
+    CONSTRUCTORS,
     FUNCTION,
     attribute,
     called,
@@ -44,7 +45,6 @@ _WITH_A_LENGTH = (*ARRAYS, "pandas")
 _TABLES = frozenset({"ndarray", "Tensor", "Parameter", "Table", "RecordBatch", "DataFrame", "Series"})
 # And what is made anew to become longer.
 _TEXTS = (str, bytes, bytearray, tuple)
-_MAKERS = frozenset({"__init__", "__new__", "__post_init__"})
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
 # An attribute of what a module has a name for, at any depth.
 _ATTRIBUTE = re.compile(r"`(\w+)\.[^`]*`$")
@@ -185,9 +185,9 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
             # What is made anew of itself and more, or filled by a library, is cut by who has it.
             functions = [
                 function
-                for function in (*piece.functions, _outside_of_functions(piece.tree))
+                for function in (*piece.functions, *_loops_outside_of_functions(piece.tree))
                 # As it is made, it is cut once.
-                if getattr(function, "name", None) not in _MAKERS
+                if getattr(function, "name", None) not in CONSTRUCTORS
                 and any(g.takes for g in guards(function, piece, []))
             ]
         for function in functions:
@@ -209,9 +209,10 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
     return max(found, key=lambda bound: bound.size, default=None)
 
 
-def _outside_of_functions(tree: ast.Module) -> ast.Module:
-    """What a module does as it is run."""
-    return ast.Module([s for s in tree.body if not isinstance(s, (*FUNCTION, ast.ClassDef))], [])
+def _loops_outside_of_functions(tree: ast.Module) -> list[ast.AST]:
+    """What a module does more than once as it is run: as something is made, it is cut once."""
+    outside = [s for s in tree.body if not isinstance(s, (*FUNCTION, ast.ClassDef))]
+    return [node for s in outside for node in ast.walk(s) if isinstance(node, (ast.For, ast.While))]
 
 
 def _in_words(measure: ast.expr) -> str:

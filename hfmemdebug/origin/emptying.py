@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     Function = ast.FunctionDef | ast.AsyncFunctionDef
     Test = Callable[[ast.AST], bool]
 
-_REMOVING_CALLS = frozenset(
-    {"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end", "truncate"}
-)
+_REMOVING_CALLS = frozenset({"pop", "popitem", "popleft", "clear", "remove", "discard", "move_to_end"})
 _REMOVING_FUNCTIONS = frozenset({"heappop"})
 # What has all that it is given.
 _SAME = frozenset({"sorted", "list", "tuple", "dict", "set", "copy", "deepcopy", "array", "asarray"})
@@ -138,11 +136,19 @@ def empties(statement: ast.AST, is_it: Test, functions: Mapping[str, list[Functi
             function, name = node.func, called(node)
             if isinstance(function, ast.Attribute) and name in _REMOVING_CALLS and is_it(function.value):
                 return True
+            if isinstance(function, ast.Attribute) and is_it(function.value) and _begins_anew(node):
+                return True
             if name in _REMOVING_FUNCTIONS and node.args and is_it(node.args[0]):
                 return True
             if any(empties(each, is_it, {}) for each in functions.get(name or "", ())):
                 return True
     return False
+
+
+def _begins_anew(call: ast.Call) -> bool:
+    """``seek(0)`` and ``truncate(0)``: without a place what is behind it is cut, which is nothing."""
+    at_the_beginning = [isinstance(each, ast.Constant) and each.value == 0 for each in call.args]
+    return called(call) in ("seek", "truncate") and at_the_beginning == [True]
 
 
 def _has_all(value: ast.expr, is_it: Test) -> bool:

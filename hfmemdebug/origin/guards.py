@@ -85,6 +85,18 @@ def guards_beside(function: ast.AST, piece: Piece, fills: list[ast.stmt | ast.ex
             yield from (guard for guard in guards(other, piece, []) if guard.takes)
 
 
+def cuts_elsewhere(adds: list[ast.stmt | ast.expr], piece: Piece) -> Iterator[Guard]:
+    """``log = last(log + more)``, where what the function of the file returns is cut, whichever way it returns."""
+    for statement in adds:
+        value = statement.value if isinstance(statement, ast.Assign) else None
+        functions = piece.by_name.get(called(value) or "", []) if isinstance(value, ast.Call) else []
+        for function in functions:
+            returned = [node for node in ast.walk(function) if isinstance(node, ast.Return)]
+            limits = [_most_of(node.value) if node.value is not None else None for node in returned]
+            if limits and limits[0] is not None and None not in limits:
+                yield Guard(function, returned[0].lineno, limits[0])
+
+
 def _whatever_happens(node: ast.AST) -> Iterator[ast.AST]:
     """What a function does under no condition."""
     waiting = [node]
@@ -170,41 +182,54 @@ def cuts(
         if isinstance(statement, ast.Delete) and len(statement.targets) == 1:
             cut = statement.targets[0]
             if isinstance(cut, ast.Subscript) and is_it(cut.value):
-                limit = _kept_of(cut.slice, deleted=True)
+                limit = _kept_of(cut, deleted=True)
         elif isinstance(statement, ast.Assign) and any(is_laid_anew(t, is_it) for t in statement.targets):
-            limit = _most_of(statement.value)
+            value = statement.value
+            # Of what is put in nowhere, a slice of something else is another one.
+            if fills or any(map(is_it, ast.walk(value))):
+                limit = _either_of(value, is_it) if isinstance(value, ast.IfExp) else _most_of(value)
         if limit is not None:
             yield Guard(function, statement.lineno, limit)
 
 
-def _kept_of(cut: ast.expr, *, deleted: bool) -> ast.expr | None:
+def _kept_of(cut: ast.Subscript, *, deleted: bool) -> ast.expr | None:
     """How many items a slice leaves at most: ``[-500:]``, ``[:500]``; what is deleted, ``[:-500]``, ``[500:]``."""
-    if not isinstance(cut, ast.Slice) or cut.step is not None:
+    place = cut.slice
+    if not isinstance(place, ast.Slice) or place.step is not None:
         return None
-    last, first = (cut.upper, cut.lower) if deleted else (cut.lower, cut.upper)
+    last, first = (place.upper, place.lower) if deleted else (place.lower, place.upper)
     if first is None and last is not None:
-        return _from_the_end(last)
+        return _from_the_end(last, cut.value)
     return first if last is None and not isinstance(first, ast.UnaryOp) else None
 
 
-def _from_the_end(place: ast.expr) -> ast.expr | None:
+def _from_the_end(place: ast.expr, cut: ast.expr) -> ast.expr | None:
     """500 of ``-500``, of ``len(history) - 500``, and of ``max(0, len(history) - 500)``."""
     if isinstance(place, ast.UnaryOp) and isinstance(place.op, ast.USub):
         return place.operand
     if isinstance(place, ast.BinOp) and isinstance(place.op, ast.Sub):
-        return place.right if is_length(place.left, lambda _: True) else None
+        same = is_length(place.left, lambda node: ast.dump(node) == ast.dump(cut))
+        return place.right if same else None
     if isinstance(place, ast.Call) and called(place) == "max":
-        return next((found for each in place.args if (found := _from_the_end(each)) is not None), None)
+        return next((found for each in place.args if (found := _from_the_end(each, cut)) is not None), None)
+    return None
+
+
+def _either_of(value: ast.IfExp, is_it: Test) -> ast.expr | None:
+    """``new if log is None else (log + new)[-500:]``, and ``log[-500:] if len(log) > 600 else log``."""
+    measured = any(is_length(node, is_it) for node in ast.walk(value.test))
+    for one, other in ((value.body, value.orelse), (value.orelse, value.body)):
+        limit = _most_of(one)
+        short = (is_it(other) and measured) or not any(map(is_it, ast.walk(other)))
+        if limit is not None and short:
+            return limit
     return None
 
 
 def _most_of(value: ast.expr) -> ast.expr | None:
     """How many items there are at most in what an expression makes."""
     if isinstance(value, ast.Subscript):
-        return _kept_of(value.slice, deleted=False)
-    if isinstance(value, ast.IfExp):
-        # The other one is what there is at first, or shorter.
-        return _most_of(value.body) or _most_of(value.orelse)
+        return _kept_of(value, deleted=False)
     if isinstance(value, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
         # Of each there is one at most.
         return _most_of(value.generators[0].iter) if len(value.generators) == 1 else None

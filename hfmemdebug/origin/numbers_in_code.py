@@ -21,6 +21,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv,
 }  # fmt: skip
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 
 
 def number(node: ast.expr, owners: list[Any], tree: ast.AST, function: ast.AST, file: str) -> int | None:
@@ -186,7 +187,7 @@ def is_set_once(tree: ast.AST, attribute: str) -> bool:
             isinstance(node, ast.Attribute) and node.attr == attribute and not isinstance(node.ctx, ast.Load)
         )
 
-    makers = [f for f in functions_in(tree) if f.name in ("__init__", "__new__", "__post_init__")]
+    makers = [f for f in functions_in(tree) if f.name in CONSTRUCTORS]
     in_makers = {id(n) for maker in makers for n in ast.walk(maker) if is_set(n)}
     return all(id(n) in in_makers for n in ast.walk(tree) if is_set(n))
 

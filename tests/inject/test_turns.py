@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+
+import pytest
 
 from hfmemdebug.inject._hfmemdebug_turns import NEVER, Turns
 
@@ -89,3 +92,19 @@ def test_it_begins_anew_with_nobody_waiting() -> None:
     turns.sleep(0.01)
     # The ring of before woke nobody.
     assert time.perf_counter() - began >= 0.01
+
+
+def test_what_the_program_puts_in_place_of_clocks_and_locks_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = Turns()
+
+    def somebody_elses() -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(time, "perf_counter", somebody_elses)
+    monkeypatch.setattr(_thread, "allocate_lock", somebody_elses)
+    turns.begin()
+    turns.give_way()
+    turns.sleep(0.001)
+    assert turns.due == [NEVER]

@@ -1,6 +1,6 @@
 """
 verdict: no-leak or inconclusive
-why: an array of an object in main() keeps its last million rows of eight numbers, of which a fifth come.
+why: an array of an object in main() keeps its last million rows of sixteen numbers, of which a 25th come.
 """
 
 import sys
