@@ -221,13 +221,10 @@ def _cut_later(
     rate = guilty[0].growth.rate
     least, most = _OF_A_VALUE[0] * rate * program.iterations, _OF_A_VALUE[1] * rate * whole
     for value in (_together(values), *values):
-        # One that was as long before the program worked has a bound too, and has not grown.
         returned = "most_bytes" in value
-        if not least <= value["bytes"] <= (most * _COPIES if returned else most):
-            continue
-        if returned and value["bytes"] > value["most_bytes"]:
-            continue
-        if not memory or value["bound_bytes"] <= memory:
+        # One that was as long before the program worked has a bound too, and has not grown.
+        at_most = min(most * _COPIES, value["most_bytes"]) if returned else most
+        if least <= value["bytes"] <= at_most and (not memory or value["bound_bytes"] <= memory):
             when = " before a function returned" if returned else ""
             return (
                 "what grew may be a text or an array that the code cuts at a length which the run did not reach, "

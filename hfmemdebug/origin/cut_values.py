@@ -8,7 +8,6 @@ When such a function has returned, nobody can ask any more how long they were.
 from __future__ import annotations
 
 import ast
-import time
 from typing import TYPE_CHECKING
 
 from .emptying import has_a_name, is_length, test_of, test_of_local
@@ -18,22 +17,19 @@ from .numbers_in_code import (
     FUNCTION,
     assigned_in,
     called,
-    first_line,
     functions_in,
     is_name,
     number,
 )
-from .pieces import Piece, users_tree
+from .pieces import Piece
 from .sites import filling
-from .variables import classes_in, in_words, makes_one, smallest
+from .variables import looked_into, makes_one, smallest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from .emptying import Test
-
-    Function = ast.FunctionDef | ast.AsyncFunctionDef
-    Bound = tuple[int, int]
+    from .variables import Bound, Code, Function
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _FILES_IN_MEMORY = frozenset({"BytesIO", "StringIO"})
@@ -53,24 +49,16 @@ def values_to_cut(
     Yields:
         What it is, its length at most, and how many bytes a letter or a row of it takes at most.
     """
-    tree = users_tree(file)
-    if tree is None:
-        return
-    functions = [each for each in functions_in(tree) if (each.name, first_line(each)) in running]
-    for function in functions:
-        for name in _cut_or_measured(function):
-            if time.perf_counter() > until:
-                return
-            bound = _of_a_variable(name, tree, function, file)
-            if bound is not None:
-                yield *in_words(f"`{name}` in {function.name}", bound, file), _most_of_one(name, function)
-    for kind, code, place in classes_in(functions, tree, file):
-        for name in _cut_or_measured(kind):
-            if time.perf_counter() > until:
-                return
-            bound = _of_an_attribute(name, kind, code, place)
-            if bound is not None:
-                yield *in_words(f"`{name}` of a {kind.name}", bound, place), _most_of_one(name, kind)
+    for name, code, words, length in looked_into(file, running, until, _values_in):
+        yield words, length, _most_of_one(name, code)
+
+
+def _values_in(code: Code, tree: ast.Module, file: str) -> Iterator[tuple[str, Bound | None]]:
+    for name in _cut_or_measured(code):
+        if isinstance(code, ast.ClassDef):
+            yield name, _of_an_attribute(name, code, tree, file)
+        else:
+            yield name, _of_a_variable(name, code, tree, file)
 
 
 def _cut_or_measured(code: ast.AST) -> list[str]:
@@ -105,14 +93,13 @@ def _most_of_one(name: str, code: ast.AST) -> int:
     """Of a text each letter; of what else it may be nobody knows."""
     for target, value in assigned_in(code):
         if _last_name(target) == name:
-            if isinstance(value, ast.Constant) and type(value.value) in (str, bytes):
-                return _MOST_OF_A_LETTER
-            if isinstance(value, ast.Call) and called(value) in _FILES_IN_MEMORY:
+            text = isinstance(value, ast.Constant) and type(value.value) in (str, bytes)
+            if text or (isinstance(value, ast.Call) and called(value) in _FILES_IN_MEMORY):
                 return _MOST_OF_A_LETTER
     return _MOST_OF_A_ROW
 
 
-def _of_a_variable(name: str, tree: ast.Module, function: Function, file: str) -> Bound | None:
+def _of_a_variable(name: str, function: Function, tree: ast.Module, file: str) -> Bound | None:
     piece = Piece(file, tree, test_of_local(name, function, tree), frozenset())
     adds = _adding(function, piece.is_it)
     if not adds or _is_made_anew(name, function):

@@ -256,14 +256,6 @@ def functions_in(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
     return (node for node in ast.walk(tree) if isinstance(node, FUNCTION))
 
 
-def functions_by_name(tree: ast.AST) -> dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """Those of a file, methods included."""
-    found: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
-    for function in functions_in(tree):
-        found.setdefault(function.name, []).append(function)
-    return found
-
-
 def first_line(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """With its decorators, as its code object says it."""
     return min([function.lineno, *(each.lineno for each in function.decorator_list)])

@@ -21,7 +21,6 @@ from .numbers_in_code import (
     called,
     file_of_module,
     first_line,
-    functions_by_name,
     functions_in,
     is_name,
     value_in_module,
@@ -63,8 +62,11 @@ class Piece:
 
     @functools.cached_property
     def by_name(self) -> dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]:
-        """All of the file."""
-        return functions_by_name(self.tree)
+        """All functions and methods of the file by their names."""
+        found: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
+        for function in functions_in(self.tree):
+            found.setdefault(function.name, []).append(function)
+        return found
 
     @functools.cached_property
     def beside(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:

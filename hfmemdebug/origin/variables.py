@@ -8,6 +8,7 @@ When such a function has returned, nobody can ask any more how full they were.
 from __future__ import annotations
 
 import ast
+import itertools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,13 +30,15 @@ from .pieces import Piece, file_of, users_tree
 from .sites import filling
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from .guards import Guard
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef
     # A number, and the line that says so.
     Bound = tuple[int, int]
+    Code = Function | ast.ClassDef
+    Look = Callable[[Code, ast.Module, str], Iterable[tuple[str, Bound | None]]]
 
 _MAKERS = frozenset({"dict", "list", "set", "OrderedDict", "defaultdict", "Counter", "deque"})
 
@@ -50,28 +53,40 @@ def bounded_variables(
         running: The functions of it that ran shortly before, by name and first line.
         until: By `time.perf_counter`: what has not been looked at by then is left out.
     """
+    for _, _, words, size in looked_into(file, running, until, _containers_in):
+        yield words, size
+
+
+def looked_into(
+    file: str, running: Collection[tuple[str, int]], until: float, look: Look
+) -> Iterator[tuple[str, Code, str, int]]:
+    """What functions have had in variables of their own, and then in the user's objects that they name.
+
+    Args:
+        file: As above.
+        running: As above.
+        until: As above.
+        look: Says of a function or a class, its file's code and the file which names there are, and their bounds.
+
+    Yields:
+        Of each that has a bound: its name, whose it is, both with the bound in words, and the number.
+    """
     tree = users_tree(file)
     if tree is None:
         return
     functions = [each for each in functions_in(tree) if (each.name, first_line(each)) in running]
-    for function in functions:
-        for name, made in _made_in(function):
+    places: Iterator[tuple[Code, ast.Module, str]] = itertools.chain(
+        ((function, tree, file) for function in functions), _classes_in(functions, tree, file)
+    )
+    for code, around, place in places:
+        whose = f"of a {code.name}" if isinstance(code, ast.ClassDef) else f"in {code.name}"
+        for name, bound in look(code, around, place):
             if time.perf_counter() > until:
                 return
-            bound = _of_a_deque(made, tree, function, file) or _in_the_code(name, tree, function, file)
             if bound is not None:
-                yield in_words(f"`{name}` in {function.name}", bound, file)
-    for kind, code, place in classes_in(functions, tree, file):
-        for name, bound in _of_attributes(kind, code, place):
-            if time.perf_counter() > until:
-                return
-            yield in_words(f"`{name}` of a {kind.name}", bound, place)
-
-
-def in_words(what: str, bound: Bound, file: str) -> tuple[str, int]:
-    """A name with its bound, as it is told, and the number of that."""
-    size, line = bound
-    return f"{what}, bounded to {size:,} ({Path(file).name}:{line})", size
+                size, line = bound
+                words = f"`{name}` {whose}, bounded to {size:,} ({Path(place).name}:{line})"
+                yield name, code, words, size
 
 
 def _made_in(function: Function) -> Iterator[tuple[str, ast.expr]]:
@@ -97,6 +112,14 @@ def _of_a_deque(made: ast.expr, tree: ast.Module, function: Function, file: str)
     return (size, made.lineno) if size is not None else None
 
 
+def _containers_in(code: Code, tree: ast.Module, file: str) -> Iterator[tuple[str, Bound | None]]:
+    if isinstance(code, ast.ClassDef):
+        yield from _of_attributes(code, tree, file)
+        return
+    for name, made in _made_in(code):
+        yield name, _of_a_deque(made, tree, code, file) or _in_the_code(name, tree, code, file)
+
+
 def _in_the_code(name: str, tree: ast.Module, function: Function, file: str) -> Bound | None:
     piece = Piece(file, tree, test_of_local(name, function, tree), frozenset())
     fills: list[ast.stmt | ast.expr] = list(filling(function, piece.is_it))
@@ -108,7 +131,7 @@ def _in_the_code(name: str, tree: ast.Module, function: Function, file: str) -> 
     return min(found, default=None)
 
 
-def classes_in(
+def _classes_in(
     functions: list[Function], tree: ast.Module, file: str
 ) -> Iterator[tuple[ast.ClassDef, ast.Module, str]]:
     """The classes of the user's that some functions name, or are methods of: each with its file's code."""
@@ -127,7 +150,7 @@ def classes_in(
                 yield node, code, str(elsewhere)  # type: ignore[misc]
 
 
-def _of_attributes(kind: ast.ClassDef, tree: ast.Module, file: str) -> Iterator[tuple[str, Bound]]:
+def _of_attributes(kind: ast.ClassDef, tree: ast.Module, file: str) -> Iterator[tuple[str, Bound | None]]:
     """The containers that a class gives its objects, as far as each method that fills one bounds it."""
     methods = [each for each in kind.body if isinstance(each, FUNCTION)]
     others = frozenset(id(f) for f in functions_in(tree)) - {id(method) for method in methods}
@@ -150,8 +173,7 @@ def _of_attributes(kind: ast.ClassDef, tree: ast.Module, file: str) -> Iterator[
         found = [smallest(guards_beside(method, piece, fills), kind, tree, file) for method in filled]
         if bound is None and found and None not in found:
             bound = max(each for each in found if each is not None)
-        if bound is not None:
-            yield name, bound
+        yield name, bound
 
 
 def smallest(found: Iterable[Guard], kind: ast.ClassDef, tree: ast.Module, file: str) -> Bound | None:
