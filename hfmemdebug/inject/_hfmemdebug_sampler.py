@@ -62,22 +62,17 @@ class _Mallinfo2(ctypes.Structure):
 
 
 class _Sampler:
-    """The thread that reads, and its page."""
+    """What reads, in a thread of its own, and its page."""
 
-    def __init__(self, folder: str, rows: list[int], turns: Any, interpreters: Any) -> None:
+    def __init__(self, folder: str, rows: list[int], now: Callable[[], float], interpreters: Any) -> None:
         self.folder = folder
         # The one entry is the number of rows read so far.
         self.rows = rows
-        self.turns = turns
+        self.now = now
         self.pid = 0
         self.slots: Any = None
         self.role: Any = None
-        # The thread's, while there is one; it is locked until that has ended.
-        self.stopped: Any = None
-        # Held by the thread that starts it.
-        self.starting = turns.new_lock()
-        self.new_thread = _thread.start_new_thread
-        self.began = turns.now()
+        self.began = now()
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.libc.mmap.restype = ctypes.c_void_p
         self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
@@ -131,42 +126,6 @@ class _Sampler:
         self.role.value = b""
         self.slots[S_MAGIC] = MAGIC
 
-    def begin(self) -> None:
-        """Starts the thread, unknown to `threading`: programs count theirs. There is one at most."""
-        if not self.starting.acquire(False):
-            return
-        try:
-            if self.stopped is None:
-                # Its own from here on: another thread that forks may end it before it has begun.
-                stopped = self.turns.new_lock()
-                stopped.acquire()
-                self.turns.begin()
-                self.stopped = stopped
-                self.new_thread(self.run, (stopped,))
-        finally:
-            self.starting.release()
-
-    def end(self) -> None:
-        """Stops the thread and waits for it: a fork must not find a second thread, nor teardown."""
-        # In one go: threads may fork at the same time.
-        stopped, self.stopped = self.stopped, None
-        if stopped is not None:
-            self.turns.ring()
-            stopped.acquire(True, 2.0)
-
-    def run(self, stopped: Any) -> None:
-        try:
-            while self.stopped is stopped:
-                self.turns.sleep(INTERVAL)
-                if self.stopped is stopped:
-                    self.read()
-                    self.turns.done()
-        except Exception:
-            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
-                raise
-        finally:
-            stopped.release()
-
     def read(self) -> None:
         """One reading. The exact counters come first, before anything of this function's own.
 
@@ -179,7 +138,7 @@ class _Sampler:
         self.latest = self.latest[1], slots[S_BLOCKS]
         # Of this thread's own work: most of the time between two clocks is waiting for the interpreter.
         spent = time.thread_time()
-        began = self.turns.now()
+        began = self.now()
         if began - self.began >= 2 * self.marked:
             self.marked, self.blocks = began - self.began, (self.blocks[1], slots[S_BLOCKS])
             self.malloc = self.malloc[1], slots[S_MALLOC]
@@ -373,7 +332,8 @@ def start() -> None:
     import _hfmemdebug_ending  # type: ignore[import-not-found]
     import _hfmemdebug_hooks  # type: ignore[import-not-found]
 
-    sampler = _Sampler(folder, _hfmemdebug_hooks.rows, _hfmemdebug_hooks.turns, interpreters)
+    turns = _hfmemdebug_hooks.turns
+    sampler = _Sampler(folder, _hfmemdebug_hooks.rows, turns.now, interpreters)
     if os.environ.get("HFMEMDEBUG_RUN_TRACE"):
         import _hfmemdebug_tracer  # type: ignore[import-not-found]
 
@@ -381,7 +341,7 @@ def start() -> None:
         sampler.tracer.off = os.environ["HFMEMDEBUG_RUN_TRACE"] == CHILDREN_OF % os.getppid()
     sampler.open()
     sampler.read()
-    sampler.begin()
+    turns.begin(sampler.read, INTERVAL)
     sys.meta_path.insert(0, _hfmemdebug_hooks.Hook())
 
     def say_rows() -> None:
@@ -389,14 +349,15 @@ def start() -> None:
 
     def before() -> None:
         sampler.forking.append(None)
-        sampler.end()
+        turns.end()
 
     def in_child() -> None:
         # The thread and the page are the parent's.
-        sampler.forking, sampler.stopped, sampler.starting = [], None, sampler.turns.new_lock()
+        sampler.forking = []
+        turns.forget()
         processes = sampler.processes()
         sampler.rows[0] = 0
-        sampler.began = sampler.turns.now()
+        sampler.began = turns.now()
         sampler.malloc_due = sampler.python_due = 0.0
         sampler.tracked, sampler.forked = None, True
         sampler.marked = 0.5
@@ -408,7 +369,7 @@ def start() -> None:
                 # Until the supervisor says so.
                 sampler.slots[S_PROCESSES] = processes + 1
             sampler.read()
-            sampler.begin()
+            turns.begin(sampler.read, INTERVAL)
         except OSError:
             # Its parent's page is not its own to write to.
             sampler.pid = 0
@@ -432,7 +393,7 @@ def start() -> None:
                 raise
         sampler.forking.pop()
         if sampler.pid and not sampler.forking:
-            sampler.begin()
+            turns.begin(sampler.read, INTERVAL)
 
     os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
@@ -440,7 +401,7 @@ def start() -> None:
         # Registered first, so called last: the program has done all it wanted to.
         if not sampler.pid:
             return
-        sampler.end()
+        turns.end()
         most, running, used = max(sampler.latest), sampler.running, sampler.slots[S_MALLOC]
         sampler.malloc_due = 0.0
         _try(sampler.read)
@@ -450,7 +411,7 @@ def start() -> None:
         freed = used - sampler.slots[S_MALLOC]
         returned_bytes = freed >= LEAST_BYTES and freed >= RETURNED_SHARE * (used - sampler.malloc[0])
         sampler.slots[S_ENDING] = 1
-        lived = sampler.turns.now() - sampler.began > 2.0
+        lived = turns.now() - sampler.began > 2.0
         # What we make in asking would make the collector come, and take what is to be counted below.
         collects = lived and _hfmemdebug_ending.collects()
         enabled = gc.isenabled()

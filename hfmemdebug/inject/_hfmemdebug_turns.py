@@ -1,7 +1,7 @@
-"""Who has the interpreter: where rows are read, the program's thread lets the sampler's have it, once a reading is due.
+"""The sampler's thread: where rows are read, the program's gives way to it, once a reading is due.
 
-To wait for it beside a program that lets go of it for microseconds all the time, as Arrow and NumPy do, takes dozens
-of wake-ups, each of which interrupts the program. A program's thread that waits for the reading makes it two.
+To wait for the interpreter beside a program that lets go of it for microseconds all the time, as Arrow and NumPy do,
+takes dozens of wake-ups, each of which interrupts the program. Where its thread waits for the reading, they are two.
 
 Runs on CPython 3.8 and later with the standard library alone.
 """
@@ -9,10 +9,12 @@ Runs on CPython 3.8 and later with the standard library alone.
 from __future__ import annotations
 
 import _thread
+import os
 import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 NEVER = float("inf")
@@ -23,7 +25,7 @@ _LATER = 1.2
 
 
 class Turns:
-    """The sampler's thread sleeps in it, and the program's threads wake it.
+    """The sampler's thread, unknown to `threading`: programs count theirs. The program's threads wake it.
 
     Attributes:
         now: The clock, whatever a test of the program's puts in its place later.
@@ -32,36 +34,77 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self.now, self.new_lock = time.perf_counter, _thread.allocate_lock
+        self.now, self.new_lock, self._new_thread = (
+            time.perf_counter,
+            _thread.allocate_lock,
+            _thread.start_new_thread,
+        )
         self.due = [NEVER]
-        self._bell: Any = None
+        self._bell = self.new_lock()
         self._waiting: list[Any] = []
         self._rung = False
+        self.forget()
 
-    def begin(self) -> None:
-        """Before the sampler's thread starts, and in a forked process, which has none of its parent's threads."""
-        bell = self.new_lock()
-        bell.acquire()
-        self.due[0] = NEVER
-        # Nobody may wait for one that another thread has put in its place.
-        self._bell, self._waiting, self._rung = bell, [], False
+    def forget(self) -> None:
+        """In a forked process, which has none of its parent's threads."""
+        # The thread's, while there is one; it is locked until that has ended.
+        self._stopped: Any = None
+        # Held by the thread that starts it.
+        self._starting = self.new_lock()
 
-    def ring(self) -> None:
-        """Wakes the sampler's thread."""
+    def begin(self, read: Callable[[], None], seconds: float) -> None:
+        """Starts the thread, which makes a reading every so many seconds. There is one at most."""
+        if not self._starting.acquire(False):
+            return
+        try:
+            if self._stopped is None:
+                # Its own from here on: another thread that forks may end it before it has begun.
+                stopped, bell = self.new_lock(), self.new_lock()
+                stopped.acquire()
+                bell.acquire()
+                self.due[0] = NEVER
+                self._bell, self._waiting, self._rung = bell, [], False
+                self._stopped = stopped
+                self._new_thread(self._run, (read, seconds, stopped))
+        finally:
+            self._starting.release()
+
+    def end(self) -> None:
+        """Stops the thread and waits for it: a fork must not find a second thread, nor teardown."""
+        # In one go: threads may fork at the same time.
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            self._ring()
+            stopped.acquire(True, 2.0)
+
+    def _run(self, read: Callable[[], None], seconds: float, stopped: Any) -> None:
+        try:
+            while self._stopped is stopped:
+                self._sleep(seconds)
+                if self._stopped is stopped:
+                    read()
+                    self._done()
+        except Exception:
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                raise
+        finally:
+            stopped.release()
+
+    def _ring(self) -> None:
         try:
             self._bell.release()
         except RuntimeError:
-            # Somebody else has.
+            # Somebody else has, or there is no thread yet.
             pass
 
-    def sleep(self, seconds: float) -> None:
-        """The sampler's: until somebody rings or gives way, or so many seconds have passed."""
+    def _sleep(self, seconds: float) -> None:
+        """Until somebody rings or gives way, or so many seconds have passed."""
         self.due[0] = self.now() + seconds
         self._rung = self._bell.acquire(True, seconds * _LATER if self._rung else seconds)
         self.due[0] = NEVER
 
-    def done(self) -> None:
-        """The sampler's: those who have given way go on."""
+    def _done(self) -> None:
+        """Those who have given way go on."""
         # Who came while ours waited for the interpreter has rung too, and needs no other reading.
         self._rung = self._bell.acquire(False) or self._rung
         waiting, self._waiting = self._waiting, []
@@ -74,5 +117,5 @@ class Turns:
         mine = self.new_lock()
         mine.acquire()
         self._waiting.append(mine)
-        self.ring()
+        self._ring()
         mine.acquire(True, MOST_SECONDS)

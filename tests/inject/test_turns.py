@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,26 +17,13 @@ LONG = 60.0
 
 @contextmanager
 def readings(turns: Turns, seconds: float = LONG) -> Iterator[list[bool]]:
-    """A thread like the sampler's: what it has noted for each reading is whether somebody was told to give way then."""
+    """The sampler's thread: what is noted for each reading is whether somebody was told to give way then."""
     made: list[bool] = []
-    ended = threading.Event()
-
-    def run() -> None:
-        while not ended.is_set():
-            turns.sleep(seconds)
-            if not ended.is_set():
-                made.append(turns.due[0] != NEVER)
-            turns.done()
-
-    turns.begin()
-    thread = threading.Thread(target=run)
-    thread.start()
+    turns.begin(lambda: made.append(turns.due[0] != NEVER), seconds)
     try:
         yield made
     finally:
-        ended.set()
-        turns.ring()
-        thread.join()
+        turns.end()
 
 
 def wait_until_it_sleeps(turns: Turns) -> None:
@@ -59,7 +45,6 @@ def test_a_reading_is_made_by_the_time_that_who_gave_way_goes_on() -> None:
 
 def test_who_gives_way_to_nobody_goes_on_and_is_not_asked_again() -> None:
     turns = Turns()
-    turns.begin()
     turns.due[0] = 0.0
     turns.give_way()
     assert turns.due == [NEVER]
@@ -84,14 +69,16 @@ def test_many_threads_may_give_way_at_once() -> None:
 
 def test_it_begins_anew_with_nobody_waiting() -> None:
     turns = Turns()
-    turns.begin()
     turns.give_way()
-    turns.begin()
-    assert turns._waiting == []
-    began = time.perf_counter()
-    turns.sleep(0.01)
-    # The ring of before woke nobody.
-    assert time.perf_counter() - began >= 0.01
+    with readings(turns):
+        pass
+    turns.give_way()
+    with readings(turns) as made:
+        assert turns._waiting == []
+        wait_until_it_sleeps(turns)
+        time.sleep(0.01)
+        # The ring of before woke nobody.
+        assert made == []
 
 
 def test_what_the_program_puts_in_place_of_clocks_and_locks_is_not_used(
@@ -104,7 +91,30 @@ def test_what_the_program_puts_in_place_of_clocks_and_locks_is_not_used(
 
     monkeypatch.setattr(time, "perf_counter", somebody_elses)
     monkeypatch.setattr(_thread, "allocate_lock", somebody_elses)
-    turns.begin()
-    turns.give_way()
-    turns.sleep(0.001)
+    with readings(turns, 0.001) as made:
+        while not made:
+            pass
+        turns.give_way()
     assert turns.due == [NEVER]
+
+
+def test_threads_that_begin_and_end_it_at_once_leave_one_at_most() -> None:
+    turns = Turns()
+    made: list[int] = []
+
+    def begin_and_end(number: int) -> None:
+        turns.begin(lambda: made.append(_thread.get_ident()), 0.001)
+        if number % 2:
+            turns.end()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(begin_and_end, range(400)))
+    turns.begin(lambda: made.append(_thread.get_ident()), 0.001)
+    made.clear()
+    while len(made) < 20:
+        time.sleep(0.001)
+    turns.end()
+    assert len(set(made[5:])) == 1
+    count = len(made)
+    time.sleep(0.02)
+    assert len(made) == count
