@@ -18,8 +18,13 @@ from hfmemdebug.cli.app import run
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 
-GROWING = "import threading, time\nkept = []\ndef grow():\n    while True: kept.append(bytearray(b'x') * (1 << 20)); time.sleep(.02)\n"  # noqa: E501
-GROWING += "threading.Thread(target=grow, daemon=True).start()"
+# By the clock: on a busy machine, what keeps one after each sleep grows more slowly for a while, and is not even.
+GROWING = (
+    "import threading, time\nkept, began = [], time.monotonic()\ndef grow():\n    while True:\n"
+    "        while len(kept) < 40 * (time.monotonic() - began): kept.append(bytearray(b'x') * (1 << 20))\n"
+    "        time.sleep(.02)\n"
+    "threading.Thread(target=grow, daemon=True).start()"
+)
 
 
 @pytest.fixture(autouse=True)
