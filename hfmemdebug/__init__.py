@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 
-__version__ = "0.1.0"
+from hfmemdebug._version import __version__
 
 # Importing `typing` would take most of the time in which a Ctrl-C finds nobody to answer it.
 TYPE_CHECKING = False
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hfmemdebug.data.synthesize import synthesize as synthesize
-    from hfmemdebug.experiment.diagnose import diagnose as diagnose
-    from hfmemdebug.experiment.recorder import Recorder as Recorder
-    from hfmemdebug.experiment.recorder import watch as watch
+    from hfmemdebug.measure.diagnose import diagnose as diagnose
+    from hfmemdebug.measure.recorder import Recorder as Recorder
+    from hfmemdebug.measure.recorder import watch as watch
     from hfmemdebug.recording.file import load_recording as load_recording
     from hfmemdebug.result import Result as Result
 
 _HOME_OF = {
-    "Recorder": "hfmemdebug.experiment.recorder",
+    "Recorder": "hfmemdebug.measure.recorder",
     "Result": "hfmemdebug.result",
-    "diagnose": "hfmemdebug.experiment.diagnose",
+    "diagnose": "hfmemdebug.measure.diagnose",
     "load_recording": "hfmemdebug.recording.file",
     "synthesize": "hfmemdebug.data.synthesize",
-    "watch": "hfmemdebug.experiment.recorder",
+    "watch": "hfmemdebug.measure.recorder",
 }
 
 __all__ = ["Recorder", "Result", "__version__", "diagnose", "load_recording", "synthesize", "watch"]

@@ -9,7 +9,7 @@ from hfmemdebug.analysis.assess import Assessment
 from hfmemdebug.analysis.findings import what_settling_gave_back
 from hfmemdebug.analysis.words import UNMET, is_iterable
 from hfmemdebug.result import Finding
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 # What the tracing pass says of C functions where the extra is missing.
 NO_MEMRAY = "not installed"

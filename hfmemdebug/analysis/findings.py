@@ -11,7 +11,7 @@ from hfmemdebug.analysis.trend import rate_of_rising_lows
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding
-from hfmemdebug.sizes import format_bytes, format_count
+from hfmemdebug.units import format_bytes, format_count
 
 # Less than this is nothing to explain: libraries' own warm-up moves page counts by as much.
 NOTEWORTHY = 4 * 1024**2

@@ -16,7 +16,7 @@ from hfmemdebug.analysis.words import OWNER
 from hfmemdebug.analysis.work import SECONDS
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding
-from hfmemdebug.sizes import format_bytes, format_count, format_seconds
+from hfmemdebug.units import format_bytes, format_count, format_seconds
 
 _CAUSE = {
     "python": "python-objects",

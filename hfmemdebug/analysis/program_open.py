@@ -12,7 +12,7 @@ from hfmemdebug.analysis.program_findings import (
     may_be_garbage,
 )
 from hfmemdebug.analysis.work import imports_to_the_end
-from hfmemdebug.sizes import format_bytes, format_seconds
+from hfmemdebug.units import format_bytes, format_seconds
 
 # Shared memory of a process that has the locks of queues and pools alone, each in a page of its own.
 _LOCKS = 64 << 10

@@ -23,7 +23,7 @@ from hfmemdebug.analysis.work import LEAST_LOOKS, ROWS
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Result
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 # What an open file, a thread or a child's handle takes in the process that has it.
 _OF_A_THING = 64 << 10

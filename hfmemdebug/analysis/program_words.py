@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hfmemdebug.analysis.advice import OF_LEAK
 from hfmemdebug.analysis.program import Program
 from hfmemdebug.result import Finding
-from hfmemdebug.sizes import format_bytes, format_seconds
+from hfmemdebug.units import format_bytes, format_seconds
 
 # Objects, and the buffers of arrays, tables and tensors that objects own.
 _TRACEABLE = ("python-objects", "native-heap", "arrow-pool", "shared-memory", "file-mapping")

@@ -7,7 +7,7 @@ from typing import Any
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import ArmSummary
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 _WATCHED = "It ran to the end with a watchdog set to {}, which proves less than a limit."
 

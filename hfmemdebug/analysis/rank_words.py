@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from hfmemdebug.analysis.rank import Rank
-from hfmemdebug.sizes import format_bytes, format_count, format_seconds
+from hfmemdebug.units import format_bytes, format_count, format_seconds
 
 # What one rank holds beyond the middle one, before it is worth a line.
 _FAR_ABOVE = 1.5

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hfmemdebug.analysis.assess import Assessment
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import Finding
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 # What the tracing pass says of a container that nothing was taken from, under a condition whose limit nobody knows.
 UNMET = "`, emptied where a condition is met"

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hfmemdebug import __version__
+from hfmemdebug._version import __version__
 from hfmemdebug.cli.console import Console
 from hfmemdebug.errors import (
     EXIT_INTERNAL,

@@ -62,8 +62,8 @@ def attach(
       hfmemdebug attach $(pgrep -of train.py) --duration 60 -o report.md
     """
     from hfmemdebug.errors import UsageError
-    from hfmemdebug.processes.target import find_target
-    from hfmemdebug.sizes import parse_size
+    from hfmemdebug.supervise.attach_target import find_target
+    from hfmemdebug.units import parse_size
 
     check_outputs(output, as_json=as_json, recorded=not once, drawn=not once)
     if once and duration is not None:
@@ -83,14 +83,14 @@ def attach(
 def _once(target: Stat, reclaim: bool, output: list[Path] | None, console: Console) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
-    from hfmemdebug.processes.tree import read_tree
+    from hfmemdebug.supervise.tree import read_tree
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read_tree, target.pid, without=(os.getpid(),))
         # The kernel takes a tenth of a second for ten GB; what shows them is imported meanwhile.
         from hfmemdebug.cli.write import show_result, write_outputs
         from hfmemdebug.errors import EXIT_OK, InputError
-        from hfmemdebug.processes.answer import answer
+        from hfmemdebug.measure.snapshot import answer
         from hfmemdebug.render import terminal  # noqa: F401
 
         tree = reading.result()
@@ -98,7 +98,7 @@ def _once(target: Stat, reclaim: bool, output: list[Path] | None, console: Conso
         raise InputError(f"process {target.pid} ended while it was read")
     proof = None
     if reclaim:
-        from hfmemdebug.processes.reclaim import reclaim as take_back
+        from hfmemdebug.supervise.pageout import reclaim as take_back
 
         proof = take_back(tree)
     wanted = console.as_json or output
@@ -123,7 +123,7 @@ def _watch(
     from hfmemdebug.cli.live import LiveView, PlainView
     from hfmemdebug.cli.measure import signals_like_ctrl_c, status_of
     from hfmemdebug.cli.write import show_result, write_outputs
-    from hfmemdebug.processes.attach import Attachment
+    from hfmemdebug.measure.attach import Attachment
     from hfmemdebug.recording.store import end_run, new_run
 
     run = new_run("attach", warn=console.warn)
@@ -136,7 +136,7 @@ def _watch(
             recording = attachment.watch(view, duration=duration)
         result = judge_program(recording)
         if reclaim and attachment.tree is not None and attachment.why_ended is None:
-            from hfmemdebug.processes.reclaim import reclaim as take_back
+            from hfmemdebug.supervise.pageout import reclaim as take_back
 
             arm = replace(result.arms[0], reclaim=take_back(attachment.tree))
             result = replace(result, arms=(arm,))

@@ -13,7 +13,7 @@ from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.write import check_outputs
 
 if TYPE_CHECKING:
-    from hfmemdebug.experiment.profile import Measured
+    from hfmemdebug.measure.profile import Measured
 
 
 def diagnose(
@@ -67,10 +67,10 @@ def diagnose(
 
     from hfmemdebug.cli.measure import measure, typed_command
     from hfmemdebug.cli.watch import ArmBars
-    from hfmemdebug.experiment.diagnose import run_diagnosis, synthetic_dataset
-    from hfmemdebug.experiment.settings import Settings
-    from hfmemdebug.sizes import parse_size
-    from hfmemdebug.target import split_target
+    from hfmemdebug.measure.diagnose import run_diagnosis, synthetic_dataset
+    from hfmemdebug.measure.settings import Settings
+    from hfmemdebug.units import parse_size
+    from hfmemdebug.user_code import split_target
 
     if consumer is not None:
         split_target(consumer)

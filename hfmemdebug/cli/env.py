@@ -18,9 +18,9 @@ def env(
       hfmemdebug env
       hfmemdebug env --json
     """
-    from hfmemdebug.limits.available import what_works
     from hfmemdebug.probes.environment import INTRO, environment, format_environment
     from hfmemdebug.render.redact import Redactor
+    from hfmemdebug.supervise.limits.available import what_works
 
     redact = Redactor.of_this_machine()
     lines = redact.document(environment())

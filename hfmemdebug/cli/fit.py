@@ -14,7 +14,7 @@ from hfmemdebug.cli.write import check_outputs, show_result, write_outputs
 from hfmemdebug.errors import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
-    from hfmemdebug.limits.fit import Trial
+    from hfmemdebug.supervise.limits.fit import Trial
 
 
 def fit(
@@ -38,11 +38,11 @@ def fit(
     check_outputs(output, as_json=as_json, recorded=False)
 
     from hfmemdebug.cli.measure import typed_command
-    from hfmemdebug.limits.fit_runs import CommandFailed, Runs
-    from hfmemdebug.limits.outcome import fit_result
-    from hfmemdebug.limits.words import limit_words, trial_line
     from hfmemdebug.probes.cgroup import memory_available
-    from hfmemdebug.sizes import parse_size
+    from hfmemdebug.supervise.limits.fit_runs import CommandFailed, Runs
+    from hfmemdebug.supervise.limits.outcome import fit_result
+    from hfmemdebug.supervise.limits.words import limit_words, trial_line
+    from hfmemdebug.units import parse_size
 
     console = Console(as_json=as_json, quiet=quiet)
     console.hint("The command is run several times, from the start each time: mind what it writes.")

@@ -15,7 +15,7 @@ from hfmemdebug.cli.write import check_outputs, claims_stdout, show_result, writ
 from hfmemdebug.errors import UsageError
 
 if TYPE_CHECKING:
-    from hfmemdebug.limits.enclosure import Request
+    from hfmemdebug.supervise.limits.enclosure import Request
 
 CommandArgument = Annotated[
     list[str], typer.Argument(metavar="COMMAND", help="What to run, and its arguments.")
@@ -45,8 +45,8 @@ def limit(
       hfmemdebug limit --memory 1G --json -- python train.py   (its standard output goes to standard error)
     """
     from hfmemdebug.cli.measure import typed_command
-    from hfmemdebug.limits.outcome import limit_result
-    from hfmemdebug.limits.run import run_limited
+    from hfmemdebug.supervise.limits.command import run_limited
+    from hfmemdebug.supervise.limits.outcome import limit_result
 
     check_outputs(output, as_json=as_json, recorded=False, drawn=False)
     console = Console(as_json=as_json, quiet=quiet)
@@ -75,8 +75,8 @@ def read_request(memory: str, swap: str, *, option: str = "--memory") -> Request
     Raises:
         UsageError: A size is none, or leaves no memory at all.
     """
-    from hfmemdebug.limits.enclosure import Request
-    from hfmemdebug.sizes import parse_size
+    from hfmemdebug.supervise.limits.enclosure import Request
+    from hfmemdebug.units import parse_size
 
     request = Request(parse_size(memory), parse_size(swap))
     if request.bytes < 4096:
@@ -90,7 +90,7 @@ def within_outer_limit(request: Request, console: Console) -> Request:
     A new group may stand beside ours, where that limit would not hold.
     """
     from hfmemdebug.probes.cgroup import memory_limit
-    from hfmemdebug.sizes import format_bytes
+    from hfmemdebug.units import format_bytes
 
     outer = memory_limit()
     if outer is None or outer >= request.bytes:

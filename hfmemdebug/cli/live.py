@@ -10,14 +10,14 @@ import tty
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hfmemdebug.sizes import format_bytes, format_seconds
+from hfmemdebug.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
 
     from hfmemdebug.cli.console import Console
-    from hfmemdebug.processes.attach import Attachment
+    from hfmemdebug.measure.attach import Attachment
     from hfmemdebug.recording.sample import Sample
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -41,7 +41,7 @@ class PlainView:
 
     def __call__(self, attachment: Attachment) -> bool:
         """Takes a look; goes on for ever."""
-        from hfmemdebug.processes.answer import summary
+        from hfmemdebug.measure.snapshot import summary
 
         last = attachment.samples[-1]
         if last.seconds >= self._next and attachment.tree is not None:

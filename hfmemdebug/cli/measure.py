@@ -25,7 +25,7 @@ from hfmemdebug.errors import (
 )
 
 if TYPE_CHECKING:
-    from hfmemdebug.experiment.profile import Measured
+    from hfmemdebug.measure.profile import Measured
     from hfmemdebug.result import Result
 
 

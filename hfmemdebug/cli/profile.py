@@ -14,7 +14,7 @@ from hfmemdebug.cli.write import check_outputs, claims_stdout
 from hfmemdebug.errors import UsageError
 
 if TYPE_CHECKING:
-    from hfmemdebug.experiment.profile import Measured
+    from hfmemdebug.measure.profile import Measured
 
 
 def profile(
@@ -65,10 +65,10 @@ def profile(
 
     from hfmemdebug.cli.measure import measure, typed_command
     from hfmemdebug.cli.watch import SliceTable
-    from hfmemdebug.experiment.profile import profile as run_profile
-    from hfmemdebug.experiment.settings import Settings
-    from hfmemdebug.sizes import parse_size
-    from hfmemdebug.target import split_target
+    from hfmemdebug.measure.profile import profile as run_profile
+    from hfmemdebug.measure.settings import Settings
+    from hfmemdebug.units import parse_size
+    from hfmemdebug.user_code import split_target
 
     if dataset is None:
         # Early versions of Typer let a missing argument through.

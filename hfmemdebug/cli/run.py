@@ -16,7 +16,7 @@ from hfmemdebug.cli.write import check_outputs, claims_stdout
 from hfmemdebug.probes.cgroup import memory_total
 
 if TYPE_CHECKING:
-    from hfmemdebug.processes.supervise import Supervisor
+    from hfmemdebug.measure.program import Supervisor
     from hfmemdebug.recording.file import Recording
 
 # Ours that take a value, which is not the script.
@@ -103,10 +103,10 @@ def run(
     from hfmemdebug.cli.measure import status_of, typed_command
     from hfmemdebug.cli.ranks import recording_place, show_rank, split_outputs
     from hfmemdebug.errors import AccessError, DiskError, UsageError
+    from hfmemdebug.measure.program import Supervisor, python_command
     from hfmemdebug.probes.launch import read_launch
-    from hfmemdebug.processes.supervise import Supervisor, python_command
     from hfmemdebug.recording.store import end_run, new_run
-    from hfmemdebug.sizes import parse_size
+    from hfmemdebug.units import parse_size
 
     launch = read_launch(os.environ)
     shared, output = split_outputs(output, launch)

@@ -117,7 +117,7 @@ def synth(
 
 
 def _told(made: Any) -> str:
-    from hfmemdebug.sizes import format_bytes, format_count, format_seconds
+    from hfmemdebug.units import format_bytes, format_count, format_seconds
 
     took = "there already, reused" if made.reused else f"written in {format_seconds(made.seconds)}"
     path = str(made.path)
@@ -149,7 +149,7 @@ def _progress(console: Console) -> Iterator[Callable[[int, int], None] | None]:
     if console.quiet or not sys.stderr.isatty():
         yield None
         return
-    from hfmemdebug.sizes import format_bytes
+    from hfmemdebug.units import format_bytes
 
     start = time.perf_counter()
     with console.progress() as progress:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.cli.console import Console
-from hfmemdebug.sizes import format_bytes, format_count
+from hfmemdebug.units import format_bytes, format_count
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from hfmemdebug.data.spec import LoadReport
-    from hfmemdebug.experiment.process import ArmProcess
+    from hfmemdebug.measure.arm_pool import ArmProcess
 
 _COLUMNS = (
     ("slice", 7), ("row", 13), ("RSS", 9), ("Δ RSS", 9), ("anonymous", 9), ("file", 9),

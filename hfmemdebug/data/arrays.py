@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hfmemdebug.data.filesystems import describe_files
 from hfmemdebug.data.iterables import refuse_options
 from hfmemdebug.data.loaded import IN_MEMORY, MAPPED
 from hfmemdebug.data.local_files import check_readable, shown, sniff
 from hfmemdebug.data.raw import raw_layout
 from hfmemdebug.data.spec import DatasetSpec, LoadReport
 from hfmemdebug.errors import InputError, UsageError
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.probes.mounts import describe_files
+from hfmemdebug.units import format_bytes
 
 if TYPE_CHECKING:
     import numpy as np

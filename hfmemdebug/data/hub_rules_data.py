@@ -7,7 +7,7 @@ import re
 
 from hfmemdebug.data.hub_trouble import Trouble, listed
 from hfmemdebug.errors import AccessError, DiskError, HfmemdebugError, InputError
-from hfmemdebug.sizes import format_count
+from hfmemdebug.units import format_count
 
 # How Arrow's readers begin an OSError about the bytes of a file.
 _BAD_BYTES = (

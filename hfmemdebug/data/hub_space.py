@@ -11,7 +11,7 @@ from typing import Any
 from hfmemdebug.data.hub_downloads import DataFile
 from hfmemdebug.data.hub_trouble import shown_path
 from hfmemdebug.errors import DiskError, InputError
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 LARGE = 50 * 1024**3
 """What is larger than this, download and build together, needs the user's word."""

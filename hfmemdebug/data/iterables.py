@@ -8,7 +8,7 @@ from typing import Any
 from hfmemdebug.data.loaded import STREAMING
 from hfmemdebug.data.spec import DatasetSpec, LoadReport
 from hfmemdebug.errors import InputError, UsageError
-from hfmemdebug.target import import_target
+from hfmemdebug.user_code import import_target
 
 
 class Items:

@@ -13,7 +13,7 @@ from hfmemdebug.data.iterables import load_iterable
 from hfmemdebug.data.local_files import looks_like_path, missing_path, status_of
 from hfmemdebug.data.spec import DatasetSpec, LoadReport
 from hfmemdebug.errors import InputError, UsageError
-from hfmemdebug.target import is_target
+from hfmemdebug.user_code import is_target
 
 
 def load(

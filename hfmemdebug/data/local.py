@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.data.filesystems import describe_files
 from hfmemdebug.data.loaded import describe_dataset
 from hfmemdebug.data.local_arrow import load_arrow
 from hfmemdebug.data.local_broken import explain, no_rows
@@ -34,6 +33,7 @@ from hfmemdebug.data.local_files import (
 from hfmemdebug.data.local_folder import base_splits, choose_split, is_saved_folder, load_saved_folder
 from hfmemdebug.data.spec import DatasetSpec, LoadReport
 from hfmemdebug.errors import HfmemdebugError, InputError, UsageError
+from hfmemdebug.probes.mounts import describe_files
 
 
 def load_local(

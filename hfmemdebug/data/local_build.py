@@ -16,7 +16,7 @@ from hfmemdebug.data.local_broken import explain, no_rows, parquet_footers
 from hfmemdebug.data.local_files import CSV, JSON, PARQUET, is_compressed, shown, suffix_of
 from hfmemdebug.data.local_folder import base_splits
 from hfmemdebug.errors import DiskError, InputError, UsageError
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 _BUILDER_OF_KIND = {PARQUET: "parquet", JSON: "json", CSV: "csv"}
 _ANNOUNCED = 64 * 1024**2

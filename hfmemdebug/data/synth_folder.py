@@ -21,7 +21,7 @@ from typing import Any
 from hfmemdebug.data import synth_linux as linux_files
 from hfmemdebug.data.synth_arrow import END_OF_STREAM
 from hfmemdebug.errors import AccessError, DiskError, HfmemdebugError, InputError
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 STATE = "state.json"
 INFO = "dataset_info.json"

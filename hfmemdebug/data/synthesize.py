@@ -16,7 +16,7 @@ from hfmemdebug.data import synth_folder as folders
 from hfmemdebug.data.rows import MAX_VARY, Row, preset_row, row_of
 from hfmemdebug.data.synth_arrow import Messages, make_messages
 from hfmemdebug.errors import InputError, UsageError
-from hfmemdebug.sizes import format_count
+from hfmemdebug.units import format_count
 
 DEFAULT_PRESET = "nested"
 DEFAULT_ROWS = 1_000_000

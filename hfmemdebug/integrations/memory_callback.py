@@ -18,12 +18,12 @@ from transformers.training_args import TrainingArguments
 
 from hfmemdebug.analysis.assess import LIBRARY_FLOOR
 from hfmemdebug.errors import UsageError
-from hfmemdebug.experiment.recorder import Recorder, closed_at_exit
 from hfmemdebug.integrations.pace import Pace
+from hfmemdebug.measure.recorder import Recorder, closed_at_exit
 from hfmemdebug.recording.ranks import is_folder
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Result
-from hfmemdebug.sizes import parse_size
+from hfmemdebug.units import parse_size
 
 # What is logged, in the order in which it is shown.
 ANONYMOUS, RECLAIMABLE, RATE = (

@@ -88,7 +88,7 @@ def _run_marked(item: pytest.Item, marker: pytest.Mark, call: Callable[[], Any])
 def _limits(marker: pytest.Mark) -> tuple[int, int]:
     """The marker's arguments; a wrong one fails its test."""
     from hfmemdebug.errors import HfmemdebugError
-    from hfmemdebug.sizes import parse_size
+    from hfmemdebug.units import parse_size
 
     unknown = sorted(set(marker.kwargs) - {"iterations", "min_leak"})
     if marker.args or unknown:
@@ -108,7 +108,7 @@ def _limits(marker: pytest.Mark) -> tuple[int, int]:
 
 def _measure(item: pytest.Item, call: Callable[[], Any], iterations: int, min_leak: int) -> None:
     """In the test's own process."""
-    from hfmemdebug.experiment.calls import END, measure_calls
+    from hfmemdebug.measure.calls import END, measure_calls
 
     folder, ask_fd, answer_fd = os.environ[_CHILD].rsplit(":", 2)
 
@@ -166,7 +166,7 @@ def _run(item: pytest.Item, recording: Path, min_leak: int, output: IO[bytes]) -
             os.close(ask_write)
             ask_write = -1
             while os.read(ask_read, 1):
-                from hfmemdebug.experiment.calls import answer_to
+                from hfmemdebug.measure.calls import answer_to
 
                 os.write(answer_write, answer_to(recording, min_leak))
             return process.wait()
@@ -211,7 +211,7 @@ def _judge(recording: Path, iterations: int, min_leak: int) -> None:
         return
     seen = result.smallest_detectable_bytes_per_iteration
     if seen is not None and seen > 2 * min_leak:
-        from hfmemdebug.experiment.calls import calls_needed
+        from hfmemdebug.measure.calls import calls_needed
 
         warnings.warn(
             f"no_leak: {iterations} calls would not have shown a leak of {min_leak} bytes per call, only one of "

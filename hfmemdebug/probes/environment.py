@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from hfmemdebug import __version__
+from hfmemdebug._version import __version__
 from hfmemdebug.probes.cgroup import cgroup_version, memory_limit, parse_meminfo
 from hfmemdebug.probes.container import container_memory, memory_pressure
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 UNKNOWN = "unknown"
 INTRO = "Copy-and-paste the text below in your GitHub issue."

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hfmemdebug.render.text import one_line, percent
 from hfmemdebug.result import ArmSummary, Result
-from hfmemdebug.sizes import format_bytes, format_count, format_seconds
+from hfmemdebug.units import format_bytes, format_count, format_seconds
 
 _COMPONENT_WORDS = {
     "rss": "RSS grew by",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hfmemdebug.comparison import Comparison, Difference
 from hfmemdebug.render.escape import prose, table
 from hfmemdebug.render.text import one_line
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 _LABELS = {
     "rss_growth": "RSS grew by",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hfmemdebug.render.plot import Spec
-from hfmemdebug.sizes import format_bytes, format_seconds
+from hfmemdebug.units import format_bytes, format_seconds
 
 _MB = 1 << 20
 _COLOURS = {"completed": "#3b82f6", "killed": "#b91c1c", "too slow": "#a16207", "failed": "#64748b"}

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug import __version__
+from hfmemdebug._version import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
 from hfmemdebug.render.arms import arm_rows

@@ -10,7 +10,7 @@ from hfmemdebug.render import words
 from hfmemdebug.render.chart import thin
 from hfmemdebug.render.plot import SECONDS, SECONDS_AXIS, SLICE_AXIS, Spec, arm_name
 from hfmemdebug.result import Result
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 _MB = 1 << 20
 # The arms that are looked at stand out from their controls; red is a leak's.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hfmemdebug.render.text import one_line
-from hfmemdebug.sizes import format_bytes, format_count, format_seconds
+from hfmemdebug.units import format_bytes, format_count, format_seconds
 
 LIMIT_HEADER = ["", "Value"]
 _LIMIT_ROWS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from hfmemdebug import __version__
+from hfmemdebug._version import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
@@ -18,7 +18,7 @@ from hfmemdebug.render.processes import Table, process_tables
 from hfmemdebug.render.ranks import rank_tables
 from hfmemdebug.render.text import one_line
 from hfmemdebug.result import Result
-from hfmemdebug.sizes import format_bytes, format_count
+from hfmemdebug.units import format_bytes, format_count
 
 # GitHub refuses a body of more characters.
 LIMIT = 65_536

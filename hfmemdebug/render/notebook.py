@@ -14,7 +14,7 @@ from hfmemdebug.render import words
 from hfmemdebug.render.arms import arm_rows
 from hfmemdebug.render.chart import SERIES, thin
 from hfmemdebug.result import Result
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 640, 180, 70, 26, 22
 _MOST_POINTS = 300

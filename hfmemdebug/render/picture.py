@@ -13,7 +13,7 @@ from hfmemdebug.render.fit_plot import fit_curve
 from hfmemdebug.render.kept import kept_chart
 from hfmemdebug.render.plot import Spec, arm_chart, parts_of, top_of
 from hfmemdebug.result import ArmSummary, Result
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 EXTRA = "plot"
 _MOST_ARMS = 4

@@ -13,7 +13,7 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render.chart import thin, work_words
 from hfmemdebug.render.text import one_line
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 Spec = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hfmemdebug.render.text import one_line
 from hfmemdebug.result import Result
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 MOST_PROCESSES = 20
 MOST_FILES = 8

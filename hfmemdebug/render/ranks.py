@@ -9,7 +9,7 @@ from hfmemdebug.render.processes import Table
 from hfmemdebug.render.text import one_line
 from hfmemdebug.render.words import VERDICT_WORDS
 from hfmemdebug.result import Result
-from hfmemdebug.sizes import format_bytes, format_count
+from hfmemdebug.units import format_bytes, format_count
 
 MOST_RANKS = 16
 MOST_NODES = 8

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render.chart import thin, work_unit
 from hfmemdebug.render.plot import arm_name
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS = " .:-=+*#@"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 

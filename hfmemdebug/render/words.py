@@ -11,7 +11,7 @@ from typing import Any
 
 from hfmemdebug.render.text import fine_bytes, one_line, percent
 from hfmemdebug.result import Finding, Result
-from hfmemdebug.sizes import format_bytes, format_count
+from hfmemdebug.units import format_bytes, format_count
 
 VERDICT_WORDS = {"no-leak": "NO LEAK", "leak": "LEAK", "inconclusive": "INCONCLUSIVE"}
 

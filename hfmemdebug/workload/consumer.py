@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from hfmemdebug.target import import_target
+from hfmemdebug.user_code import import_target
 
 
 @dataclass(frozen=True)

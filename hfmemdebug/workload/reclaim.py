@@ -12,7 +12,7 @@ from hfmemdebug.data.spec import LoadedFile
 from hfmemdebug.probes.maps import Mapping, mappings_of
 from hfmemdebug.probes.pages import MADV_PAGEOUT, advise, cached_bytes
 from hfmemdebug.probes.process import ProcessProbe, read_mappings
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 # As much of the data is compared before and after; reading all of it would take as long as the run.
 CHECKED_BYTES = 64 * 1024**2

@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
 from hfmemdebug.analysis.series import Series
 from hfmemdebug.analysis.trend import Trend, find_trend
-from hfmemdebug.experiment.run import DOSE, EPOCHS
+from hfmemdebug.measure.session import DOSE, EPOCHS
 
 FLOOR = 32.0
 # What a run of two minutes gets to where a slice takes 50 ms.

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from hfmemdebug.data.spec import DatasetSpec
-from hfmemdebug.experiment.arm import Arm
-from hfmemdebug.experiment.protocol import Channel
-from hfmemdebug.experiment.settings import Settings
+from hfmemdebug.measure.arm import Arm
+from hfmemdebug.measure.protocol import Channel
+from hfmemdebug.measure.settings import Settings
 from hfmemdebug.probes.process import ProcessProbe
 from hfmemdebug.workload.settle import settle_once
 from hfmemdebug.workload.slices import SlicePlan

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from experiment.box import COMMAND, Box
+from measure.box import COMMAND, Box
 
 from hfmemdebug import __version__
 from hfmemdebug.cli.app import main, run

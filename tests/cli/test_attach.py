@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes.started import FORKS, MB, started
+from supervise.started import FORKS, MB, started
 
 from hfmemdebug.cli.app import run
 

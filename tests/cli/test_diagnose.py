@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from experiment.box import Box
+from measure.box import Box
 
 
 @pytest.fixture

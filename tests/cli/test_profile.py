@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from datasets import Dataset
-from experiment.box import Box
+from measure.box import Box
 
 from hfmemdebug.cli.app import run
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import programs
+from supervise import programs
 
 from hfmemdebug.cli.run import split_program
 
@@ -182,7 +182,7 @@ os.waitpid(child, 0)
 # The first look comes late, as on a machine that is busy with other things.
 LATE = """
 import sys, time
-from hfmemdebug.processes import supervise
+from hfmemdebug.measure import program as supervise
 class Late(supervise.TreeWatch):
     def __init__(self, *given, **named):
         time.sleep(0.5)

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from hfmemdebug.analysis.verdict import judge
 from hfmemdebug.data.spec import DatasetSpec
-from hfmemdebug.experiment.budget import Budget
-from hfmemdebug.experiment.diagnose import BUDGET_SECONDS
-from hfmemdebug.experiment.run import ArmKind, Round
-from hfmemdebug.experiment.settings import Settings
+from hfmemdebug.measure.budget import Budget
+from hfmemdebug.measure.diagnose import BUDGET_SECONDS
+from hfmemdebug.measure.session import ArmKind, Round
+from hfmemdebug.measure.settings import Settings
 from hfmemdebug.result import Result
 
 # Small, so that a pair costs little more than its processes: at most 100 slices of 20 rows.

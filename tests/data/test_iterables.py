@@ -12,7 +12,7 @@ from hfmemdebug.data.iterables import Items
 from hfmemdebug.data.load import is_iterable, load
 from hfmemdebug.data.spec import DatasetSpec
 from hfmemdebug.errors import HfmemdebugError, InputError, UsageError
-from hfmemdebug.target import import_target
+from hfmemdebug.user_code import import_target
 
 NAMES = (f"rows_for_a_test_{number}" for number in itertools.count())
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import programs
+from supervise import programs
 from uncovered import uncovered
 
 from hfmemdebug.inject import _hfmemdebug_sampler

@@ -16,7 +16,7 @@ from render.test_plot import leaking, settled, watched
 
 from hfmemdebug.render.arms import arm_rows
 from hfmemdebug.render.html import render_html
-from hfmemdebug.sizes import format_bytes
+from hfmemdebug.units import format_bytes
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

@@ -17,7 +17,7 @@ from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.write import show_result, write_outputs
 from hfmemdebug.comparison import Comparison
 from hfmemdebug.errors import InputError
-from hfmemdebug.experiment.failure import describe
+from hfmemdebug.measure.failure import describe
 from hfmemdebug.origin import holders
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample

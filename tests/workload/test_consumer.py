@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hfmemdebug.errors import InputError, UsageError
-from hfmemdebug.target import split_target
+from hfmemdebug.user_code import split_target
 
 
 def load(folder: Path, target: str, *, then: str = "", env: dict[str, str] | None = None) -> str:

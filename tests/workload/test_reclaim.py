@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hfmemdebug.data.filesystems import describe_files
+from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.probes.process import ProcessProbe
 from hfmemdebug.workload.reclaim import prove_reclaim
 

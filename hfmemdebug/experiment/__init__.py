@@ -1,1 +1,0 @@
-"""Arms, the child processes that run them, and their supervision."""

@@ -1,1 +1,0 @@
-"""Commands under a memory limit: which mechanisms there are, which works here, and how a run ended."""

@@ -1,0 +1,294 @@
+"""An arm as its supervisor sees it: a child process in a session of its own, and what it has said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hfmemdebug.data.spec import LoadReport
+from hfmemdebug.errors import HfmemdebugError, error_from_dict
+from hfmemdebug.measure.limited import ArmLimit
+from hfmemdebug.measure.protocol import LOST_STATUS, Channel
+from hfmemdebug.probes.cgroup import oom_kills
+from hfmemdebug.probes.malloc import TUNABLES, without_thread_caches
+from hfmemdebug.recording.file import append_line, load_recording
+
+# Not `-m`: that would put the working directory before the installed packages, where a file of the
+# user's named like a module of ours or of the standard library would be imported instead.
+_BOOT = (
+    "import sys, runpy; sys.path[0:1] = []; sys.path.append({root!r}); "
+    "runpy.run_module('hfmemdebug.measure.child', run_name='__main__', alter_sys=True)"
+)
+# An arm that was asked to stop finishes its slice; one that does not within this time is killed.
+GRACE_SECONDS = 10.0
+
+
+@dataclass
+class ArmProcess:
+    """One arm.
+
+    Attributes:
+        name: ``memory-mapped``, ``in-memory``, …
+        mode: ``"mmap"``, ``"in-memory"`` or ``"streaming"``.
+        consumer: Whether the user's consumer runs in it.
+        recording: Where it records itself.
+        report: What it has loaded, once it has.
+        epochs_done: Epochs that it has read.
+        outcome: How it ended, once it has.
+        iterable_maps: Whether it reads an iterable that maps files, as it found.
+        limit: The memory limit that it runs under, or None.
+        told_to_stop: Whether it was asked to end early, and killed if it did not.
+    """
+
+    name: str
+    mode: str
+    consumer: bool
+    recording: Path
+    report: LoadReport | None = None
+    epochs_done: int = 0
+    outcome: dict[str, Any] | None = None
+    iterable_maps: bool = False
+    told_to_stop: bool = False
+    limit: ArmLimit | None = field(default=None, repr=False)
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    channel: Channel | None = field(default=None, repr=False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may still say something."""
+        return self.outcome is None
+
+    @property
+    def maps_files(self) -> bool:
+        """Whether it has files mapped whose pages can be taken back."""
+        return self.mode == "mmap" or self.iterable_maps
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process is no more, whatever it has said before."""
+        return self.process is not None and self.process.poll() is not None
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Waits until its process is no more, for so long at most."""
+        if self.process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+
+    def send(self, **command: Any) -> None:
+        """Sends a command; to an arm that has gone, nothing is sent: its end is on its way to us."""
+        if self.channel is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.channel.send(**command)
+
+
+class Crew:
+    """Arms that run side by side, and their events in the order in which they arrive.
+
+    Args:
+        listen: Called with each arm and event, for whoever shows progress.
+        limit: Memory in bytes that each arm may use, or None.
+        environment: The arms'; None for ours.
+        thread_caches: Whether malloc keeps chunks at hand for each thread, and counts them as used.
+    """
+
+    def __init__(
+        self,
+        listen: Callable[[ArmProcess, dict[str, Any]], None],
+        *,
+        limit: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        thread_caches: bool = True,
+    ) -> None:
+        self._limit = limit
+        self._environment = environment
+        self._thread_caches = thread_caches
+        self.arms: list[ArmProcess] = []
+        self._events: queue.SimpleQueue[tuple[ArmProcess, dict[str, Any]]] = queue.SimpleQueue()
+        self._listen = listen
+        self._oom_kills = oom_kills()
+        self._kill_at: float | None = None
+
+    def start(self, arm: ArmProcess, task: dict[str, Any]) -> None:
+        """Starts an arm's process and sends it its task."""
+        command_read, command_write = os.pipe()
+        event_read, event_write = os.pipe()
+        root = str(Path(__file__).resolve().parents[2])
+        command = [sys.executable, "-c", _BOOT.format(root=root), str(command_read), str(event_write)]
+        given = os.environ if self._environment is None else self._environment
+        environment = dict(given) if self._thread_caches else without_thread_caches(given)
+        # What the user's code starts has the user's own settings.
+        task = {**task, "tunables": given.get(TUNABLES)}
+        options: dict[str, Any] = {
+            "pass_fds": (command_read, event_write),
+            "stdin": subprocess.DEVNULL,
+            # Python 3.13.0 cannot import socket in a folder that was removed.
+            "cwd": None if _has_a_working_directory() else "/",
+            # What the user's code prints must not get between the lines of our answer.
+            "stdout": 2,
+            # Ctrl-C at the terminal reaches the supervisor alone, which then asks for a stop.
+            "start_new_session": True,
+        }
+        if self._limit is None:
+            arm.process = subprocess.Popen(command, env=environment, **options)
+        else:
+            arm.limit = ArmLimit(command, self._limit, environment=environment, **options)
+            arm.process = arm.limit.process
+            task = {**task, "header": {**task["header"], "limit": arm.limit.header}}
+        os.close(command_read)
+        os.close(event_write)
+        arm.channel = Channel(event_read, command_write)
+        arm.send(**task, recording=str(arm.recording))
+        self.arms.append(arm)
+        threading.Thread(target=self._listen_to, args=(arm, arm.channel), daemon=True).start()
+
+    def _listen_to(self, arm: ArmProcess, channel: Channel) -> None:
+        for event in channel.lines():
+            self._events.put((arm, event))
+        self._events.put((arm, {"event": "gone"}))
+
+    def events(self, *, tick: float = 0.5) -> Iterator[tuple[ArmProcess, dict[str, Any]]]:
+        """The events of all arms until the last one has ended, with a ``tick`` event where all are silent.
+
+        Raises:
+            HfmemdebugError: An arm could not do what it was asked to: wrong input, no network, our fault.
+        """
+        silent: ArmProcess | None = None
+        while any(arm.alive for arm in self.arms):
+            try:
+                arm, event = self._events.get(timeout=tick)
+            except queue.Empty:
+                self._kill_overdue()
+                dead = next((arm for arm in self.arms if arm.alive and arm.has_ended), None)
+                # On a busy machine its last words may still be on their way: it gets one more tick.
+                if dead is None or dead is not silent:
+                    silent = dead
+                    yield self.arms[0], {"event": "tick"}
+                    continue
+                # What it has forked may hold its end of the pipe, so that no end of file comes.
+                arm, event = dead, {"event": "gone"}
+            name = event["event"]
+            if name == "error":
+                raise error_from_dict(event["error"])
+            if name == "crashed":
+                raise HfmemdebugError(f"the arm '{arm.name}' ended by an error of ours: {event['message']}")
+            if name == "loaded":
+                arm.report = LoadReport.from_dict(event["report"])
+            elif name == "maps":
+                arm.iterable_maps = True
+            elif name == "epoch_done":
+                arm.epochs_done += 1
+            elif name == "closed":
+                arm.outcome = {"outcome": event["outcome"], "detail": event.get("detail")}
+            elif name == "gone":
+                if not arm.alive:
+                    continue
+                arm.outcome = self._how_it_died(arm)
+            self._listen(arm, event)
+            yield arm, event
+
+    def stop(self) -> None:
+        """Asks every arm to end after the slice that it is at."""
+        self._kill_at = time.monotonic() + GRACE_SECONDS
+        for arm in self.arms:
+            arm.told_to_stop = True
+            if not arm.alive or arm.process is None:
+                continue
+            if arm.report is None:
+                # It is still loading, perhaps downloading: there is nothing measured to be kept.
+                self._kill(arm)
+            elif arm.process.poll() is None:
+                arm.process.terminate()
+                arm.send(do="end")
+
+    def _kill_overdue(self) -> None:
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends every arm with all that it has started."""
+        for arm in self.arms:
+            self._kill(arm)
+
+    def _kill(self, arm: ArmProcess) -> None:
+        if arm.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(arm.process.pid, signal.SIGKILL)
+            arm.process.wait()
+        if arm.channel is not None:
+            arm.channel.close()
+            arm.channel = None
+        if arm.limit is not None:
+            arm.limit.close(arm.recording)
+
+    def _oom_killer(self) -> str | None:
+        return "the kernel's OOM killer" if (oom_kills() or 0) > (self._oom_kills or 0) else None
+
+    def _how_it_died(self, arm: ArmProcess) -> dict[str, Any]:
+        """The outcome of an arm that ended without a word, which its recording gets as closing line."""
+        assert arm.process is not None
+        code = arm.process.wait()
+        detail = describe_death(
+            code,
+            arm.recording,
+            killer=arm.limit.what_killed() if arm.limit is not None else self._oom_killer(),
+        )
+        outcome = {"outcome": "killed" if code < 0 else "failed", "detail": detail}
+        if arm.told_to_stop and code in (-signal.SIGKILL, -signal.SIGTERM):
+            outcome = {"outcome": "interrupted", "detail": "it was stopped in the middle of a slice"}
+        if arm.recording.exists() and arm.recording.stat().st_size:
+            append_line(arm.recording, {"type": "end", **outcome})
+        return outcome
+
+
+def _has_a_working_directory() -> bool:
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
+
+
+def describe_death(code: int, recording: Path, *, killer: str | None) -> str:
+    """Which slice an arm was at, how much memory it had, and what killed it, as far as can be known.
+
+    Args:
+        code: Its return code as `subprocess` gives it: negative for a signal.
+        recording: Its recording.
+        killer: Who was seen to kill for memory, or None.
+    """
+    where = "before the first slice"
+    if recording.exists() and recording.stat().st_size:
+        slices = load_recording(recording).slices
+        if slices:
+            last = slices[-1]
+            held = last.unreclaimable if last.unreclaimable is not None else last.rss
+            where = f"after slice {last.slice} of epoch {last.epoch}, holding {(held or 0) / 2**20:,.0f} MB"
+            if last.unreclaimable is not None:
+                where += " that could not be taken back"
+    if code == LOST_STATUS:
+        return f"it has closed all open files, ours as well (os.closerange, or as a daemon does), {where}"
+    if code >= 0:
+        return f"it ended with exit status {code} {where}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if -code == signal.SIGKILL:
+        if killer is not None:
+            return f"killed by {killer} {where}"
+        return f"killed by SIGKILL {where}; most often this is an OOM killer's work"
+    return f"killed by {name} {where}"
+
+
+def recordings_of(arms: Sequence[ArmProcess]) -> list[Path]:
+    """The recordings that the arms have begun."""
+    return [arm.recording for arm in arms if arm.recording.exists() and arm.recording.stat().st_size]

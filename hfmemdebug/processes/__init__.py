@@ -1,1 +1,0 @@
-"""Process trees, live attachment, and supervision of somebody else's program."""

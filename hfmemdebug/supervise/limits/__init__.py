@@ -1,0 +1,1 @@
+"""Runs commands under a memory limit, by whichever mechanism works here."""

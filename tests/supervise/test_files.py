@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hfmemdebug.probes.smaps import FileMemory, Memory
+from hfmemdebug.supervise.files import data_files, is_data, kind_of, memory_paths
+
+
+def mapped(path: str, rss: int = 1 << 20, *, executable: bool = False, inode: int = 1) -> FileMemory:
+    return FileMemory(path, inode, False, executable, False, ((0, 4096),), Memory(rss=rss, pss=rss))
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "fingerprint"),
+    [
+        (
+            "/c/datasets/squad/plain_text/0.0.0/7b6d2458/cache-01234567abcdef89.arrow",
+            "map cache",
+            "01234567abcdef89",
+        ),
+        ("/x/cache-01234567abcdef89_00003_of_00008.arrow", "map cache", "01234567abcdef89"),
+        ("/x/my-ds/train/data-00000-of-00005.arrow", "saved dataset", None),
+        (
+            "/c/datasets/me___ds/default/0.0.0/7b6d24580cb5/ds-train-00000-of-00002.arrow",
+            "prepared dataset",
+            None,
+        ),
+        ("/x/cache-notahash.arrow", "Arrow file", None),
+        ("/x/tokens.bin", "file", None),
+    ],
+)
+def test_kinds(path: str, kind: str, fingerprint: str | None) -> None:
+    assert kind_of(path) == (kind, fingerprint)
+
+
+def test_what_is_data() -> None:
+    assert is_data(mapped("/x/data.arrow", rss=0))
+    assert is_data(mapped("/x/tokens.bin"))
+    assert not is_data(mapped("/x/tokens.bin", rss=4096))
+    assert not is_data(mapped("/x/lib/libarrow.so.2600"))
+    assert not is_data(mapped("/x/bin/python3.11", executable=True))
+    assert not is_data(mapped("/usr/lib/locale/C.utf8/LC_CTYPE"))
+    assert not is_data(mapped("/memfd:tensor"))
+
+
+def test_a_file_that_is_gone_has_no_size(tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone.arrow")
+    (file,) = data_files(os.getpid(), [mapped(gone)], lambda path: False)
+    assert file.size_bytes is None
+    assert file.resident_bytes == 1 << 20
+
+
+def test_another_file_under_the_same_name_is_not_it(tmp_path: Path) -> None:
+    path = tmp_path / "new.arrow"
+    path.write_bytes(b"other")
+    inode = path.stat().st_ino
+    sizes = [
+        data_files(os.getpid(), [mapped(str(path), inode=number)], lambda path: False)[0].size_bytes
+        for number in (inode, inode + 1)
+    ]
+    assert sizes == [5, None]
+
+
+def test_memory_backed_paths() -> None:
+    is_memory = memory_paths(os.getpid())
+    for path in ("/dev/shm/x.arrow", "/memfd:x (deleted)", "/SYSV00000000 (deleted)", "/dev/zero (deleted)"):
+        assert is_memory(path)
+    assert not is_memory("/usr/lib/x.so")

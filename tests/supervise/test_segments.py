@@ -1,0 +1,75 @@
+"""Segments of shared memory that a program has made, by their names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from multiprocessing import shared_memory
+from pathlib import Path
+
+import pytest
+
+from hfmemdebug.supervise.segments import Segments
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+
+# A line of the function below.
+LINE = 22
+
+
+def test_what_was_made_and_not_unlinked(tmp_path: Path) -> None:
+    now = [0.0]
+    segments = Segments(tmp_path, clock=lambda: now[0])
+
+    def later() -> int | None:
+        now[0] += 1.0
+        return segments.size(())
+
+    assert later() is None
+    made = [shared_memory.SharedMemory(create=True, size=1 << 20) for _ in range(2)]
+    try:
+        for segment in made:
+            segment.buf[:] = b"x" * segment.size
+            with (tmp_path / "segments").open("a") as file:
+                file.write(f"{segment.name}\t{__file__}\t{LINE}\n")
+        # It is asked for twice a second at most.
+        assert segments.size(()) is None
+        assert later() == 2 << 20
+        assert segments.reserved == 2 << 20
+        made[0].unlink()
+        assert later() == 1 << 20
+        made[1].unlink()
+        assert later() == 0
+        assert segments.most == 2 << 20
+        (line,) = segments.by_line()
+        assert line == {
+            "file": __file__, "line": LINE, "function": "test_what_was_made_and_not_unlinked",
+            "bytes": 2 << 20, "count": 2,
+        }  # fmt: skip
+    finally:
+        for segment in made:
+            segment.close()
+
+
+def test_what_pytorch_has_named_after_its_maker(tmp_path: Path) -> None:
+    now = [0.0]
+    segments = Segments(tmp_path, clock=lambda: now[0])
+    made = [
+        Path(f"/dev/shm/torch_{os.getpid() + other}_1_{number}") for number, other in enumerate((0, 0, 1))
+    ]
+    try:
+        for path in made:
+            path.write_bytes(bytes(1 << 20))
+        # Its maker has ended, or has not been seen yet.
+        assert segments.size(()) is None
+        sizes = []
+        for pids in ([os.getpid()], []):
+            now[0] += 1.0
+            sizes.append(segments.size(pids))
+        assert sizes == [2 << 20] * 2
+        made[0].unlink()
+        now[0] += 1.0
+        assert segments.size(()) == 1 << 20
+    finally:
+        for path in made:
+            path.unlink(missing_ok=True)

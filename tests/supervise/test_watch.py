@@ -1,0 +1,137 @@
+"""A tree over time: nothing is lost of a process that ends, and sums do not change with what was read last."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import pytest
+from supervise.started import MB, started
+
+from hfmemdebug.probes import foreign
+from hfmemdebug.supervise.tree import read_tree
+from hfmemdebug.supervise.watch import TreeWatch
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+
+PR_SET_CHILD_SUBREAPER = 36
+# The parent does not wait for it: it stays a zombie, whose command line is empty.
+SHORT_LIVED = """
+import os
+inner, outer = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(inner, 1)
+    os._exit(0)
+"""
+
+
+def test_the_rows_of_a_worker_that_lived_for_a_moment_are_kept() -> None:
+    told: list[int] = []
+    with started(
+        f"{SHORT_LIVED}import threading\nthreading.Timer(0.3, os.write, (outer, b'x')).start()"
+    ) as process:
+
+        def inside(pid: int) -> dict[str, Any]:
+            return {"rows": 1000 if pid != process.pid else 1}
+
+        watch = TreeWatch(process.pid, inside=inside, forget=told.append, spent=lambda: 0.0)
+        look = watch.look()
+        (child,) = [s.pid for s in look if s.kind == "process" and s.pid != process.pid]
+        assert child is not None
+        assert look[-1].rows == 1001
+        deadline = time.monotonic() + 30
+        while (stat := foreign.read_stat(child)) is not None and stat.state != "Z":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        # Long enough for processes to be looked for anew, which comes before each is read.
+        time.sleep(0.12)
+        look = watch.look()
+        assert (look[-1].children, look[-1].rows) == (0, 1001)
+        assert told == [child]
+        watch.close()
+
+
+# A daemon's parent is gone when it is looked for.
+DAEMON = """
+import os, sys
+if os.fork() == 0:
+    if os.fork() == 0:
+        sys.stdin.read()
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_daemon_that_comes_to_us_is_still_the_programs() -> None:
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        # One that was there before, as a container's entry point leaves behind that becomes us.
+        with started("pass") as stranger, started(DAEMON) as process:
+            assert foreign.command_line(stranger.pid) != foreign.command_line(process.pid)
+            watch = TreeWatch(
+                process.pid, adopts=lambda pid: foreign.command_line(pid) == foreign.command_line(process.pid)
+            )
+            (daemon,) = (s for s in watch.look() if s.kind == "process" and s.pid != process.pid)
+            assert daemon.ppid == process.pid
+            assert TreeWatch(process.pid).look()[-1].children == 0
+            watch.close()
+            assert daemon.pid is not None
+            os.kill(daemon.pid, signal.SIGKILL)
+            os.waitpid(daemon.pid, 0)
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0)
+
+
+def test_the_first_sums_are_of_pss_as_all_that_follow() -> None:
+    with started("ballast = bytearray(b'x') * (8 << 20)") as process:
+        watch = TreeWatch(process.pid)
+        first = watch.look()
+        assert first[0].pss is not None
+        assert first[-1].rss == first[0].pss
+        assert first[-1].file == first[0].pss_file
+        watch.close()
+
+
+def test_what_comes_between_two_readings_of_pss_is_in_the_sums() -> None:
+    code = "import threading\nkept = []\nthreading.Timer(0.3, lambda: kept.append(b'x' * (32 << 20))).start()"
+    with started(code) as process:
+        # Each reading seems to take a second: the next one is minutes away.
+        watch = TreeWatch(process.pid, spent=itertools.count().__next__)
+        first = watch.look()
+        deadline = time.monotonic() + 30
+        while ((look := watch.look())[0].anon or 0) < (first[0].anon or 0) + 32 * MB:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert look[0].pss == first[0].pss
+        for name in ("rss", "pss", "pss_anon"):
+            assert 32 * MB <= getattr(look[-1], name) - getattr(first[-1], name) < 40 * MB
+        watch.close()
+
+
+SPAWNED = """
+import subprocess, sys
+code = "ballast = bytearray(b'x') * (16 << 20); print(1, flush=True); import sys; sys.stdin.read()"
+workers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
+for worker in workers: worker.stdout.readline()
+"""
+
+
+def test_anonymous_memory_is_in_the_sums_before_its_pss_was_read() -> None:
+    with started(SPAWNED) as process:
+        watch = TreeWatch(process.pid, spent=itertools.count().__next__)
+        before = watch.look()
+        assert [s.pss is None for s in before[:-1]] == [False, True, True]
+        reading = read_tree(process.pid)
+        watch.learn(reading)
+        after = watch.look()
+        assert all(s.pss is not None for s in after)
+        assert before[-1].pss_anon == pytest.approx(after[-1].pss_anon, abs=MB)
+        assert after[-1].pss == pytest.approx(reading.pss, abs=MB)
+        watch.close()
