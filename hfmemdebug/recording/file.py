@@ -138,6 +138,19 @@ def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    return parse_recordings(text, path)
+
+
+def parse_recordings(text: str, path: Path) -> tuple[Recording, ...]:
+    """Parses the text of a recording's file.
+
+    Args:
+        text: All lines.
+        path: The file that they are from, for messages and for `Recording.path`.
+
+    Raises:
+        InputError: The text is no recording, or a line of it is damaged.
+    """
     recordings: list[Recording] = []
     samples: list[Sample] = []
     # Not splitlines(): a name may hold other characters that it takes for the end of a line.
