@@ -55,6 +55,13 @@ def test_without_anybody_who_gives_way_readings_are_made_all_the_same() -> None:
     with readings(turns, 0.001) as made:
         while len(made) < 5:
             time.sleep(0.001)
+    # By its own clock: no thread of the program's was told to give way, and none waits.
+    assert set(made) == {False}
+    assert turns.due == [NEVER]
+    assert turns._waiting == []
+    count = len(made)
+    time.sleep(0.01)
+    assert len(made) == count
 
 
 def test_many_threads_may_give_way_at_once() -> None:
