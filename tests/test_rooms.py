@@ -28,7 +28,7 @@ ROOMS = (
     ("inject",),
     ("recording",),
     ("result", "comparison"),
-    ("units", "user_code"),
+    ("leak", "units", "user_code"),
     ("errors",),
     ("_version",),
 )
