@@ -10,9 +10,7 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
-import hfmemdebug
-
-PACKAGE = Path(hfmemdebug.__file__).parent
+PACKAGE = Path(__file__).parent.parent / "hfmemdebug"
 # From above to below. A room may import those below its own, and a package's own modules each other.
 ROOMS = (
     ("__main__",),

@@ -10,9 +10,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import hfmemdebug
-
-PACKAGE = Path(hfmemdebug.__file__).parent
+PACKAGE = Path(__file__).parent.parent / "hfmemdebug"
 
 MOST_LINES = 60
 # A longer function says so in its docstring or in the comment above it: "Long because …".

@@ -30,7 +30,7 @@ from hfmemdebug.errors import (
 ISSUES = "https://github.com/hfmemdebug/hfmemdebug/issues"
 
 # Each is the function of its name in the module of its name.
-_COMMANDS = ("synth", "profile", "diagnose", "run", "attach", "report", "env", "limit", "fit")
+_COMMANDS = ("synth", "profile", "diagnose", "run", "attach", "report", "env", "limit", "fit", "help")
 # All that follows the command's own name is the command's, with or without a "--" before it.
 _RUNNERS = ("limit", "fit")
 
@@ -64,7 +64,8 @@ def application(wanted: str | None) -> typer.Typer:
         name="hfmemdebug",
         help="Is it a leak? Tells memory-mapped pages from real memory leaks in programs that use "
         "Hugging Face datasets.",
-        epilog="Start with:  hfmemdebug diagnose   (builds its own data; a verdict within seconds)",
+        epilog="Start with:  hfmemdebug diagnose   (builds its own data; a verdict within seconds)\n\n"
+        "The guide:   hfmemdebug help",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode="rich",

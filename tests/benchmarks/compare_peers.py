@@ -191,7 +191,7 @@ def ask(tool: str, label: Label, datasets: Path, scratch: Path) -> list[dict[str
 
 
 def table(answers: Sequence[dict[str, Any]]) -> str:
-    """A line a tool, as README shows it, and then which programs each has wrong."""
+    """A line a tool, as README.md of this folder shows it, and then which programs each has wrong."""
     lines = [
         "| tool | leaks found | others accused | no answer: leaks | no answer: others | median time |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -1,4 +1,4 @@
-"""README's step for GitHub Actions, by its own lines: a commit that leaks fails it, and its fix passes."""
+"""The guide's step for GitHub Actions, by its own lines: a commit that leaks fails it, and its fix passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "hfmemdebug/guide/ci.md"
 LEAKS = """
 seen = []
 
@@ -29,9 +29,7 @@ def on_batch(batch):
 
 def step() -> str:
     """The lines under `run: |` of the step named "Memory gate"."""
-    found = re.search(
-        r"- name: Memory gate\n  run: \|\n((?:    .*\n)+)```", README.read_text(encoding="utf-8")
-    )
+    found = re.search(r"- name: Memory gate\n  run: \|\n((?:    .*\n)+)```", PAGE.read_text(encoding="utf-8"))
     assert found is not None
     return textwrap.dedent(found[1])
 
