@@ -40,7 +40,7 @@ def test_forks_are_summed_by_pss_and_named() -> None:
     assert 64 * MB < tree.pss < 110 * MB
     assert tree.unreclaimable is not None
     assert 64 * MB < tree.unreclaimable < 110 * MB
-    assert all((p.memory.shared or 0) > 60 * MB for p in tree.processes if p.memory)
+    assert all(p.memory is not None and (p.memory.shared or 0) > 60 * MB for p in tree.processes)
 
 
 def test_a_mapped_dataset_can_be_taken_back_and_is_counted_once(cache_file: Path) -> None:

@@ -163,7 +163,9 @@ def test_a_command_that_holds_and_reads(tmp_path: Path) -> None:
     assert max(failed) >= 0.9 * found["smallest_bytes"]
     assert {"bytes", "outcome", "seconds", "major_faults"} <= set(found["tried"][0])
     # Its pages were dropped before each run, or the limit would not have seen them.
-    assert all(t["major_faults"] > 0 for t in found["tried"] if t["outcome"] == "completed")
+    completed = [t["major_faults"] for t in found["tried"] if t["outcome"] == "completed"]
+    assert completed
+    assert min(completed) > 0
     written = (tmp_path / "fit.md").read_text()
     assert "| Limit" in written
 
