@@ -51,7 +51,6 @@ ASKING = {
     "measure": 31,
     "origin": 61,
     "probes": 33,
-    "recording": 8,
     "render": 16,
     "result": 1,
     "supervise": 37,

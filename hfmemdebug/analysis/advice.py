@@ -48,7 +48,7 @@ def advice(
             *lines,
             "To see the C functions behind it: pip install 'hfmemdebug[native]', and run it again.",
         )
-    ours = any(a.growing and a.recording.header["arm"]["consumer"] for a in assessments)
+    ours = any(a.growing and a.recording.header.arm.consumer for a in assessments)
     if origin is None and ours and not _is_a_program(assessments):
         return (
             *lines,
@@ -59,7 +59,7 @@ def advice(
 
 def _is_a_program(assessments: Sequence[Assessment]) -> bool:
     """Whether somebody's own loop was recorded, which no command of ours can run once more."""
-    return all(a.recording.header["arm"]["mode"] == "program" for a in assessments)
+    return all(a.recording.header.subject == "loop" for a in assessments)
 
 
 def from_trace(sites: Sequence[dict[str, Any]], holders: Sequence[dict[str, Any]]) -> tuple[str, ...]:
@@ -152,11 +152,11 @@ def _without_leak(
     cause: str | None, assessments: Sequence[Assessment], benign: Sequence[Finding]
 ) -> tuple[str, ...]:
     lines: list[str] = []
-    modes = {a.recording.header["arm"]["mode"] for a in assessments}
+    modes = {a.recording.header.arm.mode for a in assessments}
     in_memory_files = any(
-        file.get("memory_backed")
+        file.memory_backed
         for a in assessments
-        for file in (a.recording.header.get("loaded") or {}).get("files") or ()
+        for file in (a.recording.header.loaded.files if a.recording.header.loaded else ())
     )
     if any(finding.cause == "copy-on-write" for finding in benign):
         lines.append(

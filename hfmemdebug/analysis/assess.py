@@ -110,7 +110,7 @@ class Assessment:
     @property
     def name(self) -> str:
         """The arm's name."""
-        return str(self.recording.header["arm"]["name"])
+        return self.recording.header.arm.name
 
     @property
     def growing(self) -> tuple[Component, ...]:
@@ -126,11 +126,11 @@ class Assessment:
         """Whether it grows by so little that, without a control, it may be a library's crumbs."""
         return (
             self.control is None
-            and bool(self.recording.header["arm"]["consumer"])
+            and self.recording.header.arm.consumer
             and component.name in EXACT
             and component.trend.grows
             and component.trend.rate < LIBRARY_FLOOR
-            and self.recording.header.get("min_leak") is None
+            and self.recording.header.min_leak is None
         )
 
     @property
@@ -152,7 +152,7 @@ def assess(
     epochs = Epochs.of(recording)
     against = Epochs.of(control) if control is not None else None
     # The user's code is looked at closely, also where no control tells it from the libraries' crumbs.
-    floor = JUST * USER_FLOOR if recording.header["arm"]["consumer"] else LIBRARY_FLOOR
+    floor = JUST * USER_FLOOR if recording.header.arm.consumer else LIBRARY_FLOOR
     floor = min_leak if min_leak is not None else floor
     slices = max((len(epoch) for epoch in epochs.slices), default=1) or 1
     components: dict[str, Component] = {}
@@ -221,7 +221,7 @@ def assess(
         components["shmem"] = _within(components["shmem"], (mapped, mapped.minus(reserved)))
     for name in THINGS:
         judge(name, difference(name), THINGS_FLOOR)
-    if recording.header["arm"]["consumer"]:
+    if recording.header.arm.consumer:
         dev_shm = _in_dev_shm(epochs, components.get("shmem"))
         if dev_shm is not None:
             components["dev_shm"] = dev_shm
@@ -366,8 +366,7 @@ def _is_even(rates: Sequence[float]) -> bool:
 
 def slice_bytes(recording: Recording) -> float:
     """Bytes that one slice decodes to, as calibrated before the run."""
-    workload = recording.header["workload"]
-    return float(workload.get("bytes_per_row") or 0.0) * float(workload.get("step") or 0)
+    return recording.header.workload.bytes_per_row * (recording.header.workload.step or 0)
 
 
 def _exact_bytes(epochs: Epochs, against: Epochs | None) -> Series:

@@ -11,6 +11,7 @@ from hfmemdebug.analysis import words
 from hfmemdebug.analysis.assess import ALONE_IN_DEV_SHM, EXACT, LIBRARY_FLOOR, Assessment, Component
 from hfmemdebug.analysis.findings import leak_findings
 from hfmemdebug.analysis.trend import MORE_EPOCHS
+from hfmemdebug.recording.end import Trace
 
 # What these hold has a bound, which the run did not reach: how many items, unless something else is measured.
 _BOUND = re.compile(r"(?:lru_cache \(maxsize=|deque \(maxlen=|, bounded to )(\d[\d,]*)( in `)?")
@@ -43,16 +44,16 @@ def _bytes_kept(assessment: Assessment) -> float:
     return sum(finding.rate_bytes_per_iteration or 0.0 for finding in leak_findings(assessment))
 
 
-def traced(guilty: Assessment | None) -> dict[str, Any]:
+def traced(guilty: Assessment | None) -> Trace:
     """What the tracing pass has found in an arm; nothing where there was none."""
-    return ((guilty.recording.end or {}).get("trace") or {}) if guilty is not None else {}
+    return (guilty.recording.end.trace if guilty is not None else None) or Trace()
 
 
 def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -> str | None:
     """Why what grew may have a bound after all: in a longer run it stopped, or it is a cache with a size."""
     if guilty is None:
         return None
-    holder: dict[str, Any] = next(iter(traced(guilty).get("holders") or ()), {})
+    holder: dict[str, Any] = next(iter(traced(guilty).holders), {})
     held_by = str(holder.get("path") or "")
     # A cache of numbers holds numbers: the bound of one that fills beside a leak is not the leak's.
     held = holder.get("bytes_per_iteration")
@@ -80,7 +81,7 @@ def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -
 
 def _is_beyond_memory(bound: re.Match[str], holder: dict[str, Any], guilty: Assessment) -> bool:
     """Whether a cache would need more than all memory before its bound is reached: then it is none."""
-    memory, items = guilty.recording.header.get("memory_bytes"), holder.get("growth_per_iteration")
+    memory, items = guilty.recording.header.memory_bytes, holder.get("growth_per_iteration")
     if bound[2] or not memory or not items:
         return False
     return bool(int(bound[1].replace(",", "")) * _bytes_kept(guilty) / items > memory)
@@ -154,7 +155,7 @@ def without_unconfirmed(assessments: Sequence[Assessment]) -> tuple[Assessment, 
 
 def was_quiet_elsewhere(assessments: Sequence[Assessment]) -> bool:
     """Whether another arm with the user's code saw no steady growth in /dev/shm: what came there was not its own."""
-    return any(a.recording.header["arm"]["consumer"] and "dev_shm" not in a.components for a in assessments)
+    return any(a.recording.header.arm.consumer and "dev_shm" not in a.components for a in assessments)
 
 
 def _is_others(assessments: Sequence[Assessment]) -> bool:
@@ -162,8 +163,8 @@ def _is_others(assessments: Sequence[Assessment]) -> bool:
 
     Where a line does, it is the program's own, even if it grew in one mode alone.
     """
-    looked = [t for a in assessments if (t := traced(a)).get("followed") in _OF_FILES]
-    return not any(t.get("sites") for t in looked) if looked else was_quiet_elsewhere(assessments)
+    looked = [t for a in assessments if (t := traced(a)).followed in _OF_FILES]
+    return not any(t.sites for t in looked) if looked else was_quiet_elsewhere(assessments)
 
 
 def refutations(guilty: Assessment | None, assessments: Sequence[Assessment]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hfmemdebug.analysis.assess import EXACT, PAGE, Assessment, Component
 from hfmemdebug.analysis.series import Epochs
 from hfmemdebug.analysis.trend import rate_of_rising_lows
+from hfmemdebug.recording.end import Trace
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding
@@ -101,12 +102,10 @@ def _tables_of(assessment: Assessment) -> tuple[Component, ...]:
 
 def _is_pythons(assessment: Assessment, malloc: Component) -> bool:
     """Whether what malloc keeps is Python objects' (large ones, arrays), as the tracing pass saw it."""
-    trace = (assessment.recording.end or {}).get("trace") or {}
-    traced = float(trace.get("traced_bytes_per_iteration") or 0.0)
+    trace = assessment.recording.end.trace or Trace()
     # A text or a buffer that grows in place is one block, as old as the program: no line has made it lately.
-    holders = trace.get("holders") or ()
-    grown = sum(float(h["growth_per_iteration"]) for h in holders if h.get("unit") == "byte")
-    return max(traced, grown) >= TRACED_SHARE * malloc.trend.rate
+    grown = sum(float(h["growth_per_iteration"]) for h in trace.holders if h.get("unit") == "byte")
+    return max(trace.traced_bytes_per_iteration, grown) >= TRACED_SHARE * malloc.trend.rate
 
 
 def _in_bytes(assessment: Assessment, *components: Component) -> Finding:
@@ -179,18 +178,17 @@ def _mapped_pages(assessment: Assessment) -> list[Finding]:
 
     Pages of a file that is in memory itself (tmpfs) are counted as shared memory, and stay.
     """
-    loaded = assessment.recording.header.get("loaded") or {}
-    files = loaded.get("files") or (assessment.recording.end or {}).get("mapped_files") or ()
-    in_memory = any(file.get("memory_backed") for file in files)
+    header, end = assessment.recording.header, assessment.recording.end
+    files = (header.loaded.files if header.loaded else ()) or end.mapped_files
+    in_memory = any(file.memory_backed for file in files)
     grown = _growth_within(assessment.recording, "shmem" if in_memory else "file")
     if grown is None or grown < NOTEWORTHY:
         return []
-    reclaim = (assessment.recording.end or {}).get("reclaim") or {}
-    size = sum(file.get("size_bytes") or 0 for file in files)
+    reclaim = end.reclaim
+    size = sum(file.size_bytes for file in files)
     bounded = f"; bounded by the files' {format_bytes(size)}" if size else ""
-    own_loop = assessment.recording.header["arm"]["mode"] == "program"
-    whose = "mapped files" if own_loop else "the dataset's mapped files"
-    proved = reclaim.get("freed_bytes") is not None and reclaim.get("why_not") is None
+    whose = "mapped files" if header.subject == "loop" else "the dataset's mapped files"
+    proved = reclaim is not None and reclaim.freed_bytes is not None and reclaim.why_not is None
     return [
         Finding(
             cause="mmap-file-pages",
@@ -230,8 +228,7 @@ def _copies(assessment: Assessment) -> list[Finding]:
 
 def copied_files(recording: Recording) -> str:
     """The files whose pages were copied, with the most that there can be of each."""
-    files = (recording.end or {}).get("copies") or ()
-    named = [f"{file['path']} (at most {format_bytes(file['size_bytes'])})" for file in files]
+    named = [f"{file.path} (at most {format_bytes(file.size_bytes)})" for file in recording.end.copies]
     return ", ".join(named) or "files that are mapped privately"
 
 

@@ -295,8 +295,8 @@ def _owned(tree: Sample) -> float:
 
 def _traced_block_bytes(recording: Recording) -> float | None:
     """The same where allocations were traced, which keeps CPython's allocator from telling it."""
-    traces = [t for t in recording.traces or () if t["block_bytes"] is not None]
-    return float(max(traces, key=lambda trace: trace["blocks"])["block_bytes"]) if traces else None
+    traces = [t for t in recording.traces or () if t.block_bytes is not None]
+    return max(traces, key=lambda trace: trace.blocks).block_bytes if traces else None
 
 
 def _block_bytes(ticks: Sequence[Tick]) -> float:

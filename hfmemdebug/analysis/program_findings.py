@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from hfmemdebug.analysis.findings import HOW_IT_FILLED
 from hfmemdebug.analysis.gains import gain
@@ -14,6 +13,7 @@ from hfmemdebug.analysis.program import Program
 from hfmemdebug.analysis.program_origin import LEAST_OF_THE_MOST
 from hfmemdebug.analysis.words import OWNER
 from hfmemdebug.analysis.work import SECONDS
+from hfmemdebug.recording.end import BoundedText, Cache, ProcessTrace
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding
 from hfmemdebug.units import format_bytes, format_count, format_seconds
@@ -152,22 +152,20 @@ def _objects_that_stayed(program: Program, malloc: Owner) -> float | None:
     pids = {sample.pid for sample, gained in malloc.gained if gained > 0}
     found: list[float] = []
     for trace, iterations in _traces_of(program, pids):
-        stayed = sum(site["count_per_iteration"] for site in trace["sites"])
-        traced = sum(
-            site["bytes_per_iteration"] for site in trace["sites"] if site["count_per_iteration"] > 0
-        )
-        if not trace["holders"] and traced < _LEAST_TRACED * malloc.growth.rate * iterations:
+        stayed = sum(site["count_per_iteration"] for site in trace.sites)
+        traced = sum(site["bytes_per_iteration"] for site in trace.sites if site["count_per_iteration"] > 0)
+        if not trace.holders and traced < _LEAST_TRACED * malloc.growth.rate * iterations:
             # A few things stay here and there, in whatever is traced.
             stayed = 0.0
         found.append(stayed * program.iterations / iterations)
     return sum(found) if found else None
 
 
-def _traces_of(program: Program, pids: Container[int | None]) -> Iterator[tuple[dict[str, Any], float]]:
+def _traces_of(program: Program, pids: Container[int | None]) -> Iterator[tuple[ProcessTrace, float]]:
     """The traces of some processes, each with the iterations over which its growth is told."""
     for trace in program.recording.traces or ():
-        iterations = program.iterations_between(trace["from"], trace["to"])
-        if trace["pid"] in pids and iterations:
+        iterations = program.iterations_between(trace.from_, trace.to)
+        if trace.pid in pids and iterations:
             yield trace, iterations
 
 
@@ -176,79 +174,80 @@ def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
 
     Its entries must consist of as many blocks as have come; and it must be full before the memory is.
     """
-    end, memory = program.recording.end or {}, program.recording.header.get("memory_bytes")
-    traced = [cache for trace in end.get("traces") or () for cache in trace.get("caches", ())]
+    end, memory = program.recording.end, program.recording.header.memory_bytes
+    traced = [cache for trace in end.traces or () for cache in trace.caches]
     if not guilty or any(owner.name not in EXACT for owner in guilty):
         return None
     python = program.owners.get("python")
     blocks = sum(gained for _, gained in python.gained if gained > 0) if python is not None else 0.0
     grown = sum(owner.growth.growth for owner in guilty)
     # A tracer sees the same that is seen at the end.
-    for caches in (end.get("caches") or (), traced):
+    for caches in (end.caches, traced):
         most = max(caches, key=_most_blocks, default=None)
         if most is None or blocks > sum(map(_most_blocks, caches)):
             continue
-        if _fits(most["entries"], most, grown, memory):
+        if _fits(most.entries, most.bound, grown, memory):
             return (
-                f"what grew may be a cache with a bound that the run did not reach, {most['path']}, with "
-                f"{format_count(most['entries'])} entries at the end; a longer run would fill it"
+                f"what grew may be a cache with a bound that the run did not reach, {most.path}, with "
+                f"{format_count(most.entries)} entries at the end; a longer run would fill it"
             )
-    for values in (end.get("values") or (), end.get("returned_values") or ()):
+    for values in (end.values, end.returned_values):
         if (words := _cut_later(program, values, guilty, memory)) is not None:
             return words
-    for variable in end.get("variables") or ():
+    for variable in end.variables:
         # Of how many entries it consists nobody knows: one for each block at most.
-        entries = min(blocks, variable["bound"])
-        if blocks <= _BLOCKS_AN_ENTRY * entries and _fits(entries, variable, grown, memory):
+        entries = min(blocks, variable.bound)
+        if blocks <= _BLOCKS_AN_ENTRY * entries and _fits(entries, variable.bound, grown, memory):
             return (
                 "what grew was given back as a function returned, and may be a cache with a bound that the run did "
-                f"not reach, {variable['path']}; with --trace it can be told"
+                f"not reach, {variable.path}; with --trace it can be told"
             )
     return None
 
 
 def _cut_later(
-    program: Program, values: Sequence[Mapping[str, Any]], guilty: Sequence[Owner], memory: int | None
+    program: Program, values: Sequence[BoundedText], guilty: Sequence[Owner], memory: int | None
 ) -> str | None:
     """What grew where it may be a text, or all of them, that is not as long yet as the code lets it get."""
     if not values or [owner.name for owner in guilty] != ["malloc"]:
         return None
     gained = {sample.pid: gained for sample, gained in guilty[0].gained if gained > 0}
-    if gained.get(values[0]["pid"], 0.0) < _MOSTLY * sum(gained.values()):
+    if gained.get(values[0].pid, 0.0) < _MOSTLY * sum(gained.values()):
         return None
     # The judged part may begin late: after the imports, or with the tracer's first looks.
     whole = program.ticks[-1].tree.seconds if program.iteration == SECONDS else program.rows / 1000
     rate = guilty[0].growth.rate
     least, most = _OF_A_VALUE[0] * rate * program.iterations, _OF_A_VALUE[1] * rate * whole
     for value in (_together(values), *values):
-        returned = "most_bytes" in value
         # One that was as long before the program worked has a bound too, and has not grown.
-        at_most = min(most * _COPIES, value["most_bytes"]) if returned else most
-        if least <= value["bytes"] <= at_most and (not memory or value["bound_bytes"] <= memory):
-            when = " before a function returned" if returned else ""
+        at_most = most if value.most_bytes is None else min(most * _COPIES, value.most_bytes)
+        if least <= value.bytes <= at_most and (not memory or value.bound_bytes <= memory):
+            when = "" if value.most_bytes is None else " before a function returned"
             return (
                 "what grew may be a text or an array that the code cuts at a length which the run did not reach, "
-                f"{value['path']}, with {format_bytes(value['bytes'])} at the end{when}; a longer run would get there"
+                f"{value.path}, with {format_bytes(value.bytes)} at the end{when}; a longer run would get there"
             )
     return None
 
 
-def _together(values: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _together(values: Sequence[BoundedText]) -> BoundedText:
     """All of them as one; what functions have given back is all of it already."""
-    summed = ("bound_bytes", "most_bytes") if "most_bytes" in values[0] else ("bound_bytes", "bytes")
-    return {**values[0], **{key: sum(value[key] for value in values) for key in summed}}
+    bound, most = sum(value.bound_bytes for value in values), values[0].most_bytes
+    if most is None:
+        return replace(values[0], bound_bytes=bound, bytes=sum(value.bytes for value in values))
+    return replace(values[0], bound_bytes=bound, most_bytes=sum(value.most_bytes or 0 for value in values))
 
 
-def _most_blocks(cache: Mapping[str, Any]) -> float:
+def _most_blocks(cache: Cache) -> float:
     """How many blocks a cache can have: of some entries it was counted what they consist of, but for the links."""
-    counted = cache.get("blocks_an_entry")
+    counted = cache.blocks_an_entry
     each = _BLOCKS_AN_ENTRY if counted is None else _COUNTED_TIMES * counted + _LINKS
-    return float(each * cache["entries"])
+    return float(each * cache.entries)
 
 
-def _fits(entries: float, cache: Mapping[str, Any], grown: float, memory: int | None) -> bool:
+def _fits(entries: float, bound: float, grown: float, memory: int | None) -> bool:
     """Whether a cache with so many entries, which are what grew, is full before the memory is."""
-    return entries > 0 and (not memory or cache["bound"] * grown / entries <= memory)
+    return entries > 0 and (not memory or bound * grown / entries <= memory)
 
 
 def is_garbage(program: Program) -> bool:
@@ -286,8 +285,8 @@ def _is_held(program: Program, python: Owner) -> bool:
     judged = (1 - WARMUP) * program.iterations
     held = 0.0
     for trace, iterations in _traces_of(program, gained):
-        items = sum(holder["growth_per_iteration"] for holder in trace["holders"])
-        held += min(gained[trace["pid"]], items / iterations * judged)
+        items = sum(holder["growth_per_iteration"] for holder in trace.holders)
+        held += min(gained[trace.pid], items / iterations * judged)
     whole = sum(gained.values())
     return (
         held >= _HELD_SHARE * whole > 0
@@ -297,7 +296,7 @@ def _is_held(program: Program, python: Owner) -> bool:
 
 
 def _garbage(program: Program) -> int:
-    return int((program.recording.end or {}).get("garbage_blocks") or 0)
+    return program.recording.end.garbage_blocks
 
 
 def benign_of(program: Program) -> tuple[Finding, ...]:

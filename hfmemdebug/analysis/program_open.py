@@ -105,7 +105,7 @@ def _cannot_fill_shm(program: Program, owner: Owner) -> bool:
 
     What maps one file after the other is never seen with all of them.
     """
-    written = (program.recording.end or {}).get("written_bytes")
+    written = program.recording.end.written_bytes
     mapped = max((p.shmem or 0 for tick in program.ticks for p in tick.processes), default=0)
     return written is not None and mapped < _LOCKS and bool(written < owner.growth.growth / 2)
 

@@ -34,10 +34,10 @@ def find_origin(
     sites: dict[tuple[str, int], dict[str, Any]] = {}
     holders: dict[str, dict[str, Any]] = {}
     for trace in traces:
-        iterations = program.iterations_between(trace["from"], trace["to"])
-        if not (anybody or trace["pid"] in pids) or not iterations:
+        iterations = program.iterations_between(trace.from_, trace.to)
+        if not (anybody or trace.pid in pids) or not iterations:
             continue
-        for site in trace["sites"] if exact else ():
+        for site in trace.sites if exact else ():
             # What C libraries ask malloc for has no line in Python, and what a library keeps beside it is none.
             if site["in_library"] and "python" not in exact:
                 continue
@@ -46,7 +46,7 @@ def find_origin(
             )
             known["bytes_per_iteration"] += site["bytes_per_iteration"] / iterations
             known["count_per_iteration"] += site["count_per_iteration"] / iterations
-        for holder in trace["holders"]:
+        for holder in trace.holders:
             held = holders.setdefault(holder["path"], {**holder, "growth_per_iteration": 0.0})
             held["growth_per_iteration"] += holder["growth_per_iteration"] / iterations
     if any(owner.name == "segments" for owner in guilty):
@@ -67,15 +67,15 @@ def find_origin(
 def _of_segments(program: Program) -> dict[tuple[str, int], dict[str, Any]]:
     """The lines that made the segments which were there when there were most."""
     return {
-        (line["file"], line["line"]): {
-            "file": line["file"],
-            "line": line["line"],
-            "function": line["function"],
+        (line.file, line.line): {
+            "file": line.file,
+            "line": line.line,
+            "function": line.function,
             "kind": "native",
-            "bytes_per_iteration": line["bytes"] / program.iterations,
-            "count_per_iteration": line["count"] / program.iterations,
+            "bytes_per_iteration": line.bytes / program.iterations,
+            "count_per_iteration": line.count / program.iterations,
         }
-        for line in (program.recording.end or {}).get("shm_lines") or ()
+        for line in program.recording.end.shm_lines
         if program.iterations
     }
 

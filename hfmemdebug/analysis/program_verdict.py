@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from hfmemdebug.analysis.advice import from_trace
 from hfmemdebug.analysis.owner import EXACT, THINGS, Owner
@@ -40,11 +40,11 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     """
     header = recording.header
     if min_leak is None:
-        min_leak = header.get("min_leak")
+        min_leak = header.min_leak
     program = read_program(recording, min_leak=min_leak)
     if not program.ticks:
         return _unseen(recording)
-    attached = header["command"] == "attach"
+    attached = header.command == "attach"
     suspects = _guilty(program)
     filling = filling_cache(program, suspects)
     guilty = [] if filling else suspects
@@ -63,11 +63,11 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     totals = _totals(program, recording)
     sites, holders = find_origin(program, guilty)
     arm = _arm(program, recording)
-    limit = (recording.end or {}).get("limit")
+    limit = asdict(recording.end.limit) if recording.end.limit else None
     said = summary(program, verdict, leaks, benign, still_open, died, attached=attached)
     proved = program_limit_sentence(limit, arm)
     return Result(
-        command=header["command"],
+        command=header.command,
         summary=f"{said} {proved}" if proved else said,
         verdict=verdict,
         cause=cause if decided or leaks else None,
@@ -89,12 +89,12 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
                 program, verdict, leaks, benign, attached=attached, question=still_open, died=died is not None
             ),
         ),
-        environment={**(header.get("environment") or {}), **((recording.end or {}).get("versions") or {})},
+        environment={**header.environment, **recording.end.versions},
         warnings=_warnings(program, recording),
-        command_line=header.get("command_line"),
+        command_line=header.command_line,
         limit=limit,
         processes=_processes(program, recording),
-        shared_memory=tuple((recording.end or {}).get("shared_memory") or ()),
+        shared_memory=recording.end.shared_memory,
         total_pss_bytes=totals["total_pss_bytes"],
         total_reclaimable_bytes=totals["total_reclaimable_bytes"],
         total_unreclaimable_bytes=totals["total_unreclaimable_bytes"],
@@ -105,9 +105,9 @@ def _unseen(recording: Recording) -> Result:
     """The result of a program that ended before anybody looked at it."""
     died = _how_it_died(recording)
     question = "it ended before it was looked at; a program that runs for some seconds can be judged"
-    end = recording.end or {}
+    end = recording.end
     return Result(
-        command=recording.header["command"],
+        command=recording.header.command,
         summary=f"Inconclusive: {died or question}.",
         verdict="inconclusive",
         cause=None,
@@ -124,14 +124,14 @@ def _unseen(recording: Recording) -> Result:
                 consumer=False,
                 iterations=0,
                 rows=0,
-                outcome=str(end.get("outcome", "killed")),
-                outcome_detail=end.get("detail"),
-                exit_status=end.get("exit_status"),
+                outcome=end.outcome,
+                outcome_detail=end.detail,
+                exit_status=end.exit_status,
             ),
         ),
-        environment=recording.header.get("environment") or {},
-        command_line=recording.header.get("command_line"),
-        limit=end.get("limit"),
+        environment=recording.header.environment,
+        command_line=recording.header.command_line,
+        limit=asdict(end.limit) if end.limit else None,
         processes=(),
         shared_memory=(),
     )
@@ -174,37 +174,36 @@ def _fills_shm(program: Program, owner: Owner) -> bool:
     As much as came must be in segments that its own processes have made, or in files of its user's that came
     meanwhile, where it has written that much and nobody else of that user has.
     """
-    end, half = program.recording.end or {}, owner.growth.growth / 2
-    if (end.get("shm_of_ours") or 0) >= half:
+    end, half = program.recording.end, owner.growth.growth / 2
+    if end.shm_of_ours >= half:
         return True
-    written, others = end.get("written_bytes"), end.get("written_by_others_bytes")
-    return bool(
+    written, others = end.written_bytes, end.written_by_others_bytes
+    return (
         written is not None
         and others is not None
-        and (end.get("shm_new_files_bytes") or 0) >= half
+        and end.shm_new_files_bytes >= half
         and written >= half > others
     )
 
 
 def _how_it_died(recording: Recording) -> str | None:
     end = recording.end
-    if end is None:
+    if end.is_missing:
         return "its recording ends without a closing line: hfmemdebug was killed"
-    if end.get("outcome") in ("failed", "killed"):
-        return str(end.get("detail") or "the program failed")
-    if end.get("cut"):
-        return f"its recording could not be written to the end ({end['cut']})"
+    if end.died:
+        return end.detail or "the program failed"
+    if end.cut:
+        return f"its recording could not be written to the end ({end.cut})"
     return None
 
 
 def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
-    end = recording.end or {}
-    lines = [str(note) for note in end.get("notes") or ()]
+    lines = list(recording.end.notes)
     # Python takes more than one look to start on a busy machine, and a program may have ended by then.
     if (
         not program.exact
-        and recording.header["command"] == "run"
-        and (len(program.ticks) >= LEAST_LOOKS or not end.get("samplers"))
+        and recording.header.command == "run"
+        and (len(program.ticks) >= LEAST_LOOKS or not recording.end.samplers)
     ):
         lines.append(
             "no sampler ran inside the program (no CPython, or started with -I, -E or -S): it is judged from outside, "
@@ -246,7 +245,7 @@ def _unreclaimable(tree: Sample) -> int | None:
 
 
 def _arm(program: Program, recording: Recording) -> ArmSummary:
-    end = recording.end or {"outcome": "killed", "detail": "the recording ends without a closing line"}
+    end = recording.end
     # Of what is PSS from the first look to the last: what was RSS before would seem to shrink.
     shared_once = [tick for tick in program.ticks if all(p.pss is not None for p in tick.processes)]
     first, last = (shared_once or program.ticks)[0].tree, program.ticks[-1].tree
@@ -271,24 +270,24 @@ def _arm(program: Program, recording: Recording) -> ArmSummary:
         iterations=round(program.iterations),
         # Of all that was recorded: what the last workers read is known once they are gone.
         rows=max((s.rows or 0 for s in recording.samples if s.kind == "tree"), default=0),
-        outcome=str(end["outcome"]),
-        outcome_detail=end.get("detail"),
+        outcome=end.outcome,
+        outcome_detail=end.detail,
         peak_rss_bytes=max(pss, default=None),
         peak_unreclaimable_bytes=max(unreclaimable, default=None),
         recording=str(recording.path) if recording.path is not None else None,
         seconds=round(program.seconds, 4),
         growth=growth,
-        observer_share=end.get("observer_share"),
-        exit_status=end.get("exit_status"),
+        observer_share=end.observer_share,
+        exit_status=end.exit_status,
     )
 
 
 def _totals(program: Program, recording: Recording) -> dict[str, int | None]:
     """Sums over the tree, of the same look as the processes' entries where there was one."""
-    end, tree = recording.end or {}, program.ticks[-1].tree
-    if end.get("processes"):
+    end, tree = recording.end, program.ticks[-1].tree
+    if end.processes:
         names = ("total_pss_bytes", "total_reclaimable_bytes", "total_unreclaimable_bytes")
-        return {name: end.get(name) for name in names}
+        return {name: getattr(end, name) for name in names}
     return {
         "total_pss_bytes": tree.pss,
         "total_reclaimable_bytes": tree.file,
@@ -299,7 +298,7 @@ def _totals(program: Program, recording: Recording) -> dict[str, int | None]:
 def _processes(program: Program, recording: Recording) -> tuple[dict[str, object], ...]:
     """The processes with what each had at the peak, by the roles that they came to have."""
     roles: dict[object, object] = {p.pid: p.role for tick in program.ticks for p in tick.processes if p.role}
-    found = (recording.end or {}).get("processes") or _last_processes(program)
+    found = recording.end.processes or _last_processes(program)
     return tuple({**process, "role": roles.get(process.get("pid"), process.get("role"))} for process in found)
 
 

@@ -91,8 +91,7 @@ def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
             "Nothing was read inside of the process that grows. One of CPython 3.8 or newer, with the program's own "
             "environment and without -I, -E and -S, tells what keeps the memory, and with --trace the line."
         ]
-    end = program.recording.end or {}
-    known = cause == "shared-memory" and end.get("shm_lines")
+    known = cause == "shared-memory" and program.recording.end.shm_lines
     if not program.exact or known or cause not in _TRACEABLE:
         return list(OF_LEAK.get(cause, ()))
     traces = program.recording.traces
@@ -100,7 +99,7 @@ def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
         return [
             "To find the line and what holds it: hfmemdebug run --trace, with the same program behind it."
         ]
-    if not any(trace["sites"] or trace["holders"] for trace in traces):
+    if not any(trace.sites or trace.holders for trace in traces):
         return ["Tracing has seen no line that keeps it: a longer run shows more, or a C library has it."]
     return []
 
@@ -114,7 +113,7 @@ def _has_no_sampler(program: Program) -> bool:
 def _grown_while_traced(program: Program) -> list[str]:
     """What stayed while allocations were traced, for somebody who wants to look before it is decided."""
     for trace in program.recording.traces or ():
-        sites, seconds = trace["sites"], trace["to"] - trace["from"]
+        sites, seconds = trace.sites, trace.to - trace.from_
         # At this pace it would have come to less than is called a leak.
         if (
             not sites
@@ -124,7 +123,7 @@ def _grown_while_traced(program: Program) -> list[str]:
             continue
         site = sites[0]
         where = f" in {site['function']}" if site.get("function") else ""
-        held = f", held by {trace['holders'][0]['path']}" if trace["holders"] else ""
+        held = f", held by {trace.holders[0]['path']}" if trace.holders else ""
         return [
             f"Not called a leak, but to be looked at: of what grew while allocations were traced, {site['share']:.0%} "
             f"({format_bytes(site['bytes_per_iteration'])} in {format_seconds(seconds)}) came from "

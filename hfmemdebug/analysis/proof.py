@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hfmemdebug.recording.file import Recording
@@ -21,8 +22,7 @@ def limit_of_run(recordings: Sequence[Recording], arms: Sequence[ArmSummary]) ->
     """
     for recording, arm in sorted(zip(recordings, arms, strict=True), key=lambda pair: pair[1].mode != "mmap"):
         if recording.limit is not None:
-            fields = {key: value for key, value in recording.limit.items() if key != "type"}
-            return {**fields, "arm": arm.name, "outcome": arm.outcome}
+            return {**asdict(recording.limit), "arm": arm.name, "outcome": arm.outcome}
     return None
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import Launch
 from hfmemdebug.result import ArmSummary, Finding, Result
 
 
@@ -15,21 +14,24 @@ class Rank:
     """One rank's recording, judged.
 
     Attributes:
-        launch: What its header says of it: ``rank``, ``world``, ``node``, ``place``, ``job``, ``restart``, ``began``.
+        launch: What its header says of it.
         result: Its own result.
-        began: When it was started, in seconds of the epoch by its node's clock; None where that is not known.
         seconds: For how long it was recorded.
     """
 
-    launch: Mapping[str, Any]
+    launch: Launch
     result: Result
-    began: float | None
     seconds: float
 
     @property
     def number(self) -> int:
         """The rank."""
-        return int(self.launch["rank"])
+        return self.launch.rank
+
+    @property
+    def began(self) -> float | None:
+        """When it was started, in seconds of the epoch by its node's clock; None where that is not known."""
+        return self.launch.began
 
     @property
     def ended(self) -> float | None:
@@ -49,11 +51,10 @@ class Rank:
 
 def rank_from(recording: Recording, result: Result) -> Rank:
     """A rank from its recording and what that was judged to be."""
-    launch = recording.header["launch"]
+    launch = recording.header.launch
+    assert launch is not None
     last = recording.samples[-1].seconds if recording.samples else 0.0
-    seconds = float((recording.end or {}).get("seconds") or last)
-    began = launch.get("began")
-    return Rank(launch, result, float(began) if began is not None else None, seconds)
+    return Rank(launch, result, recording.end.seconds or last)
 
 
 def leaks(rank: Rank) -> list[Finding]:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import Launch
 from hfmemdebug.recording.sample import Sample
 
 _ROLE = re.compile(r"rank (\d+)")
@@ -104,28 +106,28 @@ def _rank_above(pid: int, parents: dict[int, int | None], heads: dict[int, int])
 def _recording_of(
     recording: Recording, rank: int, part: _Part, world: int, rank_of: dict[int, int]
 ) -> Recording:
-    launch = recording.header.get("launch") or {}
-    # Where one launcher runs on each node, its own rank is the node's number.
-    node = launch["node"] if launch.get("node") is not None else launch.get("rank", 0)
-    told = {"restart": 0, "job": None, "place": None, "began": None, "world": None if launch else world}
-    header = {**recording.header, "launch": {**told, **launch, "rank": rank, "node": node}}
-    if launch:
-        header["launch"]["world"] = None
+    above = recording.header.launch
+    if above is None:
+        launch = Launch(rank, world, node=0)
+    else:
+        # Where one launcher runs on each node, its own rank is the node's number.
+        launch = replace(
+            above, rank=rank, world=None, node=above.node if above.node is not None else above.rank
+        )
     end = recording.end
-    if end is not None:
-        seconds = part.samples[-1].seconds if part.samples else 0.0
-        processes = [p for p in end.get("processes") or () if rank_of.get(p.get("pid", 0)) == rank]
-        end = {
-            **{
-                name: end[name] for name in ("outcome", "detail", "versions", "observer_share") if name in end
-            },
-            "seconds": seconds,
-            "processes": processes,
-            "total_pss_bytes": _sum(p.get("pss_bytes") for p in processes),
-            "total_reclaimable_bytes": _sum(p.get("reclaimable_bytes") for p in processes),
-            "total_unreclaimable_bytes": None,
-        }
-    return Recording(header, tuple(part.samples), end, recording.path)
+    if not end.is_missing:
+        processes = tuple(p for p in end.processes if rank_of.get(p.get("pid", 0)) == rank)
+        end = End(
+            outcome=end.outcome,
+            detail=end.detail,
+            versions=end.versions,
+            observer_share=end.observer_share,
+            seconds=part.samples[-1].seconds if part.samples else 0.0,
+            processes=processes,
+            total_pss_bytes=_sum(p.get("pss_bytes") for p in processes),
+            total_reclaimable_bytes=_sum(p.get("reclaimable_bytes") for p in processes),
+        )
+    return Recording(replace(recording.header, launch=launch), tuple(part.samples), end, recording.path)
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

@@ -116,15 +116,13 @@ def with_ranks(result: Result, recording: Recording) -> Result:
 def _of_one_run(found: Sequence[Rank]) -> tuple[list[Rank], list[str]]:
     """The last start of each rank of the newest run, and a line for what is left out."""
     newest = max(found, key=lambda rank: rank.began or 0.0)
-    same = [rank for rank in found if rank.launch.get("job") == newest.launch.get("job")]
+    same = [rank for rank in found if rank.launch.job == newest.launch.job]
     if newest.began is not None:
         # Ranks of one run live at the same time, and a restart comes after all of them.
         same = [
             r
             for r in same
-            if r.ended is None
-            or r.ended >= newest.began
-            or (r.launch.get("restart") or 0) < (newest.launch.get("restart") or 0)
+            if r.ended is None or r.ended >= newest.began or r.launch.restart < newest.launch.restart
         ]
     warnings = []
     if len(same) < len(found):
@@ -134,7 +132,7 @@ def _of_one_run(found: Sequence[Rank]) -> tuple[list[Rank], list[str]]:
             f"{count_of(count, 'recording')} of an earlier run in the same folder {verb} left out"
         )
     last: dict[int, Rank] = {}
-    for rank in sorted(same, key=lambda rank: rank.launch.get("restart") or 0):
+    for rank in sorted(same, key=lambda rank: rank.launch.restart):
         before = last.get(rank.number)
         if before is not None and before.died:
             warnings.append(
@@ -147,10 +145,11 @@ def _of_one_run(found: Sequence[Rank]) -> tuple[list[Rank], list[str]]:
 
 def _nodes(ranks: Sequence[Rank]) -> dict[int, int]:
     """The number of each rank's node: the launcher's, or else in the order of the ranks."""
-    if all(rank.launch.get("node") is not None for rank in ranks):
-        return {rank.number: int(rank.launch["node"]) for rank in ranks}
-    known: dict[Any, int] = {}
-    return {rank.number: known.setdefault(rank.launch.get("place"), len(known)) for rank in ranks}
+    told = {rank.number: rank.launch.node for rank in ranks if rank.launch.node is not None}
+    if len(told) == len(ranks):
+        return told
+    known: dict[str | None, int] = {}
+    return {rank.number: known.setdefault(rank.launch.place, len(known)) for rank in ranks}
 
 
 def _guilty(ranks: Sequence[Rank]) -> list[Rank]:
@@ -170,7 +169,7 @@ def _lowest(finding: Finding, wider: float) -> float:
 
 def _missing(ranks: Sequence[Rank]) -> list[int]:
     """The ranks that left no recording."""
-    world = max((int(rank.launch.get("world") or 0) for rank in ranks), default=0)
+    world = max((rank.launch.world or 0 for rank in ranks), default=0)
     there = {rank.number for rank in ranks}
     return [number for number in range(world) if number not in there]
 
@@ -232,7 +231,7 @@ def _entry(rank: Rank, nodes: Mapping[int, int], guilty: Sequence[Rank]) -> dict
     return {
         "rank": rank.number,
         "node": nodes[rank.number],
-        "restart": rank.launch.get("restart") or 0,
+        "restart": rank.launch.restart,
         "verdict": "inconclusive" if unproved else result.verdict,
         "cause": result.cause,
         "iteration": result.iteration,

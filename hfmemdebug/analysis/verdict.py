@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hfmemdebug.analysis import words
@@ -34,17 +35,15 @@ from hfmemdebug.result import ArmSummary, Finding, Result
 
 # Growth in the library's own arm below the floor, yet above this, is named in a warning.
 CRUMBS = 16.0
-# What a loop that was recorded from within has not.
-_FOR_MORE = "--epochs, or a larger --budget"
 
 
 def assess_all(recordings: Sequence[Recording], *, min_leak: float | None = None) -> tuple[Assessment, ...]:
     """Judges every arm, one with the user's consumer against the one without in the same mode."""
-    controls = {r.header["arm"]["mode"]: r for r in recordings if not r.header["arm"]["consumer"]}
+    controls = {r.header.arm.mode: r for r in recordings if not r.header.arm.consumer}
     return tuple(
         assess(
             recording,
-            controls.get(recording.header["arm"]["mode"]) if recording.header["arm"]["consumer"] else None,
+            controls.get(recording.header.arm.mode) if recording.header.arm.consumer else None,
             min_leak=min_leak,
         )
         for recording in recordings
@@ -75,7 +74,7 @@ def what_is_open(assessments: Sequence[Assessment]) -> str | None:
             if component.name == "dev_shm" and was_quiet_elsewhere(assessments):
                 continue
             return f"{words.OWNER[component.name]} ({assessment.name}): {component.trend.needs}"
-        if assessment.recording.header["arm"]["mode"] != "program" and _was_read_too_rarely(assessment):
+        if assessment.recording.header.subject == "arm" and _was_read_too_rarely(assessment):
             return f"malloc was read too rarely for one epoch to tell ({assessment.name}); {MORE_EPOCHS}"
     return None
 
@@ -83,7 +82,7 @@ def what_is_open(assessments: Sequence[Assessment]) -> str | None:
 def _was_read_too_rarely(assessment: Assessment) -> bool:
     """Whether the user's code ran and malloc, which can be read here, was read only now and then for its cost."""
     return (
-        bool(assessment.recording.header["arm"]["consumer"])
+        assessment.recording.header.arm.consumer
         and "malloc" in assessment.unread
         and any(sample.malloc is not None for sample in assessment.recording.samples)
     )
@@ -100,7 +99,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         InputError: There is nothing in the recordings to be judged.
     """
     # A loop that was recorded from within has items and epochs, and is judged as the arms are.
-    if recordings and recordings[0].header["arm"]["mode"] == "program" and not _is_a_loop(recordings[0]):
+    if recordings and recordings[0].watched:
         from hfmemdebug.analysis.program_verdict import judge_program
 
         return judge_program(recordings[0], min_leak=min_leak)
@@ -110,7 +109,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         raise InputError("there is not one sample in the recording: it ended before the first slice was read")
     header = judged[0].header
     if min_leak is None:
-        min_leak = header.get("min_leak")
+        min_leak = header.min_leak
     assessments = _assess_in_order(judged, min_leak)
     leaks = tuple(f for a in assessments for f in leak_findings(a))
     guilty = find_guilty(assessments)
@@ -121,8 +120,6 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     still_open = what_is_open(assessments) if guilty is None else None
     too_short = None if guilty is not None else doubt or _too_short(recordings, assessments)
     question = still_open or too_short
-    if question is not None and not _is_a_loop(judged[0]):
-        question = question.replace(MORE_EPOCHS, f"{MORE_EPOCHS} ({_FOR_MORE})")
     verdict = "leak" if guilty is not None else "inconclusive" if question is not None else "no-leak"
     benign = benign_findings(assessments)
     subject = longest_alike(guilty, assessments) if guilty is not None else assessments[0]
@@ -144,18 +141,18 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     )
     proved = limit_sentence(limit, arms)
     return Result(
-        command=header["command"],
+        command=header.command,
         summary=f"{summary} {proved}" if proved else summary,
         verdict=verdict,
         cause=cause if verdict != "inconclusive" else None,
         origin=origin,
-        iteration=header.get("iteration") or "slice",
+        iteration=header.iteration,
         rate_bytes_per_iteration=_rounded(rate) if verdict != "inconclusive" else None,
         rate_bytes_per_row=_per_row(rate, subject) if verdict != "inconclusive" else None,
         rate_bytes_per_second=_per_second(rate, subject) if verdict != "inconclusive" else None,
         smallest_detectable_bytes_per_iteration=_smallest_detectable(assessments),
         sites=sites,
-        holders=tuple(traced(guilty).get("holders") or ()),
+        holders=tuple(traced(guilty).holders),
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
         arms=arms,
         limit=limit,
@@ -166,28 +163,23 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
             assessments,
             benign,
             open_question=question,
-            died=any(_has_died(r) for r in recordings),
+            died=any(r.end.died for r in recordings),
             sites=sites,
-            holders=traced(guilty).get("holders") or (),
-            no_frames=traced(guilty).get("native_frames"),
+            holders=traced(guilty).holders,
+            no_frames=traced(guilty).native_frames,
         ),
-        environment=header.get("environment") or {},
+        environment=header.environment,
         warnings=(*refuted, *_warnings(recordings, assessments), *_untraced(guilty)),
-        command_line=header.get("command_line"),
-        reproduce=header.get("reproduce"),
+        command_line=header.command_line,
+        reproduce=header.reproduce,
     )
-
-
-def _is_a_loop(recording: Recording) -> bool:
-    """Whether a program has recorded its own items, rather than being looked at from outside."""
-    return any(sample.kind == "slice" for sample in recording.samples)
 
 
 def _order(recording: Recording) -> tuple[int, bool]:
     """Mapped before in memory, the control before the consumer: the order in which arms are shown."""
-    arm = recording.header["arm"]
+    arm = recording.header.arm
     modes = ("mmap", "in-memory", "streaming")
-    return modes.index(arm["mode"]) if arm["mode"] in modes else len(modes), bool(arm["consumer"])
+    return modes.index(arm.mode) if arm.mode in modes else len(modes), arm.consumer
 
 
 def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any], ...]:
@@ -198,7 +190,7 @@ def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any]
     """
     return tuple(
         {name: value for name, value in site.items() if name != "in_library"}
-        for site in traced(guilty).get("sites") or ()
+        for site in traced(guilty).sites
         if cause == "python-objects" or not site["in_library"]
     )
 
@@ -206,14 +198,10 @@ def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any]
 def _untraced(guilty: Assessment | None) -> tuple[str, ...]:
     """What the tracing pass failed of."""
     found = traced(guilty)
-    if "failed" in found:
-        return (f"not measured here: the line of the leak, since tracing failed ({found['failed']})",)
-    why = found.get("native_frames")
+    if found.failed is not None:
+        return (f"not measured here: the line of the leak, since tracing failed ({found.failed})",)
+    why = found.native_frames
     return () if why in (None, NO_MEMRAY) else (f"not measured here: the C functions of the leak ({why})",)
-
-
-def _has_died(recording: Recording) -> bool:
-    return recording.end is None or recording.end["outcome"] in ("failed", "killed")
 
 
 def _origin(guilty: Assessment | None) -> str | None:
@@ -225,14 +213,14 @@ def _origin(guilty: Assessment | None) -> str | None:
         return None
     if guilty.control is not None:
         return "user-code"
-    return None if guilty.recording.header["arm"]["consumer"] else "library"
+    return None if guilty.recording.header.arm.consumer else "library"
 
 
 def _too_short(recordings: Sequence[Recording], assessments: Sequence[Assessment]) -> str | None:
     """Why a run that shows no growth does not show its absence either."""
-    for recording in [r for r in recordings if r.header["arm"]["consumer"]] or recordings[:1]:
-        if _has_died(recording):
-            detail = (recording.end or {}).get("detail") or "it was killed"
+    for recording in [r for r in recordings if r.header.arm.consumer] or recordings[:1]:
+        if recording.end.died:
+            detail = recording.end.detail or "it was killed"
             return f"the program did not get to its end: {detail}"
     if not any(a.components for a in assessments):
         return "too few slices were read; read more of them (--iterations, --epochs)"
@@ -255,13 +243,13 @@ def _rounded(rate: float) -> float:
 
 
 def _per_row(rate: float, subject: Assessment) -> float | None:
-    step = subject.recording.header["workload"].get("step")
+    step = subject.recording.header.workload.step
     return round(rate / step, 3) if step else None
 
 
 def _per_second(rate: float, subject: Assessment) -> float | None:
     slices = subject.recording.slices
-    seconds = sum((subject.recording.end or {}).get(name) or 0.0 for name in ("loop_seconds",))
+    seconds = subject.recording.end.loop_seconds
     if not seconds and len(slices) > 1:
         seconds = slices[-1].seconds - slices[0].seconds
     return round(rate * len(slices) / seconds, 1) if seconds else None
@@ -284,41 +272,39 @@ def _smallest_detectable(assessments: Sequence[Assessment]) -> float | None:
 
 
 def _summarise(recording: Recording) -> ArmSummary:
-    arm, end, workload = recording.header["arm"], recording.end, recording.header["workload"]
+    arm, end, workload = recording.header.arm, recording.end, recording.header.workload
     slices = recording.slices
     unreclaimable = [s.unreclaimable for s in recording.samples if s.unreclaimable is not None]
     peaks = [s.peak_rss for s in recording.samples if s.peak_rss is not None]
     rss = [s.rss for s in recording.samples if s.rss is not None]
-    outcome = end or {"outcome": "killed", "detail": "the recording ends without a closing line"}
-    loop_seconds = outcome.get("loop_seconds")
-    loaded = recording.header.get("loaded") or {}
+    loaded = recording.header.loaded
     bill = make_bill(recording)
     return ArmSummary(
-        name=arm["name"],
-        mode=arm["mode"],
-        consumer=bool(arm["consumer"]),
+        name=arm.name,
+        mode=arm.mode,
+        consumer=arm.consumer,
         iterations=len(slices),
         rows=sum(s.rows or 0 for s in slices),
-        outcome=outcome["outcome"],
-        outcome_detail=outcome.get("detail"),
+        outcome=end.outcome,
+        outcome_detail=end.detail,
         peak_rss_bytes=max(peaks or rss, default=None),
         peak_unreclaimable_bytes=max(unreclaimable, default=None),
         recording=str(recording.path) if recording.path is not None else None,
-        rows_total=loaded.get("rows"),
+        rows_total=loaded.rows if loaded else None,
         epochs=max((s.epoch for s in slices), default=0),
-        slices_per_epoch=workload.get("count") or 0,
-        step=workload.get("step") or 0,
-        warmup=workload.get("warmup") or 0,
+        slices_per_epoch=workload.count,
+        step=workload.step or 0,
+        warmup=workload.warmup,
         seconds=recording.samples[-1].seconds if recording.samples else None,
         growth=shown_growth(recording),
         settled=what_settling_gave_back(recording),
-        reclaim=outcome.get("reclaim"),
-        loaded=loaded or None,
+        reclaim=asdict(end.reclaim) if end.reclaim else None,
+        loaded=asdict(loaded) if loaded else None,
         bill=dict(bill.owners) if bill is not None else {},
         explained_share=bill.explained if bill is not None else None,
         observer_share=(
-            round(outcome["observer_seconds"] / loop_seconds, 4)
-            if loop_seconds and outcome.get("observer_seconds") is not None
+            round(end.observer_seconds / end.loop_seconds, 4)
+            if end.loop_seconds and isinstance(end.observer_seconds, (int, float))
             else None
         ),
     )
@@ -327,16 +313,16 @@ def _summarise(recording: Recording) -> ArmSummary:
 def _warnings(recordings: Sequence[Recording], assessments: Sequence[Assessment]) -> tuple[str, ...]:
     lines: list[str] = []
     for recording in recordings:
-        lines.extend(f"not measured here: {what}" for what in recording.header.get("missing") or ())
-        lines.extend((recording.header.get("loaded") or {}).get("notes") or ())
-        lines.extend(recording.header.get("notes") or ())
+        lines.extend(f"not measured here: {what}" for what in recording.header.missing)
+        lines.extend(recording.header.loaded.notes if recording.header.loaded else ())
+        lines.extend(recording.header.notes)
         lines.extend(_memory_backed(recording))
     for recording in recordings:
-        if _has_died(recording):
-            detail = (recording.end or {}).get("detail") or "its recording ends without a closing line"
-            lines.append(f"the arm '{recording.header['arm']['name']}' did not end by itself: {detail}")
+        if recording.end.died:
+            detail = recording.end.detail or "its recording ends without a closing line"
+            lines.append(f"the arm '{recording.header.arm.name}' did not end by itself: {detail}")
     for assessment in assessments:
-        if not assessment.recording.header["arm"]["consumer"]:
+        if not assessment.recording.header.arm.consumer:
             lines.extend(
                 _crumbs(c, assessment) for c in assessment.components.values() if _is_crumb(c, assessment)
             )
@@ -346,7 +332,7 @@ def _warnings(recordings: Sequence[Recording], assessments: Sequence[Assessment]
 def _is_crumb(component: Component, assessment: Assessment) -> bool:
     if component.name not in EXACT or component.trend.shape in ("growing", "inconclusive"):
         return False
-    ours = EPOCH_NOISE[component.name] / max(assessment.recording.header["workload"].get("count") or 1, 1)
+    ours = EPOCH_NOISE[component.name] / max(assessment.recording.header.workload.count, 1)
     return component.trend.low > max(CRUMBS, 2 * ours)
 
 
@@ -361,8 +347,8 @@ def _crumbs(component: Component, assessment: Assessment) -> str:
 
 
 def _memory_backed(recording: Recording) -> list[str]:
-    files: Sequence[dict[str, Any]] = (recording.header.get("loaded") or {}).get("files") or ()
-    kinds = sorted({str(f["filesystem"]) for f in files if f.get("memory_backed")})
+    files = recording.header.loaded.files if recording.header.loaded else ()
+    kinds = sorted({str(file.filesystem) for file in files if file.memory_backed})
     if not kinds:
         return []
     return [

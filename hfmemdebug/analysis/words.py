@@ -54,8 +54,8 @@ def summary(
         what = "memory in its child processes" if only_children else LEAKED.get(cause or "", "memory")
         slices = len(guilty.recording.slices)
         iterable = is_iterable(guilty.recording)
-        step = guilty.recording.header["workload"].get("step") or 1
-        unit = "item" if iterable else guilty.recording.header.get("iteration") or "slice"
+        step = guilty.recording.header.workload.step or 1
+        unit = "item" if iterable else guilty.recording.header.iteration
         per = f"slice of {step:,} rows" if unit == "slice" else unit
         rate_text = f"{format_bytes(rate)} of {what} per {per}, in every epoch ({slices} {unit}s)"
         both = len({a.control is None for a in assessments if a.growing}) > 1
@@ -82,7 +82,7 @@ def summary(
 
 def is_iterable(recording: Recording) -> bool:
     """Whether the rows came from an iterable of the user's own."""
-    return (recording.header.get("loaded") or {}).get("step") is not None
+    return recording.header.loaded is not None and recording.header.loaded.step is not None
 
 
 def _copied(copies: Sequence[Finding]) -> str:
@@ -97,7 +97,7 @@ def _no_leak(cause: str | None, benign: Sequence[Finding], assessments: Sequence
         mapped = [f for f in benign if f.cause == cause]
         # The same files are mapped in every arm, and one arm takes their pages back for all.
         pages = next((f for f in mapped if f.reclaimable), mapped[0])
-        in_memory = next((a for a in assessments if a.recording.header["arm"]["mode"] == "in-memory"), None)
+        in_memory = next((a for a in assessments if a.recording.header.arm.mode == "in-memory"), None)
         proved = {
             True: "the kernel took them back when asked",
             None: "the kernel takes them back when memory is short",
@@ -105,7 +105,7 @@ def _no_leak(cause: str | None, benign: Sequence[Finding], assessments: Sequence
         }[pages.reclaimable]
         contrast = " Of the same rows in memory, nothing grows." if in_memory is not None else ""
         # Of a program's own loop nobody knows which files those are: libraries' code is among them.
-        own_loop = assessments[0].recording.header["arm"]["mode"] == "program"
+        own_loop = assessments[0].recording.header.subject == "loop"
         whose = "mapped files" if own_loop else "the dataset's mapped files"
         return f"up to {format_bytes(pages.growth_bytes)} of RSS are pages of {whose}; {proved}.{contrast}"
     if cause is None:

@@ -6,10 +6,11 @@ What came before are imports and preparations, and what comes after it should be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hfmemdebug.analysis.growth import comes_evenly
 from hfmemdebug.analysis.ticks import Tick
+from hfmemdebug.recording.end import ProcessTrace
 from hfmemdebug.recording.file import Recording
 
 ROWS = "1000 rows"
@@ -49,13 +50,13 @@ def find_work(recording: Recording, ticks: Sequence[Tick]) -> tuple[str, list[fl
         if long_enough and often and comes_evenly(rows[first - 1 : last]):
             # By the look at which the last rows are seen, the program may have begun to tidy up.
             # What the tracer's first looks leave behind comes once.
-            traced = _traced(recording, ticks, "from")
+            traced = _traced(recording, ticks, lambda trace: trace.from_)
             looked = next((i for i, tick in enumerate(ticks) if tick.tree.seconds >= traced), 0)
             if last - looked >= LEAST_LIFE * len(ticks):
                 first = max(first, looked)
             return ROWS, [value / 1000 for value in rows], slice(first - 1, last)
     seconds = [tick.tree.seconds for tick in ticks]
-    traced = _traced(recording, ticks, "began")
+    traced = _traced(recording, ticks, lambda trace: trace.began)
     slower = next((i for i, second in enumerate(seconds) if second >= traced), 0)
     if len(ticks) - slower < LEAST_LOOKS:
         slower = 0
@@ -78,7 +79,7 @@ def imports_to_the_end(ticks: Sequence[Tick]) -> bool:
     )
 
 
-def _traced(recording: Recording, ticks: Sequence[Tick], field: str) -> float:
+def _traced(recording: Recording, ticks: Sequence[Tick], moment: Callable[[ProcessTrace], float]) -> float:
     """When the allocations of those that live long began to be traced, in seconds; 0 where none were.
 
     What is made anew for each epoch begins once more each time, and is as slow in all of them.
@@ -86,12 +87,12 @@ def _traced(recording: Recording, ticks: Sequence[Tick], field: str) -> float:
     Args:
         recording: Holds the traces.
         ticks: The looks.
-        field: ``began``, or ``from``: the look from which on growth is told.
+        moment: When tracing began, or the look from which on growth is told.
     """
     traces = recording.traces or ()
     lived = long_lived(ticks) if traces else ()
-    long = [trace[field] for trace in traces if trace["pid"] in lived]
-    return max(long or (trace[field] for trace in traces), default=0.0)
+    long = [moment(trace) for trace in traces if trace.pid in lived]
+    return max(long or map(moment, traces), default=0.0)
 
 
 def _started(ticks: Sequence[Tick]) -> slice:

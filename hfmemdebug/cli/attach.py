@@ -124,10 +124,18 @@ def _watch(
     from hfmemdebug.cli.measure import signals_like_ctrl_c, status_of
     from hfmemdebug.cli.write import show_result, write_outputs
     from hfmemdebug.measure.attach import Attachment
+    from hfmemdebug.recording.header import ArmInfo, Header, Workload
     from hfmemdebug.recording.store import end_run, new_run
 
     run = new_run("attach", warn=console.warn)
-    header = {"command": "attach", "command_line": _typed(), "min_leak": floor, "environment": _machine()}
+    header = Header(
+        "attach",
+        ArmInfo("program", "program", consumer=False),
+        Workload(pid=target.pid, name=target.comm),
+        command_line=_typed(),
+        min_leak=floor,
+        environment=_machine(),
+    )
     attachment = Attachment(target, run / "program.jsonl", header)
     live = sys.stdout.isatty() and sys.stdin.isatty() and not (console.quiet or console.as_json)
     try:

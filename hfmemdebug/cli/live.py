@@ -158,7 +158,7 @@ def judgement(attachment: Attachment) -> str:
     from hfmemdebug.recording.file import Recording
 
     program = read_program(
-        Recording({"command": "attach"}, attachment.samples), min_leak=attachment.header.get("min_leak")
+        Recording(attachment.header, attachment.samples), min_leak=attachment.header.min_leak
     )
     owner = program.owners.get("pages")
     if owner is None:

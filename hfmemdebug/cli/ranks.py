@@ -13,8 +13,8 @@ from hfmemdebug.errors import AccessError, InputError, UsageError
 
 if TYPE_CHECKING:
     from hfmemdebug.analysis.rank import Rank
-    from hfmemdebug.probes.launch import Launch
     from hfmemdebug.recording.file import Recording
+    from hfmemdebug.recording.header import Launch
     from hfmemdebug.result import Result
 
 # Reading that many in one process takes less time than starting others.
@@ -114,7 +114,7 @@ def files_of_ranks(sources: Sequence[Path]) -> list[Path]:
         raise UsageError(
             "two folders of ranks cannot be shown side by side", next="Report on one folder at a time."
         )
-    return list(found)
+    return found
 
 
 def merge_files(files: Sequence[Path], console: Console) -> tuple[Result, list[Recording]]:
@@ -139,11 +139,11 @@ def merge_files(files: Sequence[Path], console: Console) -> tuple[Result, list[R
         raise InputError(f"{files[0].parent} holds no sample yet", next="Report on it once the ranks run.")
     result = merge(ranks)
     # A launcher's recording has several ranks, and is no single line of a chart.
-    single = {str(rank.arm.recording) for rank in ranks if rank.launch.get("world") is not None}
+    single = {str(rank.arm.recording) for rank in ranks if rank.launch.world is not None}
     shown = [arm for arm in result.arms if str(arm.recording) in single][:_DRAWN]
     recordings = [load_recording(str(arm.recording)) for arm in shown]
     named = [
-        replace(r, header={**r.header, "arm": {**r.header["arm"], "name": arm.name}})
+        replace(r, header=replace(r.header, arm=replace(r.header.arm, name=arm.name)))
         for arm, r in zip(shown, recordings, strict=True)
     ]
     return result, named

@@ -123,8 +123,7 @@ def _load(sources: Sequence[Path]) -> list[list[Recording]]:
 
 
 def _read(source: Path | None) -> list[Recording]:
-    """The recordings of a file or a run's folder, each with a header that says which arm it is."""
-    from hfmemdebug.recording.check import missing_in_header
+    """The recordings of a file or a run's folder."""
     from hfmemdebug.recording.file import load_recordings
     from hfmemdebug.recording.store import last_run, recordings_of
 
@@ -132,26 +131,19 @@ def _read(source: Path | None) -> list[Recording]:
     files = recordings_of(source) if source.is_dir() else (source,)
     if not files:
         raise InputError(f"{source} holds no recording (.jsonl)", next="Give a recording, or --last.")
-    recordings = [recording for file in files for recording in load_recordings(file)]
-    for recording in recordings:
-        if (missing := missing_in_header(recording.header)) is not None:
-            raise InputError(
-                f"{recording.path}: its header does not say which arm it is: '{missing}' is missing",
-                next="It was damaged, or written by another version of hfmemdebug.",
-            )
-    return recordings
+    return [recording for file in files for recording in load_recordings(file)]
 
 
 def _place(recording: Recording) -> tuple[int, bool]:
     """Arms in the order in which people think of them: each mode without the consumer, then with it."""
-    arm = recording.header["arm"]
+    arm = recording.header.arm
     modes = ("mmap", "in-memory", "streaming")
-    return modes.index(arm["mode"]) if arm["mode"] in modes else len(modes), bool(arm["consumer"])
+    return modes.index(arm.mode) if arm.mode in modes else len(modes), arm.consumer
 
 
 def _is_one_run(recordings: Sequence[Recording]) -> bool:
-    names = [str(recording.header["arm"]["name"]) for recording in recordings]
-    datasets = {str(recording.header["workload"].get("dataset")) for recording in recordings}
+    names = [recording.header.arm.name for recording in recordings]
+    datasets = {recording.header.workload.dataset for recording in recordings}
     return len(set(names)) == len(names) and len(datasets) == 1
 
 

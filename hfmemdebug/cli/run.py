@@ -99,12 +99,14 @@ def run(
       hfmemdebug run --json -- /other/venv/bin/python train.py
     """
     import json
+    from dataclasses import replace
 
     from hfmemdebug.cli.measure import status_of, typed_command
     from hfmemdebug.cli.ranks import recording_place, show_rank, split_outputs
     from hfmemdebug.errors import AccessError, DiskError, UsageError
     from hfmemdebug.measure.program import Supervisor, python_command
     from hfmemdebug.probes.launch import read_launch
+    from hfmemdebug.recording.header import ArmInfo, Header, Workload
     from hfmemdebug.recording.store import end_run, new_run
     from hfmemdebug.units import parse_size
 
@@ -129,15 +131,15 @@ def run(
     supervisor = Supervisor(
         command,
         place or folder / "program.jsonl",
-        {
-            "command": "run",
-            "command_line": typed_command(sys.argv[1:]),
-            "min_leak": floor,
-            "memory_bytes": memory_total(),
-            "arm": {"name": "program", "mode": "program", "consumer": False},
-            "workload": {},
-            **({"launch": {**launch.to_dict(), "began": time.time()}} if launch is not None else {}),
-        },
+        Header(
+            "run",
+            ArmInfo("program", "program", consumer=False),
+            Workload(),
+            command_line=typed_command(sys.argv[1:]),
+            min_leak=floor,
+            memory_bytes=memory_total(),
+            launch=replace(launch, began=time.time()) if launch is not None else None,
+        ),
         # Standard output is then the document's.
         stdout=2 if as_json or claims_stdout(output) else None,
         limit=request,
@@ -156,14 +158,13 @@ def run(
         supervisor.run()
 
         from contextlib import redirect_stdout, suppress
-        from dataclasses import replace
 
         from hfmemdebug.analysis.program_verdict import judge_program
         from hfmemdebug.analysis.ranks import with_ranks
         from hfmemdebug.cli.write import show_result, write_outputs
 
         recording = _recorded(supervisor)
-        interrupted = (recording.end or {}).get("outcome") == "interrupted"
+        interrupted = recording.end.outcome == "interrupted"
         result = replace(with_ranks(judge_program(recording), recording), interrupted=interrupted)
         with suppress(OSError):
             # Without room for it there may still be a reader.
@@ -211,7 +212,7 @@ def _recorded(supervisor: Supervisor) -> Recording:
             f"the program was not recorded: {supervisor.unwritten}",
             next="Make room where runs are kept ($XDG_STATE_HOME), or name another place (-o FOLDER).",
         ) from error
-    return recording if recording.end is not None else replace(recording, end=supervisor.ending)
+    return replace(recording, end=supervisor.ending) if recording.end.is_missing else recording
 
 
 def _machine() -> dict[str, str]:

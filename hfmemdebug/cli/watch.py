@@ -11,8 +11,8 @@ from hfmemdebug.units import format_bytes, format_count
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from hfmemdebug.data.spec import LoadReport
     from hfmemdebug.measure.arm_pool import ArmProcess
+    from hfmemdebug.recording.header import LoadReport
 
 _COLUMNS = (
     ("slice", 7), ("row", 13), ("RSS", 9), ("Δ RSS", 9), ("anonymous", 9), ("file", 9),

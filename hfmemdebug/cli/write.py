@@ -187,16 +187,7 @@ def show_result(
 def _recording_lines(recordings: Sequence[Recording]) -> Iterator[str]:
     """All recordings one after the other, in the form that `load_recordings` reads."""
     for recording in recordings:
-        yield _line(recording.header)
-        for sample in recording.samples:
-            yield _line({"type": "sample", **sample.to_dict()})
-        for line in (recording.end, recording.limit):
-            if line is not None:
-                yield _line(line)
-
-
-def _line(document: object) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+        yield from recording.lines()
 
 
 def _write(path: Path, parts: Iterable[str | bytes]) -> None:

@@ -12,9 +12,10 @@ from hfmemdebug.data.iterables import refuse_options
 from hfmemdebug.data.loaded import IN_MEMORY, MAPPED
 from hfmemdebug.data.local_files import check_readable, shown, sniff
 from hfmemdebug.data.raw import raw_layout
-from hfmemdebug.data.spec import DatasetSpec, LoadReport
+from hfmemdebug.data.spec import DatasetSpec
 from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.probes.mounts import describe_files
+from hfmemdebug.recording.header import LoadReport
 from hfmemdebug.units import format_bytes
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from hfmemdebug.data.hub_name import HubRepo, find_repo, offline
 from hfmemdebug.data.hub_quiet import quiet_libraries
 from hfmemdebug.data.hub_space import check_room, needs_of
 from hfmemdebug.data.hub_trouble import listed
-from hfmemdebug.data.spec import DatasetSpec, LoadReport
+from hfmemdebug.data.spec import DatasetSpec
 from hfmemdebug.errors import AccessError, HfmemdebugError, InputError, NetworkError
+from hfmemdebug.recording.header import LoadReport
 
 Say = Callable[[str], None]
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hfmemdebug.data.loaded import STREAMING
-from hfmemdebug.data.spec import DatasetSpec, LoadReport
+from hfmemdebug.data.spec import DatasetSpec
 from hfmemdebug.errors import InputError, UsageError
+from hfmemdebug.recording.header import LoadReport
 from hfmemdebug.user_code import import_target
 
 

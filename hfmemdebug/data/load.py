@@ -11,8 +11,9 @@ from hfmemdebug.data.arrays import is_array, load_array
 from hfmemdebug.data.formats import check_decoders, check_format, decodes, without_decoding
 from hfmemdebug.data.iterables import load_iterable
 from hfmemdebug.data.local_files import looks_like_path, missing_path, status_of
-from hfmemdebug.data.spec import DatasetSpec, LoadReport
+from hfmemdebug.data.spec import DatasetSpec
 from hfmemdebug.errors import InputError, UsageError
+from hfmemdebug.recording.header import LoadReport
 from hfmemdebug.user_code import is_target
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hfmemdebug.data.spec import LoadReport
 from hfmemdebug.probes.mounts import describe_files
+from hfmemdebug.recording.header import LoadReport
 
 MAPPED = "memory-mapped"
 IN_MEMORY = "in memory"

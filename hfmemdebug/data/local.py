@@ -31,9 +31,10 @@ from hfmemdebug.data.local_files import (
     suffix_of,
 )
 from hfmemdebug.data.local_folder import base_splits, choose_split, is_saved_folder, load_saved_folder
-from hfmemdebug.data.spec import DatasetSpec, LoadReport
+from hfmemdebug.data.spec import DatasetSpec
 from hfmemdebug.errors import HfmemdebugError, InputError, UsageError
 from hfmemdebug.probes.mounts import describe_files
+from hfmemdebug.recording.header import LoadReport
 
 
 def load_local(

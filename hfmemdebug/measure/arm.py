@@ -14,12 +14,12 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hfmemdebug.data.load import is_iterable
-from hfmemdebug.data.spec import DatasetSpec, LoadReport
+from hfmemdebug.data.spec import DatasetSpec
 from hfmemdebug.errors import HfmemdebugError
 from hfmemdebug.measure.failure import ProgramError, describe
 from hfmemdebug.measure.mapped import MappedSince
@@ -28,7 +28,10 @@ from hfmemdebug.probes.environment import environment
 from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.probes.pages import drop_cached
 from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
+from hfmemdebug.recording.decode import decode, encode
+from hfmemdebug.recording.end import End, Trace
 from hfmemdebug.recording.file import RecordingWriter
+from hfmemdebug.recording.header import Header, LoadReport
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.workload.consumer import Consumer, load_consumer
 from hfmemdebug.workload.read import calibrate, epoch_reader, rows_in, take_into_memory
@@ -55,7 +58,7 @@ class Arm:
         self.spec = DatasetSpec.from_dict(task["spec"])
         self.from_iterable = is_iterable(self.spec)
         self.mode: str = task["mode"]
-        self.header: dict[str, Any] = task["header"]
+        self.header = decode(Header, task["header"])
         self.recorder = RecordingWriter(Path(task["recording"]))
         # The user's code may change it on import; the dataset's name was typed here.
         self.started_in = working_directory()
@@ -69,7 +72,7 @@ class Arm:
         self.reproduce: str | None = None
         self.before_load: MappedSince | None = None
         self.before_epochs: MappedSince | None = None
-        self.outcome: dict[str, Any] = {"outcome": "completed"}
+        self.end = End("completed")
         self._loop_seconds = 0.0
         self._slices_done = 0
         self._observer_seconds = 0.0
@@ -109,7 +112,7 @@ class Arm:
         """Loads the dataset: memory-mapped, or as a stream. What goes into memory is taken from there."""
         streaming = self.mode == "streaming"
         self._load(streaming=streaming)
-        if self.header.get("limit") and self.files:
+        if self.header.limit and self.files:
             # What others have brought into the cache is charged to them: the limit would not see it. And
             # what is mapped cannot be dropped, so it is loaded anew.
             self.dataset = None
@@ -118,7 +121,7 @@ class Arm:
                 with contextlib.suppress(OSError):
                     drop_cached(path)
             self._load(streaming=streaming)
-        self.channel.send(event="loaded", report=self._loaded.to_dict(), missing=list(self.probe.missing))
+        self.channel.send(event="loaded", report=encode(self._loaded), missing=list(self.probe.missing))
 
     def take(self, plan: dict[str, Any], whole: bool) -> None:
         """Takes rows into memory.
@@ -137,7 +140,7 @@ class Arm:
             self.report = replace(self._loaded, storage="in memory", files=())
             self.files = frozenset()
         gc.collect()
-        self.channel.send(event="loaded", report=self._loaded.to_dict(), missing=list(self.probe.missing))
+        self.channel.send(event="loaded", report=encode(self._loaded), missing=list(self.probe.missing))
 
     def _load(self, *, keep_in_memory: bool = False, streaming: bool = False) -> None:
         from hfmemdebug.data.load import load
@@ -197,9 +200,9 @@ class Arm:
         except Exception:
             # A type that nobody thought of must not cost the measurement.
             return None
-        consumer = self.header["workload"]["consumer"]
+        consumer = self.header.workload.consumer
         options = f" --consumer {shlex.quote(consumer)}" if consumer else ""
-        return f"{line}\nhfmemdebug {self.header['command']} ./like-ds{options}" if line else None
+        return f"{line}\nhfmemdebug {self.header.command} ./like-ds{options}" if line else None
 
     def epoch(self, number: int, plan: dict[str, Any], warmup: int, last: bool, bytes_per_row: float) -> None:
         """Reads all slices of one epoch and settles.
@@ -272,19 +275,19 @@ class Arm:
         if self.plan is None:
             self.plan = plan
         self.recorder.header(
-            {
-                **self.header,
-                "loaded": self._loaded.to_dict(),
-                "missing": list(self.probe.missing),
-                "reproduce": self.reproduce,
-                "environment": environment(),
-                "workload": {
-                    **self.header["workload"],
+            replace(
+                self.header,
+                loaded=self._loaded,
+                missing=tuple(self.probe.missing),
+                reproduce=self.reproduce,
+                environment=environment(),
+                workload=replace(
+                    self.header.workload,
                     **self.plan.to_dict(),
-                    "warmup": warmup,
-                    "bytes_per_row": round(bytes_per_row, 1),
-                },
-            }
+                    warmup=warmup,
+                    bytes_per_row=round(bytes_per_row, 1),
+                ),
+            )
         )
         if self.consumer is not None and self.consumer.setup is not None:
             try:
@@ -307,7 +310,7 @@ class Arm:
         if files:
             self.report = replace(self._loaded, files=files)
             self.files = frozenset(file.path for file in files)
-            self.outcome["mapped_files"] = [asdict(file) for file in files]
+            self.end = replace(self.end, mapped_files=files)
             self.channel.send(event="maps")
 
     def trace(self, native: tuple[str, float, int | None] | None) -> None:
@@ -338,59 +341,58 @@ class Arm:
                 yield
 
         try:
-            self.outcome["trace"] = self._trace(walk, native)
+            found = self._trace(walk, native)
         except _StoppedError:
             # What was traced until now may miss what the rest would have shown.
-            pass
+            return
         except ProgramError:
             raise
         except Exception as error:
             # The verdict does not need it.
             traceback.print_exception(error)
-            self.outcome["trace"] = {"failed": describe(error)}
+            found = Trace(failed=describe(error))
+        self.end = replace(self.end, trace=found)
 
     def _trace(
         self, walk: Callable[[], Iterator[None]], native: tuple[str, float, int | None] | None
-    ) -> dict[str, Any]:
+    ) -> Trace:
         from hfmemdebug.origin.trace import NativeGrowth, trace
 
         if native is None:
             return trace(walk)
         counter, rate, bytes_each = native
         # memray takes memory of its own, which a limit might not leave.
-        free = not self.header.get("limit")
-        return trace(
-            walk,
-            NativeGrowth(counter, self.probe.reader_of(counter), rate, memray=free, bytes_each=bytes_each),
+        free = not self.header.limit
+        growth = NativeGrowth(
+            counter, self.probe.reader_of(counter), rate, memray=free, bytes_each=bytes_each
         )
+        return trace(walk, growth)
 
     def prove(self) -> None:
         """Takes the dataset's pages back and reports what happened."""
         proof = prove_reclaim(self.probe, self._loaded.files if self.files else ())
-        self.outcome["reclaim"] = proof
-        self.channel.send(event="proved", proof=proof)
+        self.end = replace(self.end, reclaim=proof)
 
     def close(self) -> None:
         """The user's teardown, the closing line, the end."""
         if self.before_epochs is not None:
-            self.outcome["copies"] = self.before_epochs.copied()
+            self.end = replace(self.end, copies=self.before_epochs.copied())
         if self.consumer is not None and self.consumer.teardown is not None:
             try:
                 self.consumer.teardown()
             except BaseException as error:
                 self.fail("teardown()", error)
-        if self.stopping and self.outcome["outcome"] == "completed":
-            self.outcome["outcome"] = "interrupted"
+        if self.stopping and self.end.outcome == "completed":
+            self.end = replace(self.end, outcome="interrupted")
+        self.end = replace(
+            self.end,
+            observer_seconds=round(self._observer_seconds, 6),
+            loop_seconds=round(self._loop_seconds, 6),
+        )
         if self.plan is not None:
-            self.recorder.end(
-                {
-                    **self.outcome,
-                    "observer_seconds": round(self._observer_seconds, 6),
-                    "loop_seconds": round(self._loop_seconds, 6),
-                }
-            )
+            self.recorder.end(self.end)
         self.recorder.close()
-        self.channel.send(event="closed", **self.outcome)
+        self.channel.send(event="closed", end=encode(self.end))
 
     def fail(self, where: str, error: BaseException, *, quiet: bool = False) -> None:
         """Notes that the program failed. A traceback of their own code is theirs, so they get it whole."""
@@ -398,7 +400,7 @@ class Arm:
             print(f"{where}: {type(error).__name__}: {error}", file=sys.stderr)
         else:
             traceback.print_exception(error)
-        self.outcome.update(outcome="failed", detail=f"{where}: {describe(error)}")
+        self.end = replace(self.end, outcome="failed", detail=f"{where}: {describe(error)}")
 
     def _emit(self, sample: Sample) -> None:
         self.recorder.sample(sample)

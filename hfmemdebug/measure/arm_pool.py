@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.data.spec import LoadReport
 from hfmemdebug.errors import HfmemdebugError, error_from_dict
 from hfmemdebug.measure.limited import ArmLimit
 from hfmemdebug.measure.protocol import LOST_STATUS, Channel
 from hfmemdebug.probes.cgroup import oom_kills
 from hfmemdebug.probes.malloc import TUNABLES, without_thread_caches
-from hfmemdebug.recording.file import append_line, load_recording
+from hfmemdebug.recording.decode import decode, encode
+from hfmemdebug.recording.end import End
+from hfmemdebug.recording.file import append, load_recording
+from hfmemdebug.recording.header import LoadReport
 
 # Not `-m`: that would put the working directory before the installed packages, where a file of the
 # user's named like a module of ours or of the standard library would be imported instead.
@@ -44,7 +46,7 @@ class ArmProcess:
         recording: Where it records itself.
         report: What it has loaded, once it has.
         epochs_done: Epochs that it has read.
-        outcome: How it ended, once it has.
+        end: How it ended, once it has.
         iterable_maps: Whether it reads an iterable that maps files, as it found.
         limit: The memory limit that it runs under, or None.
         told_to_stop: Whether it was asked to end early, and killed if it did not.
@@ -56,7 +58,7 @@ class ArmProcess:
     recording: Path
     report: LoadReport | None = None
     epochs_done: int = 0
-    outcome: dict[str, Any] | None = None
+    end: End | None = None
     iterable_maps: bool = False
     told_to_stop: bool = False
     limit: ArmLimit | None = field(default=None, repr=False)
@@ -66,7 +68,7 @@ class ArmProcess:
     @property
     def alive(self) -> bool:
         """Whether it may still say something."""
-        return self.outcome is None
+        return self.end is None
 
     @property
     def maps_files(self) -> bool:
@@ -143,7 +145,7 @@ class Crew:
         else:
             arm.limit = ArmLimit(command, self._limit, environment=environment, **options)
             arm.process = arm.limit.process
-            task = {**task, "header": {**task["header"], "limit": arm.limit.header}}
+            task = {**task, "header": {**task["header"], "limit": encode(arm.limit.header)}}
         os.close(command_read)
         os.close(event_write)
         arm.channel = Channel(event_read, command_write)
@@ -182,17 +184,17 @@ class Crew:
             if name == "crashed":
                 raise HfmemdebugError(f"the arm '{arm.name}' ended by an error of ours: {event['message']}")
             if name == "loaded":
-                arm.report = LoadReport.from_dict(event["report"])
+                arm.report = decode(LoadReport, event["report"])
             elif name == "maps":
                 arm.iterable_maps = True
             elif name == "epoch_done":
                 arm.epochs_done += 1
             elif name == "closed":
-                arm.outcome = {"outcome": event["outcome"], "detail": event.get("detail")}
+                arm.end = decode(End, event["end"])
             elif name == "gone":
                 if not arm.alive:
                     continue
-                arm.outcome = self._how_it_died(arm)
+                arm.end = self._how_it_died(arm)
             self._listen(arm, event)
             yield arm, event
 
@@ -233,8 +235,8 @@ class Crew:
     def _oom_killer(self) -> str | None:
         return "the kernel's OOM killer" if (oom_kills() or 0) > (self._oom_kills or 0) else None
 
-    def _how_it_died(self, arm: ArmProcess) -> dict[str, Any]:
-        """The outcome of an arm that ended without a word, which its recording gets as closing line."""
+    def _how_it_died(self, arm: ArmProcess) -> End:
+        """Returns the end of an arm that ended without a word, which its recording gets as closing line."""
         assert arm.process is not None
         code = arm.process.wait()
         detail = describe_death(
@@ -242,12 +244,12 @@ class Crew:
             arm.recording,
             killer=arm.limit.what_killed() if arm.limit is not None else self._oom_killer(),
         )
-        outcome = {"outcome": "killed" if code < 0 else "failed", "detail": detail}
+        end = End("killed" if code < 0 else "failed", detail)
         if arm.told_to_stop and code in (-signal.SIGKILL, -signal.SIGTERM):
-            outcome = {"outcome": "interrupted", "detail": "it was stopped in the middle of a slice"}
+            end = End("interrupted", "it was stopped in the middle of a slice")
         if arm.recording.exists() and arm.recording.stat().st_size:
-            append_line(arm.recording, {"type": "end", **outcome})
-        return outcome
+            append(arm.recording, end)
+        return end
 
 
 def _has_a_working_directory() -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from hfmemdebug.probes import foreign
 from hfmemdebug.recording.decimating import Thinned
+from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording, RecordingWriter, load_recording
+from hfmemdebug.recording.header import Header
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.supervise.tree import TreeReading, read_tree
 from hfmemdebug.supervise.watch import TreeWatch
@@ -28,7 +29,7 @@ class Attachment:
     Args:
         target: Who it is.
         recording: Where the recording is written.
-        header: What its header says beside the target.
+        header: What its header says.
         interval: Seconds between looks, at first and at most.
         clock: Seconds, monotonic.
         sleep: Waits.
@@ -36,7 +37,7 @@ class Attachment:
 
     target: foreign.Stat
     recording: Path
-    header: dict[str, Any]
+    header: Header
     interval: tuple[float, float] = (0.1, 0.5)
     clock: Callable[[], float] = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
@@ -59,18 +60,16 @@ class Attachment:
         """
         began = self.clock()
         tree = TreeWatch(self.target.pid, clock=self.clock, without=os.getpid())
-        ending: dict[str, Any] = {"outcome": "completed"}
-        header = {**self.header, "arm": {"name": "program", "mode": "program", "consumer": False}}
-        header["workload"] = {"pid": self.target.pid, "name": self.target.comm}
+        detail = None
         with RecordingWriter(self.recording) as writer:
-            writer.header(header)
+            writer.header(self.header)
             looks, seen = Thinned(writer), False
             try:
                 while True:
                     looked = tree.look()
                     if not tree.alive or not self._is_same():
                         self.why_ended = f"process {self.target.pid} ended while it was watched"
-                        ending["outcome"], ending["detail"] = "completed", self.why_ended
+                        detail = self.why_ended
                         break
                     if self.tree is None:
                         # To be shown alone: shared pages are counted in each, which would seem to shrink by the next.
@@ -89,15 +88,17 @@ class Attachment:
                     self.sleep(self._pause(self.clock() - began))
             except KeyboardInterrupt:
                 # The usual way to end a live view: what was measured is the answer.
-                ending["detail"] = "ended by the user"
+                detail = "ended by the user"
             tree.close()
             if not seen:
                 looks.keep(self.samples)
+            end = End(
+                "completed", detail, observer_share=round(tree.cost / max(self.clock() - began, 1e-3), 4)
+            )
             if self.tree is not None:
-                ending.update(self.tree.to_dict())
-                ending["notes"] = [*self.tree.notes, *([self.why_ended] if self.why_ended else [])]
-            ending["observer_share"] = round(tree.cost / max(self.clock() - began, 1e-3), 4)
-            writer.end(ending)
+                notes = (*self.tree.notes, *([self.why_ended] if self.why_ended else []))
+                end = replace(end, notes=notes, **self.tree.to_dict())
+            writer.end(end)
         return load_recording(self.recording)
 
     def _pause(self, watched: float) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hfmemdebug.analysis.assess import EPOCH_NOISE
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.measure.recorder import Recorder
+from hfmemdebug.recording.end import Trace
 from hfmemdebug.recording.file import load_recording
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ def measure_calls(
             epochs += 1
             if epochs >= EPOCHS:
                 answer = ask()
-        further: dict[str, Any] = {"trace": _trace(call)} if answer == TRACE else {}
-        recorder.close("completed", **further)
+        recorder.close(trace=_trace(call) if answer == TRACE else None)
 
 
 def answer_to(path: Path, min_leak: float) -> bytes:
@@ -115,7 +115,7 @@ def _loop() -> AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
-def _trace(call: Callable[[], Any]) -> dict[str, Any]:
+def _trace(call: Callable[[], Any]) -> Trace:
     from hfmemdebug.origin.trace import trace
 
     def walk() -> Iterator[None]:

@@ -90,7 +90,7 @@ def run_diagnosis(settings: Settings, folder: Path, listen: Listener) -> Measure
                 # What a longer run contradicts is measured for as long, and its first recordings make way.
                 planned.append(planned[0])
                 names = {kind.name for kind in planned[0]}
-                recordings = [r for r in recordings if r.header["arm"]["name"] not in names]
+                recordings = [r for r in recordings if r.header.arm.name not in names]
     timed_out = budget.is_over()
     guilty = find_guilty_of(recordings, min_leak=settings.min_leak)
     # Tracing takes memory of its own, which a limit might not leave.

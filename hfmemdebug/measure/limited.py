@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.recording.file import append_line
+from hfmemdebug.recording.end import LimitUsage
+from hfmemdebug.recording.file import append
+from hfmemdebug.recording.header import Limit
 from hfmemdebug.supervise.limits.enclosure import Request
 from hfmemdebug.supervise.limits.start import start
 
@@ -40,16 +43,10 @@ class ArmLimit:
         return self._started.process
 
     @property
-    def header(self) -> dict[str, Any]:
+    def header(self) -> Limit:
         """What the recording's header says of it."""
-        enclosure = self._started.enclosure
-        return {
-            "bytes": self._started.request.bytes,
-            "swap_bytes": self._started.request.swap,
-            "backend": enclosure.backend,
-            "how": enclosure.how,
-            "is_limit": enclosure.is_limit,
-        }
+        request, enclosure = self._started.request, self._started.enclosure
+        return Limit(request.bytes, request.swap, enclosure.backend, enclosure.how, enclosure.is_limit)
 
     def what_killed(self) -> str | None:
         """Who has killed the arm, or a process of it, for the memory that it used; None if nobody has."""
@@ -66,19 +63,18 @@ class ArmLimit:
         usage = self._started.enclosure.usage()
         self._started.close()
         if recording.exists() and recording.stat().st_size:
-            line = {
-                "type": "limit",
-                **self.header,
-                "peak_bytes": usage.peak,
-                "peak_unreclaimable_bytes": usage.unreclaimable_peak,
-                "file_bytes_at_peak": usage.file_at_peak,
-                "oom_kills": usage.oom_kills,
-                "limit_hits": usage.limit_hits,
-                "throttled": usage.throttled,
-                "stalled_seconds": usage.stalled_seconds,
-                "major_faults": usage.major_faults,
-            }
-            append_line(recording, line)
+            used = LimitUsage(
+                **asdict(self.header),
+                peak_bytes=usage.peak,
+                peak_unreclaimable_bytes=usage.unreclaimable_peak,
+                file_bytes_at_peak=usage.file_at_peak,
+                oom_kills=usage.oom_kills,
+                limit_hits=usage.limit_hits,
+                throttled=usage.throttled,
+                stalled_seconds=usage.stalled_seconds,
+                major_faults=usage.major_faults,
+            )
+            append(recording, used)
 
     def _look(self) -> None:
         enclosure = self._started.enclosure

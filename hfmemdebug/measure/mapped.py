@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hfmemdebug.probes.maps import Mapping, copies_by_path
 from hfmemdebug.probes.process import read_mappings
+from hfmemdebug.recording.end import CopiedFile
 
 # Of libraries less is copied, when data of theirs are first written; and small files explain no growth.
 FLOOR = 1024**2
@@ -30,15 +29,15 @@ class MappedSince:
                 resident[mapping.path] = resident.get(mapping.path, 0) + (mapping.rss or 0)
         return tuple(path for path, size in resident.items() if size >= FLOOR)
 
-    def copied(self) -> list[dict[str, Any]]:
-        """The files of whose pages the most was copied since: ``path``, ``bytes``, ``size_bytes``."""
+    def copied(self) -> tuple[CopiedFile, ...]:
+        """Returns the files of whose pages the most was copied since."""
         now = copies_by_path(_mappings())
         grown = {path: copies.copied - self._copied.get(path, 0) for path, copies in now.items()}
-        return [
-            {"path": path, "bytes": grown[path], "size_bytes": now[path].size}
+        return tuple(
+            CopiedFile(path, grown[path], now[path].size)
             for path in sorted(grown, key=lambda path: -grown[path])[:MOST_FILES]
             if grown[path] >= FLOOR
-        ]
+        )
 
 
 def _mappings() -> tuple[Mapping, ...]:

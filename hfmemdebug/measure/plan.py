@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hfmemdebug.data.spec import LoadReport
 from hfmemdebug.errors import InputError
 from hfmemdebug.measure.settings import Settings
+from hfmemdebug.recording.header import LoadReport
 from hfmemdebug.workload.slices import SlicePlan, plan_slices
 
 # What the slices of a whole run would hold if the user's code kept them all, as a share of what may be used.

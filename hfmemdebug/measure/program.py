@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,9 @@ from hfmemdebug.errors import InputError
 from hfmemdebug.probes import foreign
 from hfmemdebug.probes.inside import FOLDER_VARIABLE, InsideReader, environment
 from hfmemdebug.recording.decimating import Thinned
-from hfmemdebug.recording.file import RecordingWriter, append_line
+from hfmemdebug.recording.end import MISSING_END, End, LimitOutcome, ObserverSeconds, ProcessTrace
+from hfmemdebug.recording.file import RecordingWriter, append
+from hfmemdebug.recording.header import Header
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.supervise.segments import Segments
 from hfmemdebug.supervise.watch import TreeWatch
@@ -64,7 +66,7 @@ class Supervisor:
 
     command: Sequence[str]
     recording: Path
-    header: dict[str, Any]
+    header: Header
     stdout: int | None = None
     limit: Request | None = None
     trace: bool = False
@@ -73,7 +75,7 @@ class Supervisor:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     exit_status: int | None = None
     interrupted: bool = False
-    ending: dict[str, Any] = field(default_factory=dict)
+    ending: End = MISSING_END
     unwritten: str | None = None
     _peak: dict[str, Any] = field(default_factory=dict)
     _files_read: int = 0
@@ -127,7 +129,7 @@ class Supervisor:
         )
         looks = Thinned(writer)
         look = watch.look()
-        self._keep(writer.header, {**self.header, "environment": self.describe()})
+        self._keep(writer.header, replace(self.header, environment=self.describe()))
         self._keep(looks.keep, look)
         for number, _ in enumerate(self._ticks(process.pid)):
             if number % SHM_EVERY == 0:
@@ -144,39 +146,35 @@ class Supervisor:
         seconds = time.perf_counter() - began
         limited = self._end_limit(seconds)
         watch.close()
-        self.ending = {
-            **self._outcome(),
-            **({} if self.unwritten is None else {"cut": self.unwritten}),
-            **limited,
+        self.ending = End(
+            **{**self._outcome(), **limited},
             **self._peak,
-            "exit_status": self.exit_status,
-            "seconds": round(seconds, 3),
-            "versions": inside.versions(process.pid),
-            "caches": inside.caches(process.pid),
-            "variables": inside.variables(process.pid),
-            "values": inside.values(process.pid),
-            "returned_values": inside.returned_values(process.pid),
-            "garbage_blocks": inside.garbage_blocks.get(process.pid),
-            "samplers": inside.seen,
-            "traces": _traces(pages, began) if self.trace else None,
-            "shm_of_ours": segments.most,
-            "shm_lines": segments.by_line(),
-            "shm_new_files_bytes": writers.new_files_bytes,
-            "written_bytes": writers.written,
-            "written_by_others_bytes": writers.written_by_others(),
-            "notes": _notes(pages),
-            "observer_seconds": {
-                "outside": round(watch.cost, 4),
-                "inside": round(inside.cost_seconds, 4),
-            },
-            "observer_share": round((watch.cost + inside.cost_seconds) / max(seconds, 1e-3), 5),
-        }
+            cut=self.unwritten,
+            exit_status=self.exit_status,
+            seconds=round(seconds, 3),
+            versions=inside.versions(process.pid),
+            caches=inside.caches(process.pid),
+            variables=inside.variables(process.pid),
+            values=inside.values(process.pid),
+            returned_values=inside.returned_values(process.pid),
+            garbage_blocks=inside.garbage_blocks.get(process.pid, 0),
+            samplers=inside.seen,
+            traces=_traces(pages, began) if self.trace else None,
+            shm_of_ours=segments.most,
+            shm_lines=segments.by_line(),
+            shm_new_files_bytes=writers.new_files_bytes,
+            written_bytes=writers.written,
+            written_by_others_bytes=writers.written_by_others(),
+            notes=tuple(_notes(pages)),
+            observer_seconds=ObserverSeconds(round(watch.cost, 4), round(inside.cost_seconds, 4)),
+            observer_share=round((watch.cost + inside.cost_seconds) / max(seconds, 1e-3), 5),
+        )
         if self.unwritten is None:
             self._keep(writer.end, self.ending)
         else:
             # There may be room again.
             with contextlib.suppress(OSError):
-                append_line(self.recording, {"type": "end", **self.ending})
+                append(self.recording, self.ending)
 
     def _keep(self, write: Callable[[Any], object], what: Any) -> None:
         """Writes to the recording. Once that has failed nothing more is written, and the program goes on."""
@@ -268,7 +266,7 @@ class Supervisor:
         usage = started.enclosure.usage()
         started.close()
         ended = describe_end(started, self._wait_status, usage, overdue=False, seconds=seconds, left=0)
-        found: dict[str, Any] = {"limit": limit_fields(ended)}
+        found: dict[str, Any] = {"limit": LimitOutcome(**limit_fields(ended))}
         if ended.killed_by in ("kernel", "watchdog"):
             found["outcome"] = "killed"
             found["detail"] = f"the program was killed at its limit of {format_bytes(ended.bytes)}"
@@ -321,11 +319,11 @@ def _is_of(pid: int, pages: Path) -> bool:
     return foreign.environment_of(pid).get(FOLDER_VARIABLE) == str(pages)
 
 
-def _traces(pages: Path, began: float) -> list[dict[str, Any]]:
+def _traces(pages: Path, began: float) -> tuple[ProcessTrace, ...]:
     # What reads them takes longer to import than all that watches: that is not for the program to wait for.
     from hfmemdebug.origin.traced import read_traces
 
-    return read_traces(pages, began)
+    return tuple(read_traces(pages, began))
 
 
 def _notes(pages: Path) -> list[str]:

@@ -10,13 +10,15 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hfmemdebug.errors import InputError
 from hfmemdebug.probes.environment import environment
-from hfmemdebug.probes.launch import Launch, read_launch
+from hfmemdebug.probes.launch import read_launch
 from hfmemdebug.probes.process import ProcessProbe
+from hfmemdebug.recording.end import End, Trace
 from hfmemdebug.recording.file import RecordingWriter, load_recording
+from hfmemdebug.recording.header import ArmInfo, Header, Launch, Workload
 from hfmemdebug.recording.ranks import is_folder, rank_file, single_file
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.recording.store import end_run, new_run, resume_run
@@ -178,23 +180,27 @@ class Recorder:
         self._epoch += 1
         self._items = 0
 
-    def close(self, outcome: str = "completed", **further: Any) -> None:
+    def close(
+        self, outcome: str = "completed", *, detail: str | None = None, trace: Trace | None = None
+    ) -> None:
         """Ends the recording; the epoch that goes on is its last.
 
         Args:
             outcome: ``"completed"``, ``"failed"`` or ``"interrupted"``.
-            further: Further fields of the closing line.
+            detail: What ended it, if not the loop's own end.
+            trace: Lines and holders of a leak, where they were looked for.
         """
         if self._writer is None or os.getpid() != self._pid:
             return
         self.end_epoch()
         self._writer.end(
-            {
-                "outcome": outcome,
-                **further,
-                "observer_seconds": round(self._observer_seconds, 6),
-                "loop_seconds": round(self._probe.clock() - self._began, 6),
-            }
+            End(
+                outcome,
+                detail,
+                trace=trace,
+                observer_seconds=round(self._observer_seconds, 6),
+                loop_seconds=round(self._probe.clock() - self._began, 6),
+            )
         )
         self._writer.close()
         self._writer = None
@@ -215,9 +221,9 @@ class Recorder:
         recording = load_recording(self.path)
         if not recording.slices:
             raise _nothing_yet()
-        if recording.end is None and self._writer is not None:
+        if recording.end.is_missing and self._writer is not None:
             # It goes on: nothing has ended it.
-            recording = replace(recording, end={"outcome": "completed"})
+            recording = replace(recording, end=End("completed"))
         return judge([recording])
 
     def _repr_html_(self) -> str:
@@ -248,21 +254,18 @@ class Recorder:
         else:
             self.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", detail=_of(error))
 
-    def _header(self) -> dict[str, Any]:
-        return {
-            "command": "watch",
-            "command_line": None,
-            "iteration": self._iteration,
-            "min_leak": self._min_leak,
-            "notes": [],
-            "arm": {"name": self._name, "mode": "program", "consumer": True},
-            "workload": {"dataset": None, "step": None, "warmup": WARMUP},
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "loaded": None,
-            "missing": list(self._probe.missing),
-            "environment": environment(),
-            **({"launch": {**self._launch.to_dict(), "began": time.time()}} if self._launch else {}),
-        }
+    def _header(self) -> Header:
+        return Header(
+            "watch",
+            ArmInfo(self._name, "program", consumer=True),
+            Workload(warmup=WARMUP),
+            iteration=self._iteration,
+            min_leak=self._min_leak,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            missing=tuple(self._probe.missing),
+            environment=environment(),
+            launch=replace(self._launch, began=time.time()) if self._launch else None,
+        )
 
 
 def _nothing_yet() -> InputError:

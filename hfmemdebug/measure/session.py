@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from hfmemdebug.measure.budget import Budget
 from hfmemdebug.measure.plan import KEPT_SHARE, LOOP_SECONDS_WITH_CONSUMER, choose_slices, fit_into_memory
 from hfmemdebug.measure.settings import Settings
 from hfmemdebug.probes.cgroup import memory_available, memory_total
+from hfmemdebug.recording.decode import encode
 from hfmemdebug.recording.file import Recording, load_recording
+from hfmemdebug.recording.header import ArmInfo
 from hfmemdebug.workload.slices import SlicePlan
 
 # The arms that hold rows in memory may take this share, together, of what this process may still use.
@@ -164,22 +166,19 @@ class Round:
     def failures(self) -> list[str]:
         """What arms died of or were stopped for, a line each."""
         stopped = [self._stopped_because] if self._stopped_because else []
-        return stopped + [
-            str(arm.outcome["detail"])
-            for arm in self.arms
-            if arm.outcome is not None and self._has_failed(arm)
-        ]
+        return stopped + [str(arm.end.detail) for arm in self.arms if arm.end is not None and arm.end.died]
 
     def _task(self, arm: ArmProcess) -> dict[str, Any]:
-        header = self.settings.header(self.command)
-        header["arm"] = {"name": arm.name, "mode": arm.mode, "consumer": arm.consumer}
-        header["memory_bytes"] = self._memory
-        header["created"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        header = replace(
+            self.settings.header(self.command, ArmInfo(arm.name, arm.mode, arm.consumer)),
+            memory_bytes=self._memory,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
         return {
             "spec": self.settings.spec.to_dict(with_token=True),
             "mode": arm.mode,
             "consumer": self.settings.consumer if arm.consumer else None,
-            "header": header,
+            "header": encode(header),
             "probe": self.settings.probe,
         }
 
@@ -340,7 +339,7 @@ class Round:
         A page that another process maps too cannot be paged out.
         """
         guilty = {a.name: a for a in self._assess() if a.growing}
-        traced = any((recording.end or {}).get("trace") for recording in self.earlier)
+        traced = any(recording.end.trace for recording in self.earlier)
         for arm in running:
             own_code = arm.consumer or is_iterable(self.settings.spec)
             leaking = guilty.get(arm.name)
@@ -363,7 +362,7 @@ class Round:
         if self.plan is None:
             # It was the leader: nobody says any more which rows to read.
             self._stop()
-        elif arm.consumer and self._has_failed(arm):
+        elif arm.consumer and arm.end is not None and arm.end.died:
             # Its control has nothing to be compared with.
             self._stop()
         elif self._prover is None:
@@ -372,10 +371,6 @@ class Round:
             # It has said its last word; its mappings go with its process.
             arm.wait_for_end(ENDING_SECONDS)
             self._prover.send(do="prove")
-
-    @staticmethod
-    def _has_failed(arm: ArmProcess) -> bool:
-        return arm.outcome is not None and arm.outcome["outcome"] in ("failed", "killed")
 
     def _stop(self) -> None:
         self._stopped = True

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.recording.header import ArmInfo, Header, Workload
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,19 @@ class Settings:
         """Whether rows come one after the other, because the user said so or because the source is one."""
         return self.streaming or is_iterable(self.spec)
 
-    def header(self, command: str) -> dict[str, Any]:
-        """What every recording of the run says of it."""
-        return {
-            "command": command,
-            "command_line": self.command_line,
-            "min_leak": self.min_leak,
-            "notes": list(self.notes),
-            "workload": {
+    def header(self, command: str, arm: ArmInfo) -> Header:
+        """Returns what an arm's recording says of the run."""
+        return Header(
+            command,
+            arm,
+            Workload(
                 **self.spec.to_dict(),
-                "consumer": self.consumer,
-                "streaming": self.reads_stream,
-                "epochs_asked": self.epochs,
-                "budget_seconds": self.budget,
-            },
-        }
+                consumer=self.consumer,
+                streaming=self.reads_stream,
+                epochs_asked=self.epochs,
+                budget_seconds=self.budget,
+            ),
+            command_line=self.command_line,
+            min_leak=self.min_leak,
+            notes=self.notes,
+        )

@@ -24,7 +24,8 @@ from hfmemdebug.measure.settings import Settings
 from hfmemdebug.origin.sites import MOST_SITES
 from hfmemdebug.origin.traced import read_traces
 from hfmemdebug.probes.inside import environment
-from hfmemdebug.recording.file import Recording, append_line
+from hfmemdebug.recording.end import ProcessTrace, Trace
+from hfmemdebug.recording.file import Recording, append
 from hfmemdebug.workload.slices import SlicePlan
 
 # The tracer begins when a process is some seconds old, and looks four times, each time half as long again after that:
@@ -61,7 +62,8 @@ def trace_workers(
     rate = sum(component.trend.rate for component in guilty.growing)
     epochs = max(1, int(MOST_KEPT / max(rate * plan.count, 1.0)))
     # An iterable's items have the size that they have.
-    step = None if recording.header["loaded"].get("step") else plan.step
+    loaded = recording.header.loaded
+    step = None if loaded is not None and loaded.step else plan.step
     name = f"{guilty.name}, traced"
     # When the consumer had a slice, on the clock that the processes share.
     slices: list[float] = []
@@ -76,23 +78,21 @@ def trace_workers(
         pages.mkdir(mode=0o700)
         first: float | None = None
 
-        def of_workers() -> list[dict[str, Any]]:
+        def of_workers() -> list[ProcessTrace]:
             process = arm.leader.process
-            return [t for t in read_traces(pages, 0.0) if process is None or t["pid"] != process.pid]
+            return [t for t in read_traces(pages, 0.0) if process is None or t.pid != process.pid]
 
         def told() -> bool:
             nonlocal first
             # Until then what came while the workers began is in it; of what grew at no one pace yet, there is no line.
-            if first is None and any(
-                t["from"] > t["began"] and (t["sites"] or t["holders"]) for t in of_workers()
-            ):
+            if first is None and any(t.from_ > t.began and (t.sites or t.holders) for t in of_workers()):
                 first = time.monotonic()
             return first is not None and time.monotonic() - first > OTHERS_SECONDS
 
         arm = Round(
             replace(settings, epochs=epochs, iterations=plan.count, step=step),
             "diagnose",
-            [ArmKind(name, recording.header["arm"]["mode"], True)],
+            [ArmKind(name, recording.header.arm.mode, True)],
             Path(folder),
             note,
             clock=Budget(min(seconds, MOST_SECONDS), default=None, asked=True),
@@ -107,23 +107,24 @@ def trace_workers(
             # The verdict does not need it.
             return recording
         found = per_slice(of_workers(), slices, rate)
-    if not found["sites"] or recording.path is None or recording.end is None:
+    if not found.sites or recording.path is None or recording.end.is_missing:
         return recording
-    end = {**recording.end, "trace": {**(recording.end.get("trace") or {}), **found}}
-    append_line(recording.path, {"type": "end", **end})
+    before = recording.end.trace or Trace()
+    end = replace(recording.end, trace=replace(before, sites=found.sites, holders=found.holders))
+    append(recording.path, end)
     return replace(recording, end=end)
 
 
-def per_slice(traces: Sequence[dict[str, Any]], slices: Sequence[float], rate: float) -> dict[str, Any]:
+def per_slice(traces: Sequence[ProcessTrace], slices: Sequence[float], rate: float) -> Trace:
     """The lines of all workers together, and what holds most in one of them, per slice of the consumer's."""
     sites: dict[tuple[str, int], dict[str, Any]] = {}
     totals: dict[tuple[str, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
     holders: list[dict[str, Any]] = []
     for trace in traces:
-        read = sum(trace["from"] <= moment <= trace["to"] for moment in slices)
+        read = sum(trace.from_ <= moment <= trace.to for moment in slices)
         if not read:
             continue
-        for site in trace["sites"]:
+        for site in trace.sites:
             place = site["file"], site["line"]
             sites.setdefault(place, site)
             totals[place][0] += site["bytes_per_iteration"] / read
@@ -131,7 +132,7 @@ def per_slice(traces: Sequence[dict[str, Any]], slices: Sequence[float], rate: f
         if not holders:
             holders = [
                 {**holder, "growth_per_iteration": round(holder["growth_per_iteration"] / read, 3)}
-                for holder in trace["holders"]
+                for holder in trace.holders
             ]
     found = [
         {
@@ -143,4 +144,4 @@ def per_slice(traces: Sequence[dict[str, Any]], slices: Sequence[float], rate: f
         for place, (size, count) in totals.items()
     ]
     found.sort(key=lambda site: -site["bytes_per_iteration"])
-    return {"sites": found[:MOST_SITES], "holders": holders}
+    return Trace(tuple(found[:MOST_SITES]), tuple(holders))

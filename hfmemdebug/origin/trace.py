@@ -21,6 +21,7 @@ from hfmemdebug.origin.sites import (
     lines_that_fill,
     take_snapshots,
 )
+from hfmemdebug.recording.end import Trace
 
 LEAST_KEPT_SHARE = 0.2
 # A line of Python's that makes this share of a leak needs no other one beside it.
@@ -53,18 +54,12 @@ class NativeGrowth:
         return self.rate * (self.bytes_each or 1)
 
 
-def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None) -> dict[str, Any]:
+def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None) -> Trace:
     """Finds the sites and the holders of a leak.
 
     Args:
         walk: Reads slices from the first one on and hands each to the consumer, as it is iterated over.
         native: The native counter that leaks, or None.
-
-    Returns:
-        ``sites`` and ``holders`` as the result document has them, each site with ``in_library``,
-        ``traced_bytes_per_iteration``: what of the leak went through Python's allocators,
-        ``followed``: the native counter whose lines were looked for, or None, and ``native_frames``: why there
-        are no C frames where there might be some (``"not installed"``, or what memray failed of), else None.
     """
     shown, holders, traced, slices = _look(walk, MOST_SLICES)
     why_not: str | None = None
@@ -82,13 +77,7 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
     for holder in holders:
         for name in ("name", "file", "place"):
             del holder[name]
-    return {
-        "sites": shown,
-        "holders": holders,
-        "traced_bytes_per_iteration": round(traced, 1),
-        "followed": followed,
-        "native_frames": why_not,
-    }
+    return Trace(tuple(shown), tuple(holders), round(traced, 1), followed, why_not)
 
 
 def _look(

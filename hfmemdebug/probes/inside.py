@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hfmemdebug.inject import _hfmemdebug_sampler as inject
+from hfmemdebug.recording.end import BoundedText, Cache, Variable
 
 FOLDER = Path(inject.__file__).parent
 # Where the samplers of a run make their pages: all that the program starts has it in its environment.
@@ -91,32 +92,23 @@ class InsideReader:
         """Versions that the program ran on; empty where it did not come to say so."""
         return {str(k): str(v) for k, v in self._last_words(pid).get("versions", {}).items()}
 
-    def caches(self, pid: int) -> list[dict[str, Any]]:
+    def caches(self, pid: int) -> tuple[Cache, ...]:
         """Caches with many entries and a bound that was not reached as the program ended."""
-        return [
-            {"path": name, "entries": entries, "bound": bound, "blocks_an_entry": blocks}
-            for name, entries, bound, blocks in self._last_words(pid).get("caches", ())
-        ]
+        return tuple(Cache(*told) for told in self._last_words(pid).get("caches", ()))
 
-    def variables(self, pid: int) -> list[dict[str, Any]]:
+    def variables(self, pid: int) -> tuple[Variable, ...]:
         """Containers with a bound in functions that had returned as the program ended, where most of it went then."""
-        found = self._last_words(pid).get("variables", ())
-        return [{"path": words, "bound": bound} for words, bound in found]
+        return tuple(Variable(*told) for told in self._last_words(pid).get("variables", ()))
 
-    def values(self, pid: int) -> list[dict[str, Any]]:
+    def values(self, pid: int) -> tuple[BoundedText, ...]:
         """Texts and arrays that the program cuts to a length that they did not have as it ended."""
         found = self._last_words(pid).get("values", ())
-        return [
-            {"path": words, "bytes": size, "bound_bytes": most, "pid": pid} for words, size, most in found
-        ]
+        return tuple(BoundedText(words, size, most, pid) for words, size, most in found)
 
-    def returned_values(self, pid: int) -> list[dict[str, Any]]:
+    def returned_values(self, pid: int) -> tuple[BoundedText, ...]:
         """Those of functions that had returned, with what was given back meanwhile and what they have room for."""
         found = self._last_words(pid).get("returned_values", ())
-        return [
-            {"path": words, "bytes": size, "bound_bytes": least, "most_bytes": most, "pid": pid}
-            for words, size, least, most in found
-        ]
+        return tuple(BoundedText(words, size, least, pid, most) for words, size, least, most in found)
 
     def _last_words(self, pid: int) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from hfmemdebug.recording.header import Launch
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # What a launcher calls one run. Its address and port are none: they change with a restart, and name a host.
@@ -35,32 +36,6 @@ _DIALECTS = (
     # A batch script has a SLURM_PROCID of 0 as well: only a step that srun has started is a rank.
     _Dialect("SLURM_PROCID", ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"), ("SLURM_NODEID",), "SLURM_STEP_ID"),
 )
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One rank of a run.
-
-    Attributes:
-        rank: Its number, from 0.
-        world: How many there are; None where the launcher does not say.
-        node: The launcher's number of its node, from 0; None where it does not say.
-        place: Tells machines apart where `node` does not, and names none: a hash of the kernel's random boot
-            number, which is different for each run. None where there is no such number.
-        job: Tells runs apart, a hash as well; None where the launcher has no name for one.
-        restart: How often the launcher has started the ranks anew.
-    """
-
-    rank: int
-    world: int | None = None
-    node: int | None = None
-    place: str | None = None
-    job: str | None = None
-    restart: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """As it stands in a recording's header."""
-        return asdict(self)
 
 
 def rank_of(environ: Mapping[str, str]) -> int | None:

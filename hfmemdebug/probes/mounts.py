@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfmemdebug.data.spec import LoadedFile
+from hfmemdebug.recording.header import LoadedFile
 
 # A mapped page of these has no other home than memory (and swap): dropping it would lose it.
 MEMORY_BACKED = frozenset({"tmpfs", "ramfs", "devtmpfs", "hugetlbfs", "rootfs"})

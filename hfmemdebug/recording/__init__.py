@@ -1,1 +1,1 @@
-"""What was measured, and its file."""
+"""Records of what was measured, and their file."""

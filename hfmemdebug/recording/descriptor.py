@@ -50,7 +50,7 @@ class Descriptor:
 
     @property
     def lost(self) -> bool:
-        """Whether it is no longer what it was."""
+        """Returns whether it is no longer what it was."""
         return self._identity() != self._file
 
     def _checked(self) -> int:

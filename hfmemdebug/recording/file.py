@@ -6,23 +6,30 @@ that was cut by a kill is dropped, all before it is kept.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from hfmemdebug.errors import InputError
-from hfmemdebug.recording.check import wrong_in_end, wrong_in_header, wrong_in_sample
+from hfmemdebug.recording.decode import WrongFieldError, decode, encode
 from hfmemdebug.recording.descriptor import Descriptor
+from hfmemdebug.recording.end import MISSING_END, End, LimitUsage, ProcessTrace
+from hfmemdebug.recording.header import Header
 from hfmemdebug.recording.sample import Sample
 
 SCHEMA = "hfmemdebug.recording.v1"
-# json.dumps would make one anew for each line.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ANY_SCHEMA = "hfmemdebug.recording."
+# A closing line holds the files of each process: some thousand bytes a process. What is longer is no line of ours.
+LONGEST_LINE = 32 << 20
+_DAMAGED = "The recording was damaged, or written by another version of hfmemdebug."
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,20 +37,18 @@ class Recording:
     """One measured run.
 
     Attributes:
-        header: The header line: ``arm`` (name, mode, consumer), ``workload`` (dataset, step, warmup, slices,
-            …), ``loaded`` (a LoadReport), ``environment``.
+        header: What was measured, on what, and how.
         samples: The samples in the order they were taken.
-        end: The closing line (``outcome``, ``detail``, ``peak_rss_bytes``, ``observer_seconds``, …); None
-            where the run was killed.
+        end: How it ended.
         path: The file it was read from, or None.
         limit: The memory limit that it ran under, with what it used of it; None where there was none.
     """
 
-    header: dict[str, Any]
+    header: Header
     samples: Sequence[Sample]
-    end: dict[str, Any] | None = None
+    end: End = MISSING_END
     path: Path | None = None
-    limit: dict[str, Any] | None = None
+    limit: LimitUsage | None = None
 
     @property
     def slices(self) -> tuple[Sample, ...]:
@@ -52,18 +57,36 @@ class Recording:
 
     @property
     def watched(self) -> bool:
-        """Whether it is of a program that was watched, and not of slices that we have read."""
-        return any(s.kind == "tree" for s in self.samples)
+        """Returns whether it is of a program that was watched from outside."""
+        return self.header.subject == "program"
 
     @property
-    def traces(self) -> tuple[dict[str, Any], ...] | None:
-        """What was found in each process whose allocations were traced; None where none were to be."""
-        traces = (self.end or {}).get("traces")
-        return None if traces is None else tuple(traces)
+    def traces(self) -> tuple[ProcessTrace, ...] | None:
+        """Returns what was found in each process whose allocations were traced; None where none were to be."""
+        return self.end.traces
 
     def settled(self, step: str) -> tuple[Sample, ...]:
         """The samples taken at one step of settling, one an epoch."""
         return tuple(s for s in self.samples if s.kind == "settle" and s.step == step)
+
+    def lines(self) -> Iterator[str]:
+        """The lines of its file."""
+        yield line_of("header", {"schema": SCHEMA, **encode(self.header)})
+        for sample in self.samples:
+            yield line_of("sample", sample.to_dict())
+        if not self.end.is_missing:
+            yield line_of("end", encode(self.end))
+        if self.limit is not None:
+            yield line_of("limit", encode(self.limit))
+
+
+# json.dumps would make one anew for each line.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def line_of(kind: str, document: dict[str, Any]) -> str:
+    """A line of a recording, with its end."""
+    return _ENCODER.encode({"type": kind, **document}) + "\n"
 
 
 @dataclass
@@ -87,24 +110,24 @@ class RecordingWriter:
         flags = os.O_WRONLY | how | os.O_CLOEXEC
         self._file = Descriptor(os.open(self.path, flags, 0o600))
 
-    def header(self, document: Mapping[str, Any]) -> None:
+    def header(self, header: Header) -> None:
         """Writes the header line."""
-        self._line({"type": "header", "schema": SCHEMA, **document})
+        self._write("header", {"schema": SCHEMA, **encode(header)})
 
     def sample(self, sample: Sample) -> None:
         """Writes one sample."""
-        self._line({"type": "sample", **sample.to_dict()})
+        self._write("sample", sample.to_dict())
 
-    def end(self, document: Mapping[str, Any]) -> None:
+    def end(self, end: End) -> None:
         """Writes the closing line."""
-        self._line({"type": "end", **document})
+        self._write("end", encode(end))
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
 
-    def _line(self, document: Mapping[str, Any]) -> None:
-        self._file.write(_ENCODER.encode(document).encode() + b"\n")
+    def _write(self, kind: str, document: dict[str, Any]) -> None:
+        self._file.write(line_of(kind, document).encode())
 
     def __enter__(self) -> RecordingWriter:
         return self
@@ -115,13 +138,14 @@ class RecordingWriter:
         self.close()
 
 
-def append_line(path: Path, document: Mapping[str, Any]) -> None:
+def append(path: Path, record: End | LimitUsage) -> None:
     """Adds a line to a recording whose process has ended, perhaps in the middle of one.
 
     A closing line takes the place of the one before it.
     """
+    kind = "end" if isinstance(record, End) else "limit"
     with path.open("a", encoding="utf-8") as file:
-        file.write("\n" + _ENCODER.encode(document) + "\n")
+        file.write("\n" + line_of(kind, encode(record)))
 
 
 def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
@@ -134,68 +158,7 @@ def load_recordings(path: str | os.PathLike[str]) -> tuple[Recording, ...]:
         InputError: The file cannot be read or is no recording.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return parse_recordings(text, path)
-
-
-def parse_recordings(text: str, path: Path) -> tuple[Recording, ...]:
-    """Parses the text of a recording's file.
-
-    Args:
-        text: All lines.
-        path: The file that they are from, for messages and for `Recording.path`.
-
-    Raises:
-        InputError: The text is no recording, or a line of it is damaged.
-    """
-    recordings: list[Recording] = []
-    samples: list[Sample] = []
-    # Not splitlines(): a name may hold other characters that it takes for the end of a line.
-    for number, line in enumerate(text.split("\n"), start=1):
-        try:
-            document = json.loads(line)
-        except ValueError:
-            continue
-        kind = document.get("type") if isinstance(document, dict) else None
-        if kind == "header" and document.get("schema") == SCHEMA:
-            samples = []
-            _check(path, number, wrong_in_header(document))
-            recordings.append(Recording(document, (), None, path))
-        elif kind == "header" and str(document.get("schema")).startswith(_ANY_SCHEMA):
-            raise InputError(
-                f"{path} was recorded by another version of hfmemdebug: its schema is {document['schema']}, and "
-                f"this one reads {SCHEMA}",
-                next="Use that version, or pip install --upgrade hfmemdebug.",
-            )
-        elif not recordings:
-            break
-        elif kind == "sample":
-            _check(path, number, wrong_in_sample(document))
-            samples.append(Sample.from_dict(document))
-            # What goes on after a closing line has not ended with it.
-            recordings[-1] = replace(recordings[-1], samples=samples, end=None)
-        elif kind == "end":
-            _check(path, number, wrong_in_end(document))
-            recordings[-1] = replace(recordings[-1], end=document)
-        elif kind == "limit":
-            recordings[-1] = replace(recordings[-1], limit=document)
-    if not recordings:
-        raise InputError(
-            f"{path} is not a recording of hfmemdebug: it has no header line of schema {SCHEMA}",
-            next="Give a .jsonl file that hfmemdebug has written, or --last.",
-        )
-    return tuple(replace(recording, samples=tuple(recording.samples)) for recording in recordings)
-
-
-def _check(path: Path, line: int, wrong: str | None) -> None:
-    if wrong is not None:
-        raise InputError(
-            f"{path}, line {line}: '{wrong}' is missing or not what it should be",
-            next="The recording was damaged, or written by another version of hfmemdebug.",
-        )
+    return parse_recordings(_lines(path), path)
 
 
 def load_recording(path: str | os.PathLike[str]) -> Recording:
@@ -205,3 +168,121 @@ def load_recording(path: str | os.PathLike[str]) -> Recording:
         InputError: The file cannot be read or is no recording.
     """
     return load_recordings(path)[0]
+
+
+def load_header(path: Path) -> Header:
+    """Reads the header of a file's first recording, and nothing else of it.
+
+    Raises:
+        InputError: The file cannot be read or is no recording.
+    """
+    return parse_recordings(itertools.islice(_lines(path), 1), path)[0].header
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        kind = path.stat().st_mode
+        # Before it is opened: a pipe would be waited for, and a device has no end.
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise InputError(f"{path} is no file", next="Give a .jsonl file that hfmemdebug has written.")
+        with path.open("rb") as file:
+            while line := file.readline(LONGEST_LINE + 1):
+                yield line
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def parse_recordings(lines: Iterable[bytes], path: Path) -> tuple[Recording, ...]:
+    """Parses the lines of a recording's file.
+
+    Args:
+        lines: All lines, each with its end.
+        path: The file that they are from, for messages and for `Recording.path`.
+
+    Raises:
+        InputError: They are no recording, or one of them is damaged.
+    """
+    recordings: list[Recording] = []
+    samples: list[Sample] = []
+    for number, text in enumerate(lines, start=1):
+        document = _document(text, path, number)
+        if document is None:
+            continue
+        kind = document.get("type")
+        try:
+            if kind == "header":
+                _check_schema(document.get("schema"), path)
+                samples = []
+                recordings.append(Recording(decode(Header, document), samples, path=path))
+            elif not recordings:
+                break
+            elif kind == "sample":
+                sample = decode(Sample, document)
+                # Epochs follow each other: of a billion of them nothing could be kept.
+                if not 0 <= sample.epoch <= (samples[-1].epoch + 1 if samples else 1):
+                    raise WrongFieldError("epoch")
+                samples.append(sample)
+                if not recordings[-1].end.is_missing:
+                    # What goes on after a closing line has not ended with it.
+                    recordings[-1] = replace(recordings[-1], end=MISSING_END)
+            elif kind == "end":
+                recordings[-1] = replace(recordings[-1], end=decode(End, document))
+            elif kind == "limit":
+                recordings[-1] = replace(recordings[-1], limit=decode(LimitUsage, document))
+        except WrongFieldError as error:
+            raise _damaged(path, number, f"'{error.path}' is missing or not what it should be") from None
+    if not recordings:
+        _refuse(path)
+    return tuple(replace(recording, samples=tuple(recording.samples)) for recording in recordings)
+
+
+def _document(text: bytes, path: Path, number: int) -> dict[str, Any] | None:
+    """The document of a line; None where it was cut, or is none.
+
+    Raises:
+        InputError: It is one that no machine of ours has written.
+    """
+    if len(text) > LONGEST_LINE:
+        raise _damaged(path, number, f"it is longer than {LONGEST_LINE >> 20} MB")
+    try:
+        document = _DECODER.decode(text.decode("utf-8", "replace"))
+    except json.JSONDecodeError:
+        return None
+    except RecursionError:
+        raise _damaged(path, number, "it is nested too deeply") from None
+    except ValueError:
+        # Of NaN, Infinity, or thousands of digits.
+        raise _damaged(path, number, "it holds a number that is none") from None
+    return document if isinstance(document, dict) else None
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+# NaN and Infinity are no JSON, and would go through all arithmetic.
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
+
+
+def _damaged(path: Path, number: int, what: str) -> InputError:
+    return InputError(f"{path}, line {number}: {what}", next=_DAMAGED)
+
+
+def _check_schema(schema: object, path: Path) -> None:
+    if schema == SCHEMA:
+        return
+    if str(schema).startswith(_ANY_SCHEMA):
+        # It may hold anything, and is printed.
+        shown = ascii(schema)[1:60].rstrip("'")
+        raise InputError(
+            f"{path} was recorded by another version of hfmemdebug: its schema is {shown}, and this one reads {SCHEMA}",
+            next="Use that version, or pip install --upgrade hfmemdebug.",
+        )
+    _refuse(path)
+
+
+def _refuse(path: Path) -> NoReturn:
+    raise InputError(
+        f"{path} is not a recording of hfmemdebug: it has no header line of schema {SCHEMA}",
+        next="Give a .jsonl file that hfmemdebug has written, or --last.",
+    )

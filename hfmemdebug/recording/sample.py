@@ -1,4 +1,4 @@
-"""What one look at a process gave. Bytes throughout; what could not be read is None, never 0."""
+"""Readings of a process. Bytes throughout; what could not be read is None, never 0."""
 
 from __future__ import annotations
 
@@ -123,9 +123,3 @@ class Sample:
         """The sample as a line of the recording; fields that are None are left out."""
         # Its own dictionary is in the order of the fields, and this runs for each process ten times a second.
         return {name: value for name, value in self.__dict__.items() if value is not None}
-
-    @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> Sample:
-        """Reads what `to_dict` wrote; fields that this version does not know are left out."""
-        known = cls.__dataclass_fields__
-        return cls(**{name: value for name, value in document.items() if name in known and value is not None})

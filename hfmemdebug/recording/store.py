@@ -1,4 +1,4 @@
-"""Where runs are kept: a folder each, under the user's state directory.
+"""Keeps runs: a folder each, under the user's state directory.
 
 A run holds one `.jsonl` file an arm and `result.json`. While its process lives it holds a lock that the
 kernel releases with the process, however that ends; so nobody has to guess whether a run is still going.

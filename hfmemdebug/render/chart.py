@@ -100,7 +100,7 @@ def work_words(recording: Recording) -> str:
 
 def work_unit(recording: Recording) -> str:
     """What a recording has a reading after: ``slice``, ``item``, ``call``, ``step``; ``look`` from outside."""
-    return "look" if recording.watched else one_line(str(recording.header.get("iteration") or "slice"), 30)
+    return "look" if recording.watched else one_line(recording.header.iteration, 30)
 
 
 def _megabytes(samples: Sequence[Sample], name: str) -> list[int]:

@@ -51,7 +51,7 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
     lines: dict[str, Sequence[tuple[float, int]]] = {
         arm_name(r): ends for r in recordings if len(ends := _kept(r, fields)) > 1
     }
-    looked_at = {arm_name(r) for r in recordings if r.header["arm"]["consumer"] and len(r.slices) > 1}
+    looked_at = {arm_name(r) for r in recordings if r.header.arm.consumer and len(r.slices) > 1}
     if not lines or (looked_at.isdisjoint(lines) and looked_at):
         # No ends of epochs: a killed arm, or a loop that is not ours to settle.
         fields = ("anon", "swap")
@@ -145,8 +145,8 @@ def mermaid_ramp(result: Result, recordings: Sequence[Recording]) -> str | None:
     line = _kept(guilty, fields)
     if len(line) < 2:
         return None
-    mode = guilty.header["arm"]["mode"]
-    controls = (r for r in recordings if r.header["arm"]["mode"] == mode and not r.header["arm"]["consumer"])
+    mode = guilty.header.arm.mode
+    controls = (r for r in recordings if r.header.arm.mode == mode and not r.header.arm.consumer)
     control = [value for r in controls if r is not guilty for _, value in _kept(r, fields)]
     lines = [[value for _, value in line], *([control] if len(control) == len(line) else [])]
     scale, unit = (1.0, "things") if fields == _COUNTED else _unit(v for values in lines for v in values)
@@ -203,7 +203,7 @@ def _unit(values: Iterable[float]) -> tuple[float, str]:
 def _arm_colours(lines: dict[str, Any], recordings: Sequence[Recording], *, leak: bool) -> Spec:
     """Colours by arm: those with the user's code stand out, their controls are grey."""
     bright = _LEAK_COLOURS if leak else _LINE_COLOURS
-    with_consumer = {arm_name(r) for r in recordings if (r.header.get("arm") or {}).get("consumer")}
+    with_consumer = {arm_name(r) for r in recordings if r.header.arm.consumer}
     subjects = [arm for arm in lines if arm in with_consumer] or list(lines)
     controls = [arm for arm in lines if arm not in subjects]
     colours = {

@@ -14,6 +14,7 @@ from hfmemdebug.render.chart import fit_chart, mermaid_chart, thin
 from hfmemdebug.render.escape import fence, html, prose, table, verbatim
 from hfmemdebug.render.kept import mermaid_ramp
 from hfmemdebug.render.limits import FIT_HEADER, LIMIT_HEADER, fit_cells, limit_cells
+from hfmemdebug.render.plot import arm_name
 from hfmemdebug.render.processes import Table, process_tables
 from hfmemdebug.render.ranks import rank_tables
 from hfmemdebug.render.text import one_line
@@ -195,7 +196,7 @@ def _proof(result: Result) -> str:
 
 def _charts(recordings: Sequence[Recording]) -> str:
     """One after the other; those of further arms folded, which say the same of the same rows once more."""
-    drawn = {_arm_name(r): chart for r in recordings if (chart := mermaid_chart(r, _arm_name(r)))}
+    drawn = {arm_name(r): chart for r in recordings if (chart := mermaid_chart(r, arm_name(r)))}
     shown, further = list(drawn)[:_MOST_CHARTS], list(drawn)[_MOST_CHARTS:]
     parts = [drawn[name] for name in shown]
     if further:
@@ -248,7 +249,7 @@ def _slices(recordings: Sequence[Recording]) -> str:
             continue
         shown = thin(samples, most)
         count = f"{format_count(len(shown))} of {format_count(len(samples))}"
-        parts.append(_folded(f"{_arm_name(recording)}: {count} slices", _slice_table(shown)))
+        parts.append(_folded(f"{arm_name(recording)}: {count} slices", _slice_table(shown)))
     return "\n\n".join(parts)
 
 
@@ -279,12 +280,6 @@ def _slice_table(samples: Sequence[Sample]) -> str:
         for sample in samples
     ]
     return table(header, rows, right=0)
-
-
-def _arm_name(recording: Recording) -> str:
-    arm = recording.header.get("arm")
-    name = arm.get("name") if isinstance(arm, dict) else None
-    return one_line(str(name or "run"), 60)
 
 
 def _list(items: Sequence[str]) -> str:

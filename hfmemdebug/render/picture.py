@@ -138,7 +138,7 @@ def _title(result: Result) -> Spec:
 
 def chart_subtitle(recording: Recording, result: Result) -> str:
     """What one look is to see: how pages and anonymous memory grew in the first epoch."""
-    name = (recording.header.get("arm") or {}).get("name")
+    name = recording.header.arm.name
     arm: ArmSummary | None = next((arm for arm in result.arms if arm.name == name), None)
     grown = {k: arm.growth.get(k) for k in ("file", "anon", "shmem")} if arm is not None else {}
     said = {"file": "mapped pages", "anon": "anonymous", "shmem": "shared"}

@@ -217,14 +217,13 @@ def _parts(sample: Sample) -> tuple[int, int, int]:
 
 def arm_title(recording: Recording) -> str:
     """The arm's name, with its outcome where it did not complete."""
-    outcome = str((recording.end or {"outcome": "killed"}).get("outcome"))
+    outcome = recording.end.outcome
     return arm_name(recording) if outcome == "completed" else f"{arm_name(recording)} ({outcome})"
 
 
 def arm_name(recording: Recording) -> str:
     """The name in a recording's header, on one line."""
-    arm = recording.header.get("arm")
-    return one_line(str((arm.get("name") if isinstance(arm, dict) else None) or "run"), 60)
+    return one_line(recording.header.arm.name or "run", 60)
 
 
 def _peak(samples: Sequence[Sample], field: str) -> int:

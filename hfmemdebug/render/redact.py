@@ -11,11 +11,12 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hfmemdebug.comparison import Comparison
+from hfmemdebug.recording.decode import encode
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import Result
 
@@ -163,26 +164,29 @@ class Redactor:
         return " ".join(shown)
 
     def document(self, value: Any) -> Any:
-        """A JSON-like value with every text in it redacted, keys included."""
+        """A JSON-like value or a dataclass with every text in it redacted, a dictionary's keys included."""
         if isinstance(value, str):
             return self(value)
+        if is_dataclass(value) and not isinstance(value, type):
+            named = ((field.name, getattr(value, field.name)) for field in fields(value))
+            return replace(value, **{name: self._under(name, item) for name, item in named})
         if isinstance(value, Mapping):
-            return {
-                self.document(key): HIDDEN if _holds_secret(key, item) else self.document(item)
-                for key, item in value.items()
-            }
+            return {self.document(key): self._under(key, item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self.document(item) for item in value]
+            return type(value)(self.document(item) for item in value)
         return value
+
+    def _under(self, key: object, value: Any) -> Any:
+        return HIDDEN if _holds_secret(key, value) else self.document(value)
 
     def result(self, result: Result) -> Result:
         """The result as it may be shown."""
-        redactor = self._without(arm.loaded for arm in result.arms)
-        return Result.from_dict(redactor.document(result.to_dict()))
+        redacted: Result = self._without(arm.loaded for arm in result.arms).document(result)
+        return redacted
 
     def recording(self, recording: Recording) -> Recording:
         """The recording as it may be shown. Of a sample the role alone is text."""
-        redactor = self._without([recording.header.get("loaded")])
+        redactor = self._without([encode(recording.header.loaded)])
         roles = {s.role: redactor(s.role) for s in recording.samples if s.role is not None}
         return replace(
             recording,
@@ -197,7 +201,7 @@ class Redactor:
 
     def comparison(self, compared: Comparison, runs: Iterable[Iterable[Recording]]) -> Comparison:
         """Two runs side by side as they may be shown."""
-        redactor = self._without(recording.header.get("loaded") for run in runs for recording in run)
+        redactor = self._without(encode(recording.header.loaded) for run in runs for recording in run)
         return replace(compared, before=redactor(compared.before), after=redactor(compared.after))
 
     def _without(self, loaded: Iterable[Mapping[str, Any] | None]) -> Redactor:

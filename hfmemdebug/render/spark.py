@@ -29,8 +29,8 @@ def spark_lines(
         unicode: Whether characters beyond ASCII may be used.
         leaking: Names of the arms that leak.
     """
-    first = sorted(recordings, key=lambda recording: recording.header["arm"]["name"] not in leaking)
-    one_a_mode = {r.header["arm"]["mode"]: r for r in reversed(first)}.values()
+    first = sorted(recordings, key=lambda recording: recording.header.arm.name not in leaking)
+    one_a_mode = {r.header.arm.mode: r for r in reversed(first)}.values()
     drawn = [
         (recording, rows)
         for recording in reversed(one_a_mode)

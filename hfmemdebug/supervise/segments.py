@@ -12,7 +12,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+
+from hfmemdebug.recording.end import SegmentLine
 
 _SHM = "/dev/shm"
 # PyTorch's own name who has made them.
@@ -92,15 +93,15 @@ class Segments:
         if self._size > self.most:
             self.most, self._by_line = self._size, by_line
 
-    def by_line(self) -> list[dict[str, Any]]:
-        """What each line of the program had made when there were most: its place, ``bytes`` and ``count``."""
+    def by_line(self) -> tuple[SegmentLine, ...]:
+        """Returns what each line of the program had made when there were most."""
         # What reads source takes milliseconds to import, and is not needed before the program has ended.
         from hfmemdebug.origin.sites import function_at
 
-        return [
-            {"file": file, "line": line, "function": function_at(file, line), "bytes": size, "count": count}
+        return tuple(
+            SegmentLine(file, line, function_at(file, line), size, count)
             for (file, line), (size, count) in self._by_line.items()
-        ]
+        )
 
 
 def _parsed(line: str) -> tuple[str, tuple[str, int] | None]:

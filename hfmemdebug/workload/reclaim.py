@@ -6,12 +6,12 @@ import ctypes
 import os
 import zlib
 from collections.abc import Sequence
-from typing import Any
 
-from hfmemdebug.data.spec import LoadedFile
 from hfmemdebug.probes.maps import Mapping, mappings_of
 from hfmemdebug.probes.pages import MADV_PAGEOUT, advise, cached_bytes
 from hfmemdebug.probes.process import ProcessProbe, read_mappings
+from hfmemdebug.recording.end import Reclaim
+from hfmemdebug.recording.header import LoadedFile
 from hfmemdebug.units import format_bytes
 
 # As much of the data is compared before and after; reading all of it would take as long as the run.
@@ -21,64 +21,49 @@ _WINDOW = 1024**2
 _FREED_SHARE = 0.5
 
 
-def prove_reclaim(probe: ProcessProbe, files: Sequence[LoadedFile]) -> dict[str, Any]:
-    """Pages the dataset's mappings out and reports what happened.
-
-    Returns:
-        ``asked_bytes`` (resident pages of the dataset's files), ``rss_before``, ``rss_after``,
-        ``freed_bytes`` (by mincore: a fall of RSS alone shows unmapping, not freeing), ``same_data``,
-        ``checked_bytes``, ``how`` and ``why_not`` (None where it was proved).
-    """
-    report: dict[str, Any] = {
-        "asked_bytes": 0,
-        "rss_before": probe.kernel.status().rss,
-        "rss_after": None,
-        "freed_bytes": None,
-        "same_data": None,
-        "checked_bytes": 0,
-        "how": "madvise(MADV_PAGEOUT)",
-        "why_not": None,
-    }
+def prove_reclaim(probe: ProcessProbe, files: Sequence[LoadedFile]) -> Reclaim:
+    """Pages the dataset's mappings out and reports what happened."""
+    report = Reclaim(rss_before=probe.kernel.status().rss)
     memory_backed = [file for file in files if file.memory_backed]
     if memory_backed:
         kinds = ", ".join(sorted({file.filesystem or "memory" for file in memory_backed}))
-        report["why_not"] = (
+        report.why_not = (
             f"the dataset's files are on {kinds}, whose pages are memory and cannot be taken back"
         )
         return report
     try:
         mappings = mappings_of(read_mappings(), (file.path for file in files))
     except OSError:
-        report["why_not"] = "this system does not show a process's mappings"
+        report.why_not = "this system does not show a process's mappings"
         return report
     clean = tuple(mapping for mapping in mappings if mapping.clean)
     _write_back(clean)
-    report["asked_bytes"] = sum(mapping.rss or 0 for mapping in clean)
+    report.asked_bytes = sum(mapping.rss or 0 for mapping in clean)
     if not clean:
-        report["why_not"] = "none of the dataset's files is mapped"
+        report.why_not = "none of the dataset's files is mapped"
         return report
     # Under a memory limit the reading brings pages in that had been taken back already.
-    checksum, report["checked_bytes"] = _checksum(clean)
+    checksum, report.checked_bytes = _checksum(clean)
     cached_before = cached_bytes(clean)
     # Twice where it needs to be: a page that has only just come in is still on its way to the kernel's
     # lists and cannot be taken from there. The second reading brings it in again.
     for _ in range(2):
         refused = advise(clean, MADV_PAGEOUT)
-        report["rss_after"] = probe.kernel.status().rss
+        report.rss_after = probe.kernel.status().rss
         if refused is not None:
-            report["why_not"] = f"the kernel does not take the request ({refused}); it needs Linux 5.4"
+            report.why_not = f"the kernel does not take the request ({refused}); it needs Linux 5.4"
             return report
         cached_after = cached_bytes(clean)
         if cached_before is not None and cached_after is not None:
             # Pages come in blocks, of which only a part may have been mapped here.
-            report["freed_bytes"] = min(cached_before - cached_after, report["asked_bytes"])
-        report["same_data"] = _checksum(clean)[0] == checksum
-        if (report["freed_bytes"] or 0) >= _FREED_SHARE * report["asked_bytes"]:
+            report.freed_bytes = min(cached_before - cached_after, report.asked_bytes)
+        report.same_data = _checksum(clean)[0] == checksum
+        if (report.freed_bytes or 0) >= _FREED_SHARE * report.asked_bytes:
             break
-    if report["freed_bytes"] is None:
-        report["why_not"] = "mincore is not to be had here, so that nothing shows whether pages were freed"
-    elif report["freed_bytes"] < _FREED_SHARE * report["asked_bytes"]:
-        report["why_not"] = _reason(files, report["freed_bytes"])
+    if report.freed_bytes is None:
+        report.why_not = "mincore is not to be had here, so that nothing shows whether pages were freed"
+    elif report.freed_bytes < _FREED_SHARE * report.asked_bytes:
+        report.why_not = _reason(files, report.freed_bytes)
     return report
 
 

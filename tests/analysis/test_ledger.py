@@ -6,6 +6,7 @@ import pytest
 
 from hfmemdebug.analysis.ledger import make_bill
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import ArmInfo, Header, Workload
 from hfmemdebug.recording.sample import Sample
 
 MB = 1 << 20
@@ -16,8 +17,9 @@ def settled(step: str, epoch: int, **values: Any) -> Sample:
 
 
 def recording(*samples: Sample) -> Recording:
-    header = {"arm": {"name": "memory-mapped", "mode": "mmap", "consumer": False}}
-    return Recording(header=header, samples=samples, end=None)
+    return Recording(
+        Header("diagnose", ArmInfo("memory-mapped", "mmap", consumer=False), Workload()), samples
+    )
 
 
 START = {

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from hfmemdebug.analysis.program_verdict import judge_program
+from hfmemdebug.recording.decode import decode
+from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import ArmInfo, Header, Workload
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Result
 
@@ -28,6 +31,9 @@ def still(**fields: Any) -> Story:
 def inside(**fields: Any) -> Story:
     """The same with a sampler in it."""
     return still(**{"blocks": 500_000, "malloc": 60 * MB, "arrow": 0, "python": 40 * MB, **fields})
+
+
+PROGRAM = ArmInfo("program", "program", consumer=False)
 
 
 def judge(
@@ -55,13 +61,9 @@ def judge(
         sums.update(children=len(fields) - 1, rows=int(rows(t)), dev_shm=0)
         sums.update(tree(t))
         samples.append(Sample(kind="tree", epoch=1, slice=look, seconds=look / 10, **sums))
-    first_line = {
-        "command": command,
-        "arm": {"name": "program", "mode": "program", "consumer": False},
-        "workload": {},
-        **(header or {}),
-    }
-    recording = Recording(first_line, tuple(samples), {"outcome": "completed", **(end or {})})
+    first_line = Header(command, PROGRAM, Workload(), **(header or {}))
+    last_line = decode(End, {"outcome": "completed", **(end or {})})
+    recording = Recording(first_line, tuple(samples), last_line)
     return judge_program(recording, min_leak=min_leak)
 
 
@@ -885,8 +887,8 @@ def test_processes_as_they_were_last_seen_where_nobody_looked_deeper() -> None:
 
 
 def test_nothing_was_seen() -> None:
-    header = {"command": "run", "arm": {"name": "program", "mode": "program", "consumer": False}}
-    result = judge_program(Recording(header, (), {"outcome": "failed", "detail": "exit status 7"}))
+    header = Header("run", PROGRAM, Workload())
+    result = judge_program(Recording(header, (), End("failed", "exit status 7")))
     assert (result.verdict, result.arms[0].outcome) == ("inconclusive", "failed")
     assert "exit status 7" in result.summary
     assert result.processes == ()

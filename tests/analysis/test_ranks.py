@@ -6,7 +6,9 @@ from typing import Any
 from hfmemdebug.analysis.rank import Rank
 from hfmemdebug.analysis.rank_trees import ranks_within
 from hfmemdebug.analysis.ranks import merge, with_ranks
+from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import ArmInfo, Header, Launch, Workload
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Finding, Result
 
@@ -58,16 +60,7 @@ def judged(
         processes=({"pid": 7, "role": "main", "pss_bytes": peak},),
         environment={"datasets version": version, "Platform": f"machine {number}"},
     )  # fmt: skip
-    told = {
-        "rank": number,
-        "world": None,
-        "node": None,
-        "place": None,
-        "job": None,
-        "restart": 0,
-        "began": began,
-    }
-    return Rank({**told, **launch}, result, began, seconds)
+    return Rank(Launch(number, began=began, **launch), result, seconds)
 
 
 def test_the_rank_that_leaks_comes_first_and_its_node_with_it() -> None:
@@ -216,21 +209,20 @@ def tree(looks: int = 60) -> Recording:
             "tree", 1, look, look * 0.5, anon=320 * MB, children=3, rows=2 * rows, pss=400 * MB, rss=400 * MB
         )
         samples += [*processes, whole]
-    end = {
-        "outcome": "completed",
-        "processes": [{"pid": n, "role": "x", "pss_bytes": n} for n in (1, 2, 3, 4)],
-    }
-    return Recording({"command": "run", "arm": {"name": "program"}, "environment": {}}, tuple(samples), end)
+    end = End("completed", processes=tuple({"pid": n, "role": "x", "pss_bytes": n} for n in (1, 2, 3, 4)))
+    header = Header("run", ArmInfo("program", "program", consumer=False), Workload())
+    return Recording(header, tuple(samples), end)
 
 
 def test_a_launchers_tree_is_taken_apart_into_its_ranks() -> None:
     first, second = ranks_within(tree())
-    assert first.header["launch"]["rank"] == 0
+    assert first.header.launch is not None
+    assert first.header.launch.rank == 0
     assert [s.pid for s in second.samples[:3]] == [3, 4, None]
     assert [s.ppid for s in second.samples[:2]] == [None, 3]
     assert second.slices[-1].rows == 59_000
     assert second.slices[-1].anon == 160 * MB
-    assert [p["pid"] for p in (second.end or {})["processes"]] == [3, 4]
+    assert [p["pid"] for p in second.end.processes] == [3, 4]
 
 
 def test_what_a_rank_gains_between_two_readings_of_its_pss_is_its_own() -> None:

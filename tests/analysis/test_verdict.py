@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ import pytest
 from hfmemdebug.analysis.confirm import what_to_repeat
 from hfmemdebug.analysis.verdict import assess_all, judge, what_is_open
 from hfmemdebug.errors import InputError
+from hfmemdebug.recording.decode import decode
+from hfmemdebug.recording.end import MISSING_END, End
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import ArmInfo, Header, LoadedFile, LoadReport, Workload
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Result
 
@@ -41,6 +45,7 @@ def record(
     end: dict[str, Any] | None = None,
     killed: bool = False,
     filesystem: str = "ext4",
+    memory: int | None = None,
 ) -> Recording:
     """An arm in which each counter is a function of the slices read so far."""
     name = {"mmap": "memory-mapped"}.get(mode, mode) + (" + consumer" if consumer else "")
@@ -96,19 +101,15 @@ def record(
             Sample("settle", epoch, SLICES, 0.1 * n, step="trim", **read(n, file_per_epoch), **settled(n))
         )
         samples.append(Sample("settle", epoch, SLICES, 0.1 * n, step="drop_pages", **read(n, 0)))
-    header = {
-        "command": "diagnose",
-        "arm": {"name": name, "mode": mode, "consumer": consumer},
-        "workload": {"dataset": "ds", "step": STEP, "count": SLICES, "warmup": 4, "bytes_per_row": 1000.0},
-        "loaded": {
-            "rows": 2000,
-            "files": [
-                {"path": "/d", "size_bytes": 100 * MB, "filesystem": filesystem, "memory_backed": tmpfs}
-            ],
-        },
-    }
+    header = Header(
+        "diagnose",
+        ArmInfo(name, mode, consumer),
+        Workload(dataset="ds", step=STEP, count=SLICES, warmup=4, bytes_per_row=1000.0),
+        loaded=LoadReport("Arrow", "ds", rows=2000, files=(LoadedFile("/d", 100 * MB, filesystem, tmpfs),)),
+        memory_bytes=memory,
+    )
     ended = {"outcome": "completed", "loop_seconds": 0.1 * n, "observer_seconds": 0.001} | (end or {})
-    return Recording(header, samples, None if killed else ended)
+    return Recording(header, samples, MISSING_END if killed else decode(End, ended))
 
 
 PROOF = {"reclaim": {"freed_bytes": 90 * MB, "why_not": None, "asked_bytes": 90 * MB, "same_data": True}}
@@ -405,7 +406,7 @@ def test_a_system_that_shows_little() -> None:
         )
         for s in bare.samples
     ]
-    header = {**bare.header, "missing": ["the split of RSS"]}
+    header = replace(bare.header, missing=("the split of RSS",))
     result = judge([Recording(header, samples, bare.end)])
     assert result.verdict == "no-leak"
     assert "not measured here: the split of RSS" in result.warnings
@@ -562,22 +563,22 @@ def test_a_container_with_a_bound_that_was_not_reached_is_no_leak_yet(holder: st
 )
 def test_a_bound_that_no_memory_would_hold_is_none(holder: str) -> None:
     held = {"path": f"module a: {holder}", "growth_per_iteration": 1.0}
-    consumer = record(consumer=True, python=leak(5000.0), end={"trace": {"sites": [], "holders": [held]}})
+    end = {"trace": {"sites": [], "holders": [held]}}
     for memory, verdict in ((64 << 30, "inconclusive"), (16 << 30, "leak")):
-        consumer.header["memory_bytes"] = memory
+        consumer = record(consumer=True, python=leak(5000.0), end=end, memory=memory)
         assert judge([record(), consumer]).verdict == verdict
     # As many bytes, and not as many items.
     held["path"] = "module a: dict `d`, bounded to 5,000,000 in `total` (a.py:3)"
+    consumer = record(consumer=True, python=leak(5000.0), end=end, memory=16 << 30)
     assert judge([record(), consumer]).verdict == "inconclusive"
 
 
 def test_the_bound_of_what_holds_little_is_not_the_leaks() -> None:
-    holder = {"path": "module a: dict `d`, bounded to 5,000 (a.py:3)", "bytes_per_iteration": 130.0}
-    traced = {"trace": {"sites": [], "holders": [holder]}}
-    arms = [record(), record(consumer=True, python=leak(5000.0), end=traced)]
-    assert judge(arms).verdict == "leak"
-    holder["bytes_per_iteration"] = 4000.0
-    assert judge(arms).verdict == "inconclusive"
+    for held, verdict in ((130.0, "leak"), (4000.0, "inconclusive")):
+        holder = {"path": "module a: dict `d`, bounded to 5,000 (a.py:3)", "bytes_per_iteration": held}
+        traced = {"trace": {"sites": [], "holders": [holder]}}
+        arms = [record(), record(consumer=True, python=leak(5000.0), end=traced)]
+        assert judge(arms).verdict == verdict
 
 
 def test_a_table_that_doubles_beside_objects_is_part_of_their_rate() -> None:

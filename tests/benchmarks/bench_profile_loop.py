@@ -26,6 +26,8 @@ from hfmemdebug.measure.arm import Arm
 from hfmemdebug.measure.protocol import Channel
 from hfmemdebug.measure.settings import Settings
 from hfmemdebug.probes.process import ProcessProbe
+from hfmemdebug.recording.decode import encode
+from hfmemdebug.recording.header import ArmInfo
 from hfmemdebug.workload.settle import settle_once
 from hfmemdebug.workload.slices import SlicePlan
 
@@ -36,14 +38,13 @@ MOST_OF_BARE_LOOP = 1.03
 def profile_arm(dataset: Path, folder: Path, events: int) -> Arm:
     """An arm of `profile` with the dataset loaded, whose clock counts CPU time."""
     settings = Settings(DatasetSpec(str(dataset)))
-    header = settings.header("profile")
-    header["arm"] = {"name": "memory-mapped", "mode": "mmap", "consumer": False}
+    header = settings.header("profile", ArmInfo("memory-mapped", "mmap", consumer=False))
     task: dict[str, Any] = {
         "spec": settings.spec.to_dict(),
         "mode": "mmap",
         "consumer": None,
         "recording": str(folder / "recording.jsonl"),
-        "header": header,
+        "header": encode(header),
     }
     arm = Arm(Channel(os.open(os.devnull, os.O_RDONLY), events), task)
     arm.probe = ProcessProbe(clock=time.process_time)

@@ -278,8 +278,8 @@ def test_a_file_as_state_folder_is_no_reason_to_fail(box: Box) -> None:
 def test_the_recording_loads_as_a_dataset(box: Box) -> None:
     box.run("profile", "./ds", "--step", "100", "--epochs", "2", "-q")
     (recording,) = box.recordings()
-    assert recording.end is not None
-    assert recording.end["outcome"] == "completed"
+    assert not recording.end.is_missing
+    assert recording.end.outcome == "completed"
     rows = Dataset.from_json(str(recording.path), cache_dir=str(box.folder / "hf-cache"))
     kinds = rows["type"]
     assert kinds[0] == "header"

@@ -11,31 +11,33 @@ import pytest
 from render import samples
 
 from hfmemdebug.cli.app import run
+from hfmemdebug.recording.end import MISSING_END, End
 from hfmemdebug.recording.file import Recording, RecordingWriter, load_recordings
+from hfmemdebug.recording.header import ArmInfo, Header, Launch, Workload
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.recording.store import end_run, new_run
 
 
 def saved(path: Path, recording: Recording) -> Path:
     with RecordingWriter(path) as writer:
-        writer.header({k: v for k, v in recording.header.items() if k not in ("type", "schema")})
+        writer.header(recording.header)
         for sample in recording.samples:
             writer.sample(sample)
-        if recording.end is not None:
-            writer.end({k: v for k, v in recording.end.items() if k != "type"})
+        if not recording.end.is_missing:
+            writer.end(recording.end)
     return path
 
 
 def measured(name: str = "memory-mapped", *, mode: str = "mmap", dataset: str = "./ds") -> Recording:
     """A run of two epochs with settling between them, as an arm records it."""
     recording = samples.recording(name)
-    header = {
-        **recording.header,
-        "command": "diagnose",
-        "command_line": "hfmemdebug diagnose ./ds",
-        "arm": {"name": name, "mode": mode, "consumer": False},
-        "workload": {"dataset": dataset, "step": 20_000, "warmup": 3, "slices": 50, "epochs": 2},
-    }
+    header = replace(
+        recording.header,
+        command="diagnose" if mode != "program" else "watch",
+        command_line="hfmemdebug diagnose ./ds",
+        arm=ArmInfo(name, mode, consumer=False),
+        workload=Workload(dataset=dataset, step=20_000, warmup=3, count=50),
+    )
     settled = tuple(
         Sample("settle", epoch, 50, epoch * 2.0, step=step, rss=400 << 20, anon=175 << 20, file=225 << 20, shmem=0,
                swap=0, arrow=1024, malloc=9_000_000, blocks=585_000, python=60_000_000)
@@ -143,10 +145,8 @@ def program(per_look: int) -> Recording:
         for look in range(120)
         for kind, pid in (("process", 7), ("tree", None))
     ]  # fmt: skip
-    recording = measured("program", mode="program")
-    recording.header["command"] = "run"
-    recording.header["arm"]["consumer"] = True
-    return replace(recording, samples=tuple(looks))
+    header = Header("run", ArmInfo("program", "program", consumer=False), Workload())
+    return Recording(header, tuple(looks), End("completed"))
 
 
 def test_two_programs_that_were_watched(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,7 +187,7 @@ def test_a_saved_run_can_be_reported_on_again(
 
 
 def test_a_recording_that_was_cut_by_a_kill(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = saved(state / "cut.jsonl", replace(measured(), end=None))
+    path = saved(state / "cut.jsonl", replace(measured(), end=MISSING_END))
     path.write_bytes(path.read_bytes()[:-40])
     assert run(["report", str(path)]) == 0
     assert "memory-mapped" in capsys.readouterr().out
@@ -195,7 +195,8 @@ def test_a_recording_that_was_cut_by_a_kill(state: Path, capsys: pytest.CaptureF
 
 def test_nothing_private_is_shown(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording = measured()
-    header = {**recording.header, "command_line": f"hfmemdebug diagnose {state}/ds --token hf_{'A1' * 17}"}
+    line = f"hfmemdebug diagnose {state}/ds --token hf_{'A1' * 17}"
+    header = replace(recording.header, command_line=line)
     path = saved(state / "private.jsonl", replace(recording, header=header))
     for options in ([], ["--json"], ["-o", "-"]):
         assert run(["report", str(path), *options]) == 0
@@ -213,13 +214,13 @@ def test_nothing_private_is_shown(state: Path, capsys: pytest.CaptureFixture[str
         (["missing.jsonl"], "cannot be read"),
         (["empty"], "holds no recording"),
         (["other.json"], "is not a recording"),
-        (["odd.jsonl"], "does not say which arm"),
+        (["odd.jsonl"], "odd.jsonl, line 1: 'arm.mode' is missing or not what it should be"),
         (
             ["future.jsonl"],
             "its schema is hfmemdebug.recording.v9, and this one reads hfmemdebug.recording.v1",
         ),
         (["damaged.jsonl"], "damaged.jsonl, line 5: 'rss' is missing or not what it should be"),
-        (["torn.jsonl"], "torn.jsonl, line 1: 'environment.Platform' is missing or not what it should be"),
+        (["torn.jsonl"], "torn.jsonl, line 1: 'environment' is missing or not what it should be"),
         (["one.jsonl", "one.jsonl", "one.jsonl"], "more than one run"),
         (["one.jsonl", "two.jsonl", "one.jsonl"], "more than one run"),
         (["one.jsonl", "two.jsonl"], "no arm in common"),
@@ -275,7 +276,7 @@ def test_on_a_terminal_without_unicode(kept: Path) -> None:
 
 def of_a_rank(path: Path, rank: int) -> Path:
     recording = measured(mode="program", name="program")
-    return saved(path, replace(recording, header={**recording.header, "launch": {"rank": rank, "world": 2}}))
+    return saved(path, replace(recording, header=replace(recording.header, launch=Launch(rank, world=2))))
 
 
 def test_ranks_that_are_named_twice_count_once(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

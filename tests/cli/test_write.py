@@ -29,9 +29,9 @@ def test_each_ending_its_format(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "mermaid" in paths[0].read_text()
     assert Result.from_dict(json.loads(paths[1].read_text())) == samples.LEAK
     again = load_recordings(paths[2])
-    assert [r.header["arm"]["name"] for r in again] == ["memory-mapped", "in-memory"]
+    assert [r.header.arm.name for r in again] == ["memory-mapped", "in-memory"]
     assert [r.samples for r in again] == [r.samples for r in recordings]
-    assert again[0].end is not None
+    assert again[0].end == recordings[0].end
     assert paths[3].read_text() == paths[0].read_text()
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -81,7 +81,7 @@ def replay(name: str) -> Replayed:
 
     kind, _, program = name.partition("/")
     path = RECORDINGS / kind / f"{program}.jsonl.xz"
-    recordings = parse_recordings(lzma.decompress(path.read_bytes()).decode("utf-8"), path)
+    recordings = parse_recordings(lzma.decompress(path.read_bytes()).splitlines(keepends=True), path)
     # Where it lies is no part of the answer.
     result = judge([replace(recording, path=None) for recording in recordings]).to_dict()
     result = json.loads(json.dumps(result, ensure_ascii=False))

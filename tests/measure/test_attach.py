@@ -8,9 +8,13 @@ import pytest
 from supervise.started import started
 
 from hfmemdebug.measure.attach import Attachment
+from hfmemdebug.recording.header import ArmInfo, Header, Workload
 from hfmemdebug.supervise.attach_target import find_target
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+
+
+HEADER = Header("attach", ArmInfo("program", "program", consumer=False), Workload())
 
 
 def test_the_first_figures_go_ahead_of_looking_into_the_process(tmp_path: Path) -> None:
@@ -21,7 +25,7 @@ def test_the_first_figures_go_ahead_of_looking_into_the_process(tmp_path: Path) 
         return len(seen) < 2
 
     with started("") as process:
-        Attachment(find_target(process.pid), tmp_path / "a.jsonl", {"command": "attach"}).watch(show)
+        Attachment(find_target(process.pid), tmp_path / "a.jsonl", HEADER).watch(show)
     assert seen == [(False, "tree"), (True, "tree")]
 
 
@@ -34,7 +38,7 @@ worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
 worker.stdout.readline()
 """
     with started(code) as process:
-        recording = Attachment(find_target(process.pid), tmp_path / "a.jsonl", {"command": "attach"}).watch(
+        recording = Attachment(find_target(process.pid), tmp_path / "a.jsonl", HEADER).watch(
             lambda attachment: len(looks.append(1) or looks) < 6
         )
     assert all(s.pss is not None for s in recording.samples)
@@ -46,7 +50,7 @@ def test_another_process_of_the_same_number_is_not_taken_for_it(tmp_path: Path) 
         target = find_target(process.pid)
         # As it was named, and ended; the kernel has given its number to somebody else since.
         earlier = replace(target, started=target.started - 1)
-        attachment = Attachment(earlier, tmp_path / "a.jsonl", {"command": "attach"})
+        attachment = Attachment(earlier, tmp_path / "a.jsonl", HEADER)
         recording = attachment.watch(lambda attachment: pytest.fail("it was shown"))
     assert attachment.why_ended == f"process {process.pid} ended while it was watched"
     assert recording.samples == ()

@@ -81,8 +81,8 @@ def test_a_death_in_a_slice(box: Box, statement: str, outcome: str, says: str) -
     assert "hfmemdebug/measure" not in json.dumps(document)
     (recording,) = box.recordings()
     assert len(recording.slices) == 3, "all samples up to the death are there"
-    assert recording.end is not None
-    assert recording.end["outcome"] == outcome
+    assert not recording.end.is_missing
+    assert recording.end.outcome == outcome
     if statement.startswith("raise ValueError"):
         assert "ValueError: boom\nsecond line" in err, "their traceback is theirs and whole"
 
@@ -250,8 +250,8 @@ def test_an_interruption_keeps_what_was_measured(box: Box, number: int, group: b
     assert not is_running(arm)
     (recording,) = box.recordings()
     assert len(recording.slices) >= 5
-    assert recording.end is not None
-    assert recording.end["outcome"] == "interrupted"
+    assert not recording.end.is_missing
+    assert recording.end.outcome == "interrupted"
 
 
 def test_a_second_ctrl_c_ends_at_once(box: Box) -> None:
@@ -281,7 +281,7 @@ def test_kill_9_leaves_no_process_and_a_readable_recording(box: Box) -> None:
     os.close(watched)
     (recording,) = box.recordings()
     assert len(recording.slices) == 4
-    assert recording.end is None
+    assert recording.end.is_missing
 
 
 def test_every_sample_is_in_the_file_before_the_next_slice(box: Box) -> None:
@@ -292,8 +292,8 @@ def test_every_sample_is_in_the_file_before_the_next_slice(box: Box) -> None:
     pair[0].communicate(timeout=60)
     (recording,) = box.recordings()
     assert len(recording.slices) == 4
-    assert recording.end is not None
-    assert recording.end["outcome"] == "killed"
+    assert not recording.end.is_missing
+    assert recording.end.outcome == "killed"
 
 
 def test_tracing_that_fails_does_not_cost_the_verdict(box: Box) -> None:

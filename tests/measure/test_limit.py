@@ -33,7 +33,7 @@ def test_mapped_files_larger_than_the_limit_are_read_to_the_end(box: Box) -> Non
     assert "of mapped files to the end under a limit of 180 MB" in result["summary"]
     (recording,) = box.recordings()
     assert recording.limit is not None
-    assert recording.limit["backend"] == limit["backend"]
+    assert recording.limit.backend == limit["backend"]
     done = box.run("report", "--last", "-q")
     assert "to the end under a limit of 180 MB" in done.stdout
 

@@ -42,9 +42,9 @@ def test_a_watched_loop_that_leaks(tmp_path: Path) -> None:
     assert 3000 <= int(rate) <= 3300
     recording = load_recording(path)
     assert len(recording.slices) == 300
-    assert recording.end is not None
-    assert recording.end["outcome"] == "completed"
-    assert recording.header["arm"]["mode"] == "program"
+    assert not recording.end.is_missing
+    assert recording.end.outcome == "completed"
+    assert recording.header.subject == "loop"
 
 
 def test_a_watched_loop_that_does_not(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_an_exception_is_the_outcome_without_its_text(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="somebody's row"):
         fail()
     assert "somebody" not in recorder.path.read_text()
-    assert (load_recording(recorder.path).end or {})["outcome"] == "failed"
+    assert load_recording(recorder.path).end.outcome == "failed"
 
 
 def test_what_was_closed_goes_on_and_loses_nothing(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_what_was_closed_goes_on_and_loses_nothing(tmp_path: Path) -> None:
         assert watched.result().arms[0].epochs == epochs
     recording = load_recording(tmp_path / "run.jsonl")
     assert len(recording.slices) == 60
-    assert recording.end is not None
+    assert not recording.end.is_missing
     with watched.recorder as recorder:
         recorder.mark()
     assert len(load_recording(tmp_path / "run.jsonl").slices) == 61
@@ -113,16 +113,16 @@ def test_a_verdict_while_it_goes_on_ends_nothing(tmp_path: Path) -> None:
         for _ in range(8):
             recorder.mark()
         assert recorder.result().arms[0].outcome == "completed"
-        assert load_recording(tmp_path / "run.jsonl").end is None
+        assert load_recording(tmp_path / "run.jsonl").end.is_missing
 
 
 def test_what_goes_on_after_it_was_closed_and_is_killed_has_not_ended_well(tmp_path: Path) -> None:
     recorder = hfmemdebug.Recorder(tmp_path / "run.jsonl")
     with recorder:
         recorder.mark()
-    assert load_recording(tmp_path / "run.jsonl").end is not None
+    assert not load_recording(tmp_path / "run.jsonl").end.is_missing
     recorder.start().mark()
-    assert load_recording(tmp_path / "run.jsonl").end is None
+    assert load_recording(tmp_path / "run.jsonl").end.is_missing
 
 
 def test_a_run_that_goes_on_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +188,7 @@ def test_misuse_is_told_in_a_line(tmp_path: Path) -> None:
         hfmemdebug.Recorder(min_leak="many")
     with hfmemdebug.Recorder(tmp_path / "sized.jsonl", min_leak="1K") as recorder:
         recorder.mark()
-    assert load_recording(tmp_path / "sized.jsonl").header["min_leak"] == 1024
+    assert load_recording(tmp_path / "sized.jsonl").header.min_leak == 1024
 
 
 def test_a_forked_worker_records_nothing(tmp_path: Path) -> None:
@@ -221,8 +221,9 @@ def test_calls_are_measured_judged_elsewhere_and_traced(tmp_path: Path) -> None:
     measure_calls(lambda: kept.append("y" * 5000), path, ask, name="f", iterations=100, min_leak=64)
     assert answers[-1] == TRACE
     assert set(answers[:-1]) <= {MORE}
-    trace = (load_recording(path).end or {})["trace"]
-    assert trace["sites"][0]["function"].endswith("<lambda>") or "test_recorder" in trace["sites"][0]["file"]
+    trace = load_recording(path).end.trace
+    assert trace is not None
+    assert trace.sites[0]["function"].endswith("<lambda>") or "test_recorder" in trace.sites[0]["file"]
 
 
 def test_an_open_answer_has_an_end(tmp_path: Path) -> None:
@@ -251,5 +252,6 @@ def test_ranks_record_into_one_folder(tmp_path: Path, monkeypatch: pytest.Monkey
                 recorder.mark()
     names = sorted(path.name for path in (tmp_path / "ranks").iterdir())
     assert names == ["rank-0.jsonl", "rank-1.jsonl"]
-    launch = load_recording(tmp_path / "ranks" / "rank-1.jsonl").header["launch"]
-    assert (launch["rank"], launch["world"]) == (1, 2)
+    launch = load_recording(tmp_path / "ranks" / "rank-1.jsonl").header.launch
+    assert launch is not None
+    assert (launch.rank, launch.world) == (1, 2)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hfmemdebug.measure.workers import per_slice
+from hfmemdebug.recording.end import ProcessTrace, Trace
 
 
-def trace(pid: int, *, start: float, end: float, size: float, line: int = 3) -> dict[str, Any]:
+def trace(pid: int, *, start: float, end: float, size: float, line: int = 3) -> ProcessTrace:
     site = {"file": "/code/work.py", "line": line, "function": "keep", "kind": "python", "share": 1.0}
     amounts = {"bytes_per_iteration": size, "count_per_iteration": size / 100}
     holder = {"path": "module work: list `kept`", "growth_per_iteration": size / 100, "unit": "item"}
-    return {"pid": pid, "from": start, "to": end, "sites": [{**site, **amounts}], "holders": [holder]}
+    return ProcessTrace(pid, 0.0, start, end, sites=({**site, **amounts},), holders=(holder,))
 
 
 def test_what_two_workers_keep_adds_up() -> None:
@@ -22,10 +21,10 @@ def test_what_two_workers_keep_adds_up() -> None:
         slices,
         rate=2_000.0,
     )
-    (site,) = found["sites"]
+    (site,) = found.sites
     assert (site["line"], site["bytes_per_iteration"], site["count_per_iteration"]) == (3, 2000.0, 20.0)
     assert site["share"] == 1.0
-    assert found["holders"][0]["growth_per_iteration"] == 10.0
+    assert found.holders[0]["growth_per_iteration"] == 10.0
 
 
 def test_lines_come_by_what_they_keep() -> None:
@@ -35,10 +34,10 @@ def test_lines_come_by_what_they_keep() -> None:
         slices,
         rate=1010.0,
     )
-    assert [site["line"] for site in found["sites"]] == [9, 3]
-    assert [site["share"] for site in found["sites"]] == [0.99, 0.01]
+    assert [site["line"] for site in found.sites] == [9, 3]
+    assert [site["share"] for site in found.sites] == [0.99, 0.01]
 
 
 def test_a_worker_that_ended_before_the_first_slice_says_nothing() -> None:
     found = per_slice([trace(1, start=0.0, end=1.0, size=100.0)], [2.0, 3.0], rate=100.0)
-    assert found == {"sites": [], "holders": []}
+    assert found == Trace()

@@ -29,7 +29,7 @@ def walk():
 
 for _ in range({unseen}):
     program.consume()
-print(json.dumps({expression}))
+print(json.dumps({expression}, default=vars))
 sys.stdout.flush()
 # Threads of the programs never end.
 os._exit(0)

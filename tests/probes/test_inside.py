@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from uncovered import uncovered
 
 from hfmemdebug.inject import _hfmemdebug_sampler
 from hfmemdebug.probes.inside import FOLDER, InsideReader, environment
+from hfmemdebug.recording.end import BoundedText, Cache
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 
@@ -327,10 +329,9 @@ def test_caches_that_are_not_full_as_the_program_ends_are_told(tmp_path: Path) -
         "print(os.getpid())"
     )
     found = InsideReader(tmp_path / "pages").caches(int(run(code, tmp_path)))
-    cache = {"path": "lru_cache (maxsize=5000) `half_full`", "entries": 2500, "bound": 5000}
     # Of each a number and a list with it.
-    assert [{**each, "blocks_an_entry": round(each["blocks_an_entry"])} for each in found] == [
-        {**cache, "blocks_an_entry": 2}
+    assert [replace(each, blocks_an_entry=round(each.blocks_an_entry or 0)) for each in found] == [
+        Cache("lru_cache (maxsize=5000) `half_full`", entries=2500, bound=5000, blocks_an_entry=2)
     ]
 
 
@@ -356,15 +357,15 @@ def test_what_the_programs_code_bounds_is_told_with_its_line(tmp_path: Path) -> 
         "print(os.getpid())\n"
     )
     reader, pid = ended(tmp_path)
-    found = {cache["path"]: cache for cache in reader.caches(pid)}
+    found = {cache.path: cache for cache in reader.caches(pid)}
     assert found.keys() == {
         "dict `owner.store.items`, bounded to 5,000 (program.py:6)",
         "deque `waiting.queue`, bounded to 9,000",
         "dict `texts`, bounded to 100,000 in `total` (program.py:14)",
     }
     # Where something else is measured, it has room for four times as many of those.
-    assert sorted(cache["bound"] for cache in found.values()) == [5_000, 9_000, 10_000]
-    assert {cache["entries"] for cache in found.values()} == {2500}
+    assert sorted(cache.bound for cache in found.values()) == [5_000, 9_000, 10_000]
+    assert {cache.entries for cache in found.values()} == {2500}
 
 
 def test_texts_and_arrays_that_the_code_cuts_are_told_until_they_are_as_long(tmp_path: Path) -> None:
@@ -400,13 +401,13 @@ def test_texts_and_arrays_that_the_code_cuts_are_told_until_they_are_as_long(tmp
         "print(os.getpid())\n"
     )
     reader, pid = ended(tmp_path)
-    found = {value["path"]: value for value in reader.values(pid)}
+    found = {value.path: value for value in reader.values(pid)}
     assert found.keys() == {
         "str module __main__ `log`, bounded to 8,000,000 (program.py:16)",
         "str module __main__ `owner.text`, bounded to 16,000,000 (program.py:21)",
         "bytes module __main__ `parts[a key]`, bounded to 5,000,000 (program.py:24)",
     }
-    sizes = sorted((round(each["bytes"] / 1e6), round(each["bound_bytes"] / 1e6)) for each in found.values())
+    sizes = sorted((round(each.bytes / 1e6), round(each.bound_bytes / 1e6)) for each in found.values())
     assert sizes == [(4, 8), (4, 16), (8, 10)]
 
 
@@ -423,7 +424,7 @@ def test_texts_that_no_function_cuts_and_files_in_memory_are_told_too(tmp_path: 
         "print(os.getpid())\n"
     )
     reader, pid = ended(tmp_path)
-    assert {(each["path"], round(each["bytes"] / 1e6)) for each in reader.values(pid)} == {
+    assert {(each.path, round(each.bytes / 1e6)) for each in reader.values(pid)} == {
         ("str module __main__ `text`, bounded to 7,000,000 (program.py:6)", 4),
         ("BytesIO module __main__ `shard`, bounded to 9,000,000 (program.py:8)", 4),
         ("StringIO module __main__ `written`, bounded to 8,000,000 (program.py:9)", 4),
@@ -537,13 +538,9 @@ def test_texts_of_a_function_that_has_returned(tmp_path: Path) -> None:
     )
     reader, pid = ended(tmp_path)
     (value,) = reader.returned_values(pid)
-    assert 7_000_000 < value.pop("bytes") < 20_000_000
-    assert value == {
-        "path": "`log` in main, bounded to 40,000,000 (program.py:6)",
-        "bound_bytes": 40_000_000,
-        "most_bytes": 160_000_000,
-        "pid": pid,
-    }
+    assert 7_000_000 < value.bytes < 20_000_000
+    path = "`log` in main, bounded to 40,000,000 (program.py:6)"
+    assert value == BoundedText(path, value.bytes, 40_000_000, pid, most_bytes=160_000_000)
 
 
 def test_code_that_fails_as_the_program_ends_costs_nothing_else(tmp_path: Path) -> None:
@@ -569,7 +566,7 @@ def test_code_that_fails_as_the_program_ends_costs_nothing_else(tmp_path: Path) 
     reader.forget(pid)
     # Python says it of the script itself, since 3.12, and we do not say it again.
     assert done.stderr.count("Warning") == (sys.version_info >= (3, 12))
-    assert reader.caches(pid) == []
+    assert reader.caches(pid) == ()
     assert reader.garbage_blocks[pid] > 5000
     assert "Python version" in reader.versions(pid)
 
@@ -579,7 +576,7 @@ def bounds_of_what_has_returned(source: str, folder: Path) -> list[str]:
     waits = "    time.sleep(2.5)\n"
     (folder / "program.py").write_text(f"import os, time; {source}{waits}main()\nprint(os.getpid())\n")
     reader, pid = ended(folder)
-    return [variable["path"] for variable in reader.variables(pid)]
+    return [variable.path for variable in reader.variables(pid)]
 
 
 def ended(folder: Path) -> tuple[InsideReader, int]:

@@ -59,7 +59,7 @@ def test_machines_and_runs_are_told_apart_and_not_named() -> None:
     def of(job: str, boot: str) -> tuple[str | None, str | None]:
         launch = read_launch({**SRUN, "SLURM_JOB_ID": job}, boot_id=boot)
         assert launch is not None
-        assert "somehost" not in str(launch.to_dict())
+        assert "somehost" not in str(launch)
         return launch.place, launch.job
 
     assert of("77", "one") == of("77", "one")

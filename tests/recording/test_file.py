@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from hfmemdebug.errors import InputError
-from hfmemdebug.recording.file import SCHEMA, RecordingWriter, load_recording, load_recordings
+from hfmemdebug.recording.end import End
+from hfmemdebug.recording.file import RecordingWriter, load_recording, load_recordings
+from hfmemdebug.recording.header import ArmInfo, Header, Workload
 from hfmemdebug.recording.sample import Sample
+
+HEADER = Header("diagnose", ArmInfo("naïve name", "mmap", consumer=False), Workload(dataset="./ds", step=5))
 
 
 def sample(index: int) -> Sample:
@@ -18,11 +22,11 @@ def sample(index: int) -> Sample:
 
 def write(path: Path, count: int, *, end: bool = True) -> Path:
     with RecordingWriter(path) as writer:
-        writer.header({"arm": {"name": "memory-mapped"}, "name": "naïve name"})
+        writer.header(HEADER)
         for index in range(count):
             writer.sample(sample(index))
         if end:
-            writer.end({"outcome": "completed"})
+            writer.end(End("completed"))
     return path
 
 
@@ -30,9 +34,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     recording = load_recording(write(tmp_path / "new" / "a.jsonl", 5))
     assert recording.samples == tuple(sample(i) for i in range(5))
     assert recording.slices == recording.samples
-    assert recording.header["schema"] == SCHEMA
-    assert recording.end is not None
-    assert recording.end["outcome"] == "completed"
+    assert recording.header == HEADER
+    assert not recording.end.is_missing
+    assert recording.end.outcome == "completed"
 
 
 def test_none_is_left_out_and_zero_is_not(tmp_path: Path) -> None:
@@ -45,7 +49,7 @@ def test_none_is_left_out_and_zero_is_not(tmp_path: Path) -> None:
 def test_each_line_is_in_the_file_at_once(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     writer = RecordingWriter(path)
-    writer.header({})
+    writer.header(HEADER)
     for index in range(3):
         writer.sample(sample(index))
         assert len(load_recording(path).samples) == index + 1
@@ -74,8 +78,8 @@ def test_a_line_after_a_cut_one_is_still_read(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10] + b'\n{"type": "end", "outcome": "killed"}\n')
     recording = load_recording(path)
     assert len(recording.samples) == 2
-    assert recording.end is not None
-    assert recording.end["outcome"] == "killed"
+    assert not recording.end.is_missing
+    assert recording.end.outcome == "killed"
 
 
 def test_several_in_one_file(tmp_path: Path) -> None:

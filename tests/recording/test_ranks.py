@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from hfmemdebug.recording.file import RecordingWriter
+from hfmemdebug.recording.header import ArmInfo, Header, Launch, Workload
 from hfmemdebug.recording.ranks import is_folder, rank_file, ranks_of, single_file
 
-LAUNCH = {"rank": 3, "world": 16, "node": 1, "place": "ab", "job": None, "restart": 0, "began": 1.5}
+LAUNCH = Launch(rank=3, world=16, node=1, place="ab", began=1.5)
 
 
 def test_names_sort_by_rank_and_name_the_node_by_its_number(tmp_path: Path) -> None:
@@ -40,8 +41,10 @@ def test_what_a_folder_is(tmp_path: Path) -> None:
 )
 def test_a_header_that_is_not_ours_is_no_ranks(tmp_path: Path, damage: dict[str, Any]) -> None:
     whole, damaged, other = (tmp_path / f"{name}.jsonl" for name in ("whole", "damaged", "other"))
-    for path, launch in ((whole, LAUNCH), (damaged, {**LAUNCH, **damage})):
-        with RecordingWriter(path) as writer:
-            writer.header({"launch": launch})
+    header = Header("watch", ArmInfo("program", "program", consumer=True), Workload(), launch=LAUNCH)
+    with RecordingWriter(whole) as writer:
+        writer.header(header)
+    line = json.loads(whole.read_text())
+    damaged.write_text(json.dumps({**line, "launch": {**line["launch"], **damage}}))
     other.write_text(json.dumps([1]))
-    assert ranks_of([whole, damaged, other, tmp_path / "missing.jsonl"]) == {whole: LAUNCH}
+    assert ranks_of([whole, damaged, other, tmp_path / "missing.jsonl"]) == [whole]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import ArmInfo, Header, Workload
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render.words import CAUSE_WORDS
 from hfmemdebug.result import ArmSummary, Finding, Result
@@ -218,11 +220,10 @@ def recording(
         samples.append(
             Sample("slice", epoch + 1, index, place * 0.04, None, warmup, index * 20_000, 20_000, **figures)
         )
-    header = {
-        "type": "header",
-        "schema": "hfmemdebug.recording.v1",
-        "arm": {"name": name, "mode": "mmap", "consumer": False},
-        "workload": {"dataset": "./synthetic-ds", "step": 20_000},
-        "environment": ENVIRONMENT,
-    }
-    return Recording(header, tuple(samples), {"type": "end", "outcome": "completed"}, None)
+    header = Header(
+        "diagnose",
+        ArmInfo(name, "mmap", consumer=False),
+        Workload(dataset="./synthetic-ds", step=20_000),
+        environment=ENVIRONMENT,
+    )
+    return Recording(header, tuple(samples), End("completed"))

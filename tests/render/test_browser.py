@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,9 @@ def test_on_a_phone_in_the_dark(browser: Any, report: Path) -> None:
 
 def test_a_leak_shows_its_rate_first_and_foreign_text_does_nothing(browser: Any, tmp_path: Path) -> None:
     result, recordings = leaking()
-    recordings[0].header["arm"]["name"] = "</script><img src=https://evil.example/x>"
+    header = recordings[0].header
+    arm = replace(header.arm, name="</script><img src=https://evil.example/x>")
+    recordings[0] = replace(recordings[0], header=replace(header, arm=arm))
     path = tmp_path / "leak.html"
     path.write_text(render_html(result, recordings), encoding="utf-8")
     seen = look(browser, path)

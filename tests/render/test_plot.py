@@ -12,7 +12,9 @@ import pytest
 from render import samples
 
 from hfmemdebug.errors import UsageError
+from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import ArmInfo, Header, Workload
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render.html import render_html
 from hfmemdebug.render.kept import kept_chart, mermaid_ramp
@@ -70,6 +72,9 @@ def test_a_limit_is_a_table_of_the_page() -> None:
     assert "fewer than two slices" not in page
 
 
+PROGRAM = Header("run", ArmInfo("program", "program", consumer=False), Workload())
+
+
 def settled(name: str, *, per_epoch: int = 0, epochs: int = 4, slices: int = 20) -> Recording:
     """An arm whose epochs end settled, with so many bytes more of Python objects each time."""
     recording = samples.recording(name, slices=slices * epochs, epochs=epochs)
@@ -83,7 +88,8 @@ def settled(name: str, *, per_epoch: int = 0, epochs: int = 4, slices: int = 20)
 
 def leaking() -> tuple[Result, list[Recording]]:
     recordings = [settled("memory-mapped"), settled("memory-mapped + consumer", per_epoch=20 * 1024)]
-    recordings[1].header["arm"]["consumer"] = True
+    header = recordings[1].header
+    recordings[1] = replace(recordings[1], header=replace(header, arm=replace(header.arm, consumer=True)))
     finding = replace(samples.LEAK.findings[0], rate_bytes_per_iteration=1024.0, growth_bytes=80 * 1024)
     return replace(samples.LEAK, findings=(finding,)), recordings
 
@@ -223,7 +229,7 @@ def test_foreign_text_does_not_break_the_page() -> None:
 def test_a_program_that_was_looked_at_is_drawn_over_its_looks() -> None:
     recording = samples.recording("program", slices=10)
     looks = tuple(replace(s, kind="tree", rss=MB, warmup=False) for s in recording.samples)
-    recording = replace(recording, samples=looks)
+    recording = replace(recording, header=PROGRAM, samples=looks)
     chart = arm_chart(recording, top=top_of([recording]), most=100)
     assert chart is not None
     assert "epoch 1" not in json.dumps(chart["layer"][0])
@@ -255,9 +261,7 @@ def watched(processes: int = 3, looks: int = 12) -> Recording:
                     Sample("process", 1, look, look / 2, role=role, pid=100 + pid, rss=rss, **figures)
                 )
         taken.append(Sample("tree", 1, look, look / 2, rss=90 * MB, anon=70 * MB, file=20 * MB, shmem=0))
-    recording = samples.recording("program", slices=2)
-    recording.header["arm"] = {"name": "program", "mode": "program", "consumer": True}
-    return replace(recording, samples=tuple(taken))
+    return Recording(PROGRAM, tuple(taken), End("completed"))
 
 
 def test_each_process_of_a_program_is_drawn_over_the_seconds() -> None:

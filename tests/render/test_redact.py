@@ -6,6 +6,9 @@ from dataclasses import replace
 import pytest
 from render import samples
 
+from hfmemdebug.recording.decode import encode
+from hfmemdebug.recording.end import End
+from hfmemdebug.recording.header import ArmInfo, LoadReport
 from hfmemdebug.render.markdown import render_markdown
 from hfmemdebug.render.redact import HIDDEN, Redactor, secret_values
 from hfmemdebug.render.terminal import render_terminal, render_verdict_line
@@ -190,8 +193,10 @@ def test_nothing_private_in_any_rendering() -> None:
     recording = samples.recording(slices=4)
     recording = replace(
         recording,
-        header={**recording.header, "arm": {"name": text}, "loaded": {"name": text}},
-        end={"type": "end", "detail": [text, {text: text}]},
+        header=replace(
+            recording.header, arm=ArmInfo(text, "mmap", consumer=False), loaded=LoadReport("Arrow", text)
+        ),
+        end=End("failed", text, versions={text: text}),
     )
     safe, safe_recording = REDACT.result(result), REDACT.recording(recording)
     shown = [
@@ -199,7 +204,7 @@ def test_nothing_private_in_any_rendering() -> None:
         render_verdict_line(safe),
         render_markdown(safe, [safe_recording]),
         json.dumps(safe.to_dict()),
-        json.dumps([safe_recording.header, safe_recording.end]),
+        json.dumps([encode(safe_recording.header), encode(safe_recording.end)]),
     ]
     for rendering in shown:
         assert HIDDEN in rendering.replace("\\", "")

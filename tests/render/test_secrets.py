@@ -19,7 +19,10 @@ from hfmemdebug.comparison import Comparison
 from hfmemdebug.errors import InputError
 from hfmemdebug.measure.failure import describe
 from hfmemdebug.origin import holders
+from hfmemdebug.recording.decode import decode, encode
+from hfmemdebug.recording.end import End, LimitUsage, Reclaim, Trace
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import LoadReport, Workload
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render.comparison import comparison_markdown, comparison_terminal
 from hfmemdebug.render.picture import picture, render_png, render_svg
@@ -133,19 +136,18 @@ class Planted:
             reproduce=f"hfmemdebug synth {text}\nhfmemdebug diagnose {dataset}",
         )  # fmt: skip
         recording = samples.recording(slices=6)
-        header = {
-            **recording.header, "loaded": loaded, "command_line": f"hfmemdebug {text}", "missing": [text],
-            "notes": texts,
-            "environment": {"x": text}, "reproduce": text,
-            "workload": {"dataset": dataset, "data_files": texts, "consumer": text, "step": 20_000},
-        }  # fmt: skip
-        end = {
-            "type": "end",
-            "outcome": "failed",
-            "detail": text,
-            "reclaim": {"how": text},
-            "trace": {"sites": texts},
-        }
+        header = replace(
+            recording.header,
+            loaded=decode(LoadReport, loaded),
+            command_line=f"hfmemdebug {text}",
+            missing=(text,),
+            notes=tuple(texts),
+            environment={"x": text},
+            reproduce=text,
+            workload=Workload(dataset=dataset, data_files=tuple(texts), consumer=text, step=20_000),
+        )
+        site = {"file": f"{CWD}/{text}.py", "line": 3, "function": text}
+        end = End("failed", text, reclaim=Reclaim(how=text), trace=Trace((site,)))
         # And a program with two processes whose roles are what their command lines say.
         watched = [
             Sample(kind, 1, look, look / 10, role=text if pid else None, pid=pid, rss=9 << 20, anon=5, file=4, shmem=0)
@@ -158,7 +160,7 @@ class Planted:
                 header=header,
                 end=end,
                 samples=tuple(watched),
-                limit={"type": "limit", "how": text},
+                limit=LimitUsage(5, 0, "group", text, True),
             ),
         ]
 
@@ -212,7 +214,9 @@ def test_five_hundred_planted_secrets_and_none_comes_out(
     count, leaks = 0, []
     for run, secrets in runs():
         texts = outputs(run, tmp_path, redactor, capsys)
-        planted = json.dumps([run.result.to_dict(), run.recordings[0].header, run.recordings[0].end])
+        planted = json.dumps(
+            [run.result.to_dict(), encode(run.recordings[0].header), encode(run.recordings[0].end)]
+        )
         for secret in secrets:
             count += 1
             assert planted.count(secret) >= 7, "it was not planted"

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from hfmemdebug.recording.end import SegmentLine
 from hfmemdebug.supervise.segments import Segments
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 
 # A line of the function below.
-LINE = 22
+LINE = 23
 
 
 def test_what_was_made_and_not_unlinked(tmp_path: Path) -> None:
@@ -42,10 +43,7 @@ def test_what_was_made_and_not_unlinked(tmp_path: Path) -> None:
         assert later() == 0
         assert segments.most == 2 << 20
         (line,) = segments.by_line()
-        assert line == {
-            "file": __file__, "line": LINE, "function": "test_what_was_made_and_not_unlinked",
-            "bytes": 2 << 20, "count": 2,
-        }  # fmt: skip
+        assert line == SegmentLine(__file__, LINE, "test_what_was_made_and_not_unlinked", 2 << 20, 2)
     finally:
         for segment in made:
             segment.close()
