@@ -6,7 +6,7 @@ site: append_small_bytes.py:20
 holder: kept
 rate: 72
 data: fixed
-fast: yes
+fast: no
 why: one bytes object of 64 bytes and a list's slot of 8 stay at every slice.
 """
 

@@ -5,7 +5,7 @@ origin: user-code
 holder: errors
 rate: 630000
 data: fixed
-fast: yes
+fast: no
 why: exceptions are kept with their tracebacks, whose frames hold the slice.
 """
 

@@ -6,7 +6,7 @@ site: lru_cache_unbounded.py:21
 holder: tokenize
 rate: 2100
 data: fixed
-fast: yes
+fast: no
 why: lru_cache(maxsize=None) on a function that is called with ever new arguments.
 """
 

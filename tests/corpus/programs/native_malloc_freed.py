@@ -1,7 +1,7 @@
 """
 verdict: no-leak
 data: fixed
-fast: yes
+fast: no
 why: malloc(10 KB) at every slice, freed in the same call.
 """
 

@@ -1,7 +1,7 @@
 """
 verdict: no-leak
 data: fixed
-fast: yes
+fast: no
 why: a line per slice is printed to standard output.
 """
 

@@ -1,7 +1,7 @@
 """
 verdict: no-leak
 data: varying
-fast: yes
+fast: no
 why: rows of varying length, of which sums are kept in a few scalars.
 """
 
