@@ -1,4 +1,4 @@
-"""What can go wrong, as people and scripts see it: one line, a kind and an exit status."""
+"""Errors as people and scripts see them: one line, a kind and an exit status."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class UsageError(HfmemdebugError):
 
 
 class InputError(HfmemdebugError):
-    """What the command line names is wrong: a dataset, a split, a file, a consumer."""
+    """Something that the command line names is wrong: a dataset, a split, a file, a consumer."""
 
     kind = "input"
 

@@ -43,7 +43,7 @@ def split_target(target: str, option: str = "--consumer ") -> tuple[str, str]:
 
 
 def is_target(name: str) -> bool:
-    """Whether a text has the form of ``FILE.py:FUNC`` or ``MODULE:FUNC``."""
+    """Returns True if a text has the form of ``FILE.py:FUNC`` or ``MODULE:FUNC``."""
     place, colon, function = name.rpartition(":")
     return bool(colon) and function.isidentifier() and (place.endswith(".py") or _is_module_name(place))
 
@@ -104,7 +104,7 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _is_taken(name: str, path: Path) -> bool:
-    """Whether a module of that name can be imported, or has been, that is not this file."""
+    """Returns True if another file's module has that name: imported, or to be imported."""
     if name in sys.modules:
         return True
     found = importlib.util.find_spec(name)

@@ -130,7 +130,7 @@ class MemoryCallback(TrainerCallback):
         self._recording = False
 
     def figures(self) -> dict[str, float]:
-        """What is logged: the last reading by name, MB of 1024 × 1024 bytes; without what cannot be read here."""
+        """Returns the last reading as it is logged, in MB of 1024 × 1024 bytes, without what cannot be read here."""
         last = self._last
         if last is None or last.anon is None:
             return {}

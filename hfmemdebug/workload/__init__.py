@@ -1,1 +1,1 @@
-"""What is iterated and how: slices, warm-up, epochs, the user's consumer, settling."""
+"""Iterates a dataset: slices, warm-up, epochs, the user's consumer, settling."""

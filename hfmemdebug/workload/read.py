@@ -25,7 +25,7 @@ _END = object()
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a row costs, measured on a first small slice.
+    """Cost of a row, measured on a first small slice.
 
     Attributes:
         bytes_per_row: Bytes that a decoded row holds.
@@ -104,7 +104,7 @@ def calibrate(dataset: Any, rows: int | None, probe: ProcessProbe, *, step: int 
 
 
 def _calibrate_items(items: Items, probe: ProcessProbe) -> Calibration:
-    """What an item costs: the second one is timed and the third one sized, in one pass.
+    """Measures the cost of an item: times the second one and sizes the third one, in one pass.
 
     An iterable may start workers or fill a buffer each time that it is begun.
 
@@ -160,7 +160,7 @@ def _measure_once(
 
 
 def _native_growth(before: dict[str, Any], after: dict[str, Any]) -> int:
-    """What malloc and Arrow hold more than before."""
+    """Returns by how many bytes malloc's and Arrow's memory in use has grown."""
     return sum(
         after[name] - before[name]
         for name in ("malloc", "arrow")

@@ -1,4 +1,4 @@
-"""Which rows are read: slices of equal size, spread over the dataset, the same ones in each epoch."""
+"""Plans the rows that are read: slices of equal size, spread over the dataset, the same ones in each epoch."""
 
 from __future__ import annotations
 
