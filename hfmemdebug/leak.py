@@ -230,7 +230,7 @@ class Pins:
 
 @dataclass(frozen=True)
 class Holder:
-    """What keeps leaked memory alive.
+    """The references that keep leaked memory alive.
 
     Attributes:
         kind: ``"container"`` (of items, or of bytes: a text, an array), ``"chain"`` (objects that hold each other,
