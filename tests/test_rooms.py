@@ -36,7 +36,6 @@ LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 UPWARDS = {
     ("measure.recorder", "render.notebook"),  # what a notebook shows of a recorder
     ("measure.recorder", "render.redact"),
-    ("probes.mounts", "data.spec"),
     ("result", "render.markdown"),  # `Result.to_markdown`
     ("result", "render.notebook"),
     ("result", "render.redact"),

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.data.iterables import refuse_options
-from hfmemdebug.data.loaded import IN_MEMORY, MAPPED
 from hfmemdebug.data.local_files import check_readable, shown, sniff
 from hfmemdebug.data.raw import raw_layout
-from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.data.spec import IN_MEMORY, MAPPED, DatasetSpec
 from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.recording.header import LoadReport

@@ -1,46 +1,45 @@
-"""Loads a dataset from the Hub: the name, the room for it, the download, the build, the split."""
+"""Loads a dataset from the Hub: its name of today, the download and the build, or the copy in the cache.
+
+One request with a short time limit comes before all that the libraries do. It follows the redirect of a name from
+before the namespaces (``wmt19``), which `load_dataset` of datasets 5 does not (huggingface/datasets#8612); it
+shows at once that there is no network, where `load_dataset` retries for half a minute; and it shows a refusal before
+`datasets` falls back to its cache without a word of it. So a copy is only ever used by name, and its age is said.
+"""
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from hfmemdebug.data.hub_cache import (
-    PreparedCopy,
-    copy_splits,
-    matching_copies,
-    no_silent_copies,
-    prepared_copies,
-    read_copy,
-)
-from hfmemdebug.data.hub_downloads import data_files
-from hfmemdebug.data.hub_errors import explain, hub_errors_as_lines, is_unreadable
-from hfmemdebug.data.hub_name import HubRepo, find_repo, offline
-from hfmemdebug.data.hub_quiet import quiet_libraries
-from hfmemdebug.data.hub_space import check_room, needs_of
-from hfmemdebug.data.hub_trouble import listed
-from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.data.builders import choose_split, files_of, is_prepared, listed, read_split
+from hfmemdebug.data.explain import explained
+from hfmemdebug.data.spec import DatasetSpec, describe_dataset
 from hfmemdebug.errors import AccessError, HfmemdebugError, InputError, NetworkError
 from hfmemdebug.recording.header import LoadReport
+from hfmemdebug.units import format_bytes
 
-Say = Callable[[str], None]
-
-_SPLIT = re.compile(r"\s*([\w.\-]+)\s*(?:\[|$)")
+LARGE_BYTES = 50 * 1024**3
+"""A download and build of more than this needs the user's word: it takes hours, and a disk that others use too."""
+_ALLOW = "Unset HF_HUB_OFFLINE (or HF_DATASETS_OFFLINE) to let others be downloaded."
+# What was built from `data_files` has a hash behind its name and is not the configuration itself.
+_FROM_CHOSEN_FILES = re.compile(r"-[0-9a-f]{16}$")
 
 
 def load_from_hub(
-    spec: DatasetSpec, *, keep_in_memory: bool, streaming: bool, say: Say
+    spec: DatasetSpec, *, keep_in_memory: bool, streaming: bool, say: Callable[[str], None]
 ) -> tuple[Any, LoadReport]:
     """Loads a dataset from the Hub, or its prepared copy where the Hub cannot be had.
 
     Args:
         spec: The dataset; `spec.dataset` is a name on the Hub, old names included.
         keep_in_memory: Read the rows into memory instead of mapping their files.
-        streaming: Give an `IterableDataset`; nothing is downloaded until it is iterated, so iterate it
-            inside `hub_errors_as_lines`.
+        streaming: Give an `IterableDataset`; nothing is downloaded until it is iterated.
         say: Called with a line for people.
 
     Returns:
@@ -49,31 +48,47 @@ def load_from_hub(
     Raises:
         InputError: Name, configuration, split or data are wrong, or the dataset is large and unagreed.
         NetworkError: The Hub could not be reached, or the connection broke.
-        DiskError: The disk is full or would be.
+        DiskError: The disk is full.
         AccessError: The Hub or the operating system does not permit it.
     """
-    with quiet_libraries(say, token=spec.token):
-        name = spec.dataset
+    try:
+        with explained(spec, searching=True):
+            repo = _find_repo(spec)
+    except HfmemdebugError as refused:
+        return _read_copy(spec.dataset, spec, refused, keep_in_memory, streaming, say)
+    with explained(spec, repo=repo.id):
         try:
-            with hub_errors_as_lines(spec):
-                if offline():
-                    raise NetworkError(
-                        f"offline mode is set and '{name}' is not in the cache",
-                        next="Unset HF_HUB_OFFLINE (or HF_DATASETS_OFFLINE) to let it be downloaded.",
-                    )
-                repo = find_repo(name, spec)
-        except HfmemdebugError as refused:
-            with hub_errors_as_lines(spec, repo=name):
-                return _from_copy(name, spec, refused, keep_in_memory, streaming, say)
-        with hub_errors_as_lines(spec, repo=repo.id):
-            try:
-                builder = _builder(repo, spec)
-            except (NetworkError, AccessError) as refused:
-                return _from_copy(repo.id, spec, refused, keep_in_memory, streaming, say)
-            return _from_hub(builder, repo, spec, keep_in_memory, streaming, say)
+            with explained(spec, repo=repo.id):
+                builder = _open_builder(repo, spec)
+        except (NetworkError, AccessError) as refused:
+            return _read_copy(repo.id, spec, refused, keep_in_memory, streaming, say)
+        return _read_hub(builder, repo, spec, keep_in_memory, streaming, say)
 
 
-def _builder(repo: HubRepo, spec: DatasetSpec) -> Any:
+def _is_offline() -> bool:
+    """Tells whether the user forbade the libraries to use the network."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE or config.HF_DATASETS_OFFLINE)
+
+
+def _find_repo(spec: DatasetSpec) -> Any:
+    """Asks the Hub for a dataset: a `huggingface_hub.DatasetInfo` with its files' sizes."""
+    from huggingface_hub import HfApi, constants
+
+    if _is_offline():
+        raise NetworkError(f"offline mode is set and '{spec.dataset}' is not in the cache", next=_ALLOW)
+    return HfApi(token=spec.token).dataset_info(
+        spec.dataset,
+        revision=spec.revision,
+        files_metadata=True,
+        timeout=constants.HF_HUB_ETAG_TIMEOUT,
+    )
+
+
+def _open_builder(repo: Any, spec: DatasetSpec) -> Any:
+    """Opens a repository's builder: `datasets` reads its card and finds its files."""
     from datasets import load_dataset_builder
 
     if Path(repo.id).exists():
@@ -81,209 +96,201 @@ def _builder(repo: HubRepo, spec: DatasetSpec) -> Any:
             f"the folder ./{repo.id} stands in the way of the Hub's '{repo.id}'",
             next=f"Start from another folder, or name it as ./{repo.id} where the folder is meant.",
         )
-    with hub_errors_as_lines(spec, repo=repo.id), no_silent_copies():
-        return load_dataset_builder(
-            repo.id,
-            name=spec.config,
-            revision=spec.revision,
-            data_files=list(spec.data_files) or None,
-            token=spec.token,
+    # Versions of `datasets` before 3 would run it.
+    if f"{repo.id.rpartition('/')[2]}.py" in {file.rfilename for file in repo.siblings or ()}:
+        raise InputError(
+            f"'{repo.id}' is built by a Python script of its own, which is not run",
+            next="The Hub's Parquet copy of it may serve: "
+            "--revision refs/convert/parquet --data-files 'CONFIG/train/*.parquet'",
         )
+    if repo.gated:
+        _ask_for_a_file(repo, spec)
+    builder = load_dataset_builder(
+        repo.id,
+        name=spec.config,
+        revision=spec.revision,
+        data_files=list(spec.data_files) or None,
+        token=spec.token,
+    )
+    if type(builder).__module__.startswith("datasets.packaged_modules.cache"):
+        # It fell back to its cache: the copy is ours to find, since its age must be said.
+        raise NetworkError(f"the Hub did not give all of '{repo.id}'", next="Try again.")
+    return builder
 
 
-def _from_hub(
+def _ask_for_a_file(repo: Any, spec: DatasetSpec) -> None:
+    """Fails where a gated dataset's files may not be read: its description is public."""
+    import huggingface_hub.utils
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+
+    # Its names are exported, but not in the way that type checkers ask for.
+    utils: Any = huggingface_hub.utils
+    url = hf_hub_url(repo.id, "README.md", repo_type="dataset", revision=repo.sha)
+    with suppress(utils.EntryNotFoundError):
+        get_hf_file_metadata(url, token=spec.token, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+
+
+def _read_hub(
     builder: Any,
-    repo: HubRepo,
+    repo: Any,
     spec: DatasetSpec,
     keep_in_memory: bool,
     streaming: bool,
-    say: Say,
+    say: Callable[[str], None],
 ) -> tuple[Any, LoadReport]:
-    split = _chosen_split(_splits_of(builder), spec, repo.id, streaming)
-    notes: list[str] = []
+    splits = [str(split) for split in builder.info.splits or builder.config.data_files or ()]
+    what = f"'{repo.id}'" + (f" {builder.config.name}" if spec.config else "")
+    split = choose_split(spec.split, splits, name=what, streaming=streaming)
+    notes = []
     if spec.config is None and builder.config.name != "default":
         notes.append(f"the configuration '{builder.config.name}' was taken, as none was named")
-    if streaming:
-        dataset = builder.as_streaming_dataset(split=split)
-        return dataset, _report(dataset, repo.id, split, None, notes, repo.private)
-    prepared = (Path(builder.cache_dir) / "dataset_info.json").is_file()
-    if not prepared:
-        _build(builder, repo, spec, say)
-    dataset = builder.as_dataset(split=split, in_memory=keep_in_memory)
-    return dataset, _report(dataset, repo.id, split, prepared, notes, repo.private)
+    prepared = None if streaming else is_prepared(builder)
+    if prepared is False:
+        download, build = _download_bytes(builder, repo), builder.info.dataset_size or 0
+        needs = f"{format_bytes(download)} to download" + f" and {format_bytes(build)} to build" * bool(build)
+        if download + build > LARGE_BYTES and not spec.yes:
+            raise InputError(
+                f"{what} is large: {needs}",
+                next="Read it with --streaming, choose a part of its files with --data-files, or agree with --yes.",
+            )
+        every = f" (all splits: {listed(splits)})" if len(splits) > 1 else ""
+        say(f"preparing {what}: {needs}{every}")
+    dataset = read_split(builder, split, keep_in_memory=keep_in_memory, streaming=streaming)
+    return dataset, describe_dataset(
+        dataset,
+        source="Hub",
+        name=repo.id,
+        split=split,
+        from_cache=prepared,
+        notes=notes,
+        private=repo.private,
+    )
 
 
-def _from_copy(
-    name: str, spec: DatasetSpec, refused: HfmemdebugError, keep_in_memory: bool, streaming: bool, say: Say
+def _download_bytes(builder: Any, repo: Any) -> int:
+    """Returns the bytes of a builder's files on the Hub, those included that were downloaded before."""
+    # As in ``hf://datasets/wmt/wmt19@COMMIT/cs-en/a.parquet``.
+    paths = {
+        unquote(file).partition("@")[2].partition("/")[2]
+        for files in files_of(builder).values()
+        for file in files
+    }
+    return sum(file.size or 0 for file in repo.siblings or () if file.rfilename in paths)
+
+
+@dataclass(frozen=True)
+class PreparedCopy:
+    """A configuration of a dataset, built in the datasets cache.
+
+    Attributes:
+        repo: The name on the Hub, as far as the folder tells (``wmt/wmt19`` of ``wmt___wmt19``).
+        config: The configuration.
+        folder: The folder with the Arrow files. Its name is the commit that it was built from, in newer versions.
+        prepared: When it was built.
+    """
+
+    repo: str
+    config: str
+    folder: Path
+    prepared: datetime
+
+
+def _read_copy(
+    name: str,
+    spec: DatasetSpec,
+    refused: HfmemdebugError,
+    keep_in_memory: bool,
+    streaming: bool,
+    say: Callable[[str], None],
 ) -> tuple[Any, LoadReport]:
-    """The prepared copy, where the Hub refused; the refusal itself where there is none."""
-    copies = prepared_copies(name)
-    matching = matching_copies(copies, spec)
-    configs = sorted({copy.config for copy in matching})
-    if not matching:
-        raise _without_copy(name, spec, refused, copies)
-    if len(configs) > 1 or len({copy.repo for copy in matching}) > 1:
+    """Reads the prepared copy, where the Hub refused; raises the refusal where there is none.
+
+    `datasets` does so itself in newer versions, after half a minute of retries and without saying why.
+    """
+    from datasets import Dataset, DatasetInfo
+    from datasets.arrow_reader import ArrowReader
+
+    copy = _matching_copy(name, spec, refused)
+    with explained(spec):
+        info = DatasetInfo.from_directory(str(copy.folder))
+        split = choose_split(
+            spec.split,
+            [str(split) for split in info.splits or ()],
+            name=f"'{copy.repo}' {copy.config}",
+            streaming=streaming,
+        )
+        reason = "offline mode is set" if _is_offline() else refused.message
+        note = (
+            f"{reason}: the copy of '{copy.repo}' that was prepared on {copy.prepared:%Y-%m-%d} is used and may "
+            "be out of date"
+        )
+        say(note)
+        parts = ArrowReader(str(copy.folder), info).read(
+            name=getattr(info, "dataset_name", None) or info.builder_name,
+            instructions=split,
+            split_infos=list((info.splits or {}).values()),
+            in_memory=keep_in_memory,
+        )
+        dataset = Dataset(**parts)
+    if streaming:
+        dataset = dataset.to_iterable_dataset()
+    return dataset, describe_dataset(
+        dataset, source="Hub", name=copy.repo, split=split, from_cache=True, notes=[note]
+    )
+
+
+def _matching_copy(name: str, spec: DatasetSpec, refused: HfmemdebugError) -> PreparedCopy:
+    """Finds the newest copy that a specification means; raises the refusal, with what there is, where none does."""
+    copies = _prepared_copies(name)
+    matching = [
+        copy
+        for copy in copies
+        # Whether a copy holds the same files cannot be known without the Hub; a revision is known by its commit.
+        if not spec.data_files
+        and spec.revision in (None, copy.folder.name)
+        and spec.config in (None, copy.config)
+    ]
+    if spec.config is None:
+        matching = [copy for copy in matching if copy.config == "default"] or matching
+    if len({(copy.repo, copy.config) for copy in matching}) > 1:
         raise InputError(
             f"{refused.message}, and its cache holds several copies",
             next=f"Name one of them: {listed(sorted({f'{c.repo} {c.config}' for c in matching}))}.",
         )
-    copy = matching[0]
-    split = _chosen_split(copy_splits(copy), spec, copy.repo, streaming)
-    reason = "offline mode is set" if offline() else refused.message
-    note = (
-        f"{reason}: the copy of '{copy.repo}' that was prepared on {copy.day} is used and may be out of date"
-    )
-    say(note)
-    dataset = read_copy(copy, split=split, keep_in_memory=keep_in_memory)
-    if streaming:
-        dataset = dataset.to_iterable_dataset()
-    return dataset, _report(dataset, copy.repo, split, True, [note])
-
-
-def _without_copy(
-    name: str, spec: DatasetSpec, refused: HfmemdebugError, copies: Sequence[PreparedCopy]
-) -> HfmemdebugError:
-    """The refusal, with what else the cache has of the dataset where that may help."""
+    if matching:
+        return matching[0]
     if not copies or not isinstance(refused, NetworkError):
-        return refused
+        raise refused
     cached = f"The cache has: {listed(sorted({copy.config for copy in copies}))}."
-    if not offline():
-        return NetworkError(refused.message, next=f"{refused.next} {cached}")
-    what = f"'{name}'" + (f" {spec.config}" if spec.config else "")
-    how = (
-        f" at revision '{spec.revision}'"
-        if spec.revision
-        else " with --data-files"
-        if spec.data_files
-        else ""
-    )
-    return InputError(
-        f"offline mode is set and {what}{how} is not in the cache",
-        next=f"{cached} Unset HF_HUB_OFFLINE (or HF_DATASETS_OFFLINE) to let others be downloaded.",
-    )
+    if not _is_offline():
+        raise NetworkError(refused.message, next=f"{refused.next} {cached}")
+    given = [spec.config, spec.revision and f"at revision '{spec.revision}'", *spec.data_files]
+    what = " ".join([f"'{name}'", *filter(None, given)])
+    raise InputError(f"offline mode is set and {what} is not in the cache", next=f"{cached} {_ALLOW}")
 
 
-def _splits_of(builder: Any) -> list[str]:
-    """The splits of a builder, before anything is downloaded; empty where that cannot be known."""
-    return [str(split) for split in builder.info.splits or builder.config.data_files or ()]
+def _prepared_copies(name: str) -> list[PreparedCopy]:
+    """Finds the prepared copies of a dataset's configurations in the cache, the newest first.
 
+    Args:
+        name: A name on the Hub; without a namespace (``wmt19``) it stands for the dataset of that name in
+            any, which is how names from before the namespaces are cached (``wmt___wmt19``).
+    """
+    from datasets import config
+    from datasets.naming import camelcase_to_snakecase
 
-def _chosen_split(splits: list[str], spec: DatasetSpec, repo: str, streaming: bool) -> str:
-    """The split or slice to load, checked before a download rather than after it."""
-    what = f"'{repo}'" + (f" {spec.config}" if spec.config else "")
-    if spec.split is None:
-        if splits and "train" not in splits:
-            raise InputError(
-                f"{what} has no split 'train'", next=f"Choose one with --split: {listed(splits)}."
-            )
-        return "train"
-    for part in spec.split.split("+"):
-        match = _SPLIT.match(part)
-        if match is None:
-            raise _bad_slice(spec.split)
-        if splits and match[1] not in (*splits, "all"):
-            raise InputError(f"{what} has no split '{match[1]}'", next=f"It has: {listed(splits)}.")
-    if streaming and ("[" in spec.split or "+" in spec.split):
-        raise InputError(
-            f"a stream has no slices: --split '{spec.split}'",
-            next="Give the whole split with --streaming, or the slice without it.",
-        )
-    _check_slice(spec.split)
-    return spec.split
-
-
-def _check_slice(split: str) -> None:
-    from datasets import ReadInstruction
-
-    try:
-        ReadInstruction.from_spec(split)
-    except (ValueError, AssertionError):
-        raise _bad_slice(split) from None
-
-
-def _bad_slice(split: str) -> InputError:
-    return InputError(
-        f"'{split}' is not a split or a slice of one",
-        next="Write train, train[:1000], train[10%:20%] or train+test.",
-    )
-
-
-def _build(builder: Any, repo: HubRepo, spec: DatasetSpec, say: Say) -> None:
-    """Downloads and builds all splits of a configuration; repairs what was damaged on the way, once."""
-    from huggingface_hub import constants
-
-    files = data_files(builder, repo)
-    needs = needs_of(builder, files)
-    what = f"'{repo.id}'" + (f" {builder.config.name}" if spec.config else "")
-    check_room(
-        needs,
-        what=what,
-        download_to=Path(constants.HF_HUB_CACHE),
-        build_in=Path(builder.cache_dir),
-        yes=spec.yes,
-    )
-    splits = _splits_of(builder)
-    say(f"preparing {what}: {needs}" + (f" (all splits: {listed(splits)})" if len(splits) > 1 else ""))
-    try:
-        _download_and_prepare(builder)
-    except Exception as error:
-        explained = explain(error, spec, repo=repo.id)
-        if explained is None or not is_unreadable(error):
-            raise
-        say("the files cannot be read; comparing the downloads with the Hub's checksums")
-        damaged = [file for file in data_files(builder, repo) if file.damaged()]
-        if not damaged:
-            raise InputError(
-                explained.message + ", and the downloads are what the Hub has",
-                next=f"Tell its authors ({constants.ENDPOINT}/datasets/{repo.id}/discussions); "
-                "--data-files chooses other files, --revision an earlier state.",
-            ) from error
-        paths = listed([file.path for file in damaged], most=3)
-        say(f"damaged on the way: {paths}; downloading again")
-        for file in damaged:
-            file.forget()
-        _build_again(builder, repo, paths)
-
-
-def _build_again(builder: Any, repo: HubRepo, paths: str) -> None:
-    try:
-        _download_and_prepare(builder)
-    except Exception as error:
-        damaged = [file for file in data_files(builder, repo) if file.damaged()]
-        if not is_unreadable(error) or not damaged:
-            raise
-        for file in damaged:
-            file.forget()
-        raise NetworkError(
-            f"{paths} of '{repo.id}' arrived damaged twice; the damaged downloads were removed from the cache",
-            next="Try again over another network or without the proxy.",
-        ) from error
-
-
-def _download_and_prepare(builder: Any) -> None:
-    options: dict[str, Any] = {}
-    if "try_from_hf_gcs" in inspect.signature(builder.download_and_prepare).parameters:
-        # Versions before 2.20 ask a second host for files that are long gone.
-        options["try_from_hf_gcs"] = False
-    builder.download_and_prepare(**options)
-
-
-def _report(
-    dataset: Any,
-    repo: str,
-    split: str,
-    from_cache: bool | None,
-    notes: Sequence[str],
-    private: bool | None = None,
-) -> LoadReport:
-    from hfmemdebug.data.loaded import describe_dataset
-
-    return describe_dataset(
-        dataset,
-        source="Hub",
-        name=repo,
-        split=split,
-        from_cache=from_cache,
-        notes=tuple(notes),
-        private=private,
-    )
+    namespace, _, last = name.rpartition("/")
+    copies = []
+    for info in Path(config.HF_DATASETS_CACHE).expanduser().glob("*/*/*/*/dataset_info.json"):
+        folder, configuration = info.parent, info.parts[-4]
+        owner, _, dataset = info.parts[-5].rpartition("___")
+        if (
+            dataset in (last, camelcase_to_snakecase(last))
+            and namespace in ("", owner)
+            and folder.suffix != ".incomplete"
+            and not _FROM_CHOSEN_FILES.search(configuration)
+        ):
+            label = name if namespace else f"{owner}/{dataset}".lstrip("/")
+            built = datetime.fromtimestamp(info.stat().st_mtime)
+            copies.append(PreparedCopy(label, configuration, folder, built))
+    return sorted(copies, key=lambda copy: copy.prepared, reverse=True)

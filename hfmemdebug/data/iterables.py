@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hfmemdebug.data.loaded import STREAMING
-from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.data.spec import STREAMING, DatasetSpec
 from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.recording.header import LoadReport
 from hfmemdebug.user_code import import_target

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hfmemdebug.data.arrays import is_array, load_array
-from hfmemdebug.data.formats import check_decoders, check_format, decodes, without_decoding
+from hfmemdebug.data.builders import quiet_libraries
+from hfmemdebug.data.explain import explained
+from hfmemdebug.data.formats import check_format, without_decoding
 from hfmemdebug.data.iterables import load_iterable
 from hfmemdebug.data.local_files import looks_like_path, missing_path, status_of
 from hfmemdebug.data.spec import DatasetSpec
@@ -54,18 +56,18 @@ def load(
         return load_array(spec, keep_in_memory=keep_in_memory, streaming=streaming)
     # A wrong format is told at once, not after the build.
     check_format(spec.format, streaming=streaming)
-    dataset, report = _dispatch(spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+    with quiet_libraries():
+        dataset, report = _dispatch(spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
     if not spec.decode:
-        dataset = without_decoding(dataset)
-    elif decodes(spec.format):
-        check_decoders(dataset, spec.dataset)
+        with explained(spec):
+            dataset = without_decoding(dataset)
     if spec.format is not None:
         dataset = dataset.with_format(spec.format)
     return dataset, report
 
 
 def is_iterable(spec: DatasetSpec) -> bool:
-    """Whether a name means an iterable of the user's: ``FILE.py:FUNC`` or ``MODULE:FUNC``."""
+    """Tells whether a name means an iterable of the user's: ``FILE.py:FUNC`` or ``MODULE:FUNC``."""
     return is_target(spec.dataset) and status_of(spec.dataset) is None
 
 

@@ -1,40 +1,56 @@
-"""Datasets on this machine: `save_to_disk` folders, Arrow, Parquet, JSON and CSV files."""
+"""Datasets on this machine: `save_to_disk` folders, Arrow, Parquet, JSON and CSV files.
+
+Parquet, JSON and CSV go through the builders of `datasets`, as a user's own `load_dataset` would have it, and so
+into its cache of Arrow files; Arrow files are mapped where they are.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from glob import escape, has_magic
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.data.loaded import describe_dataset
-from hfmemdebug.data.local_arrow import load_arrow
-from hfmemdebug.data.local_broken import explain, no_rows
-from hfmemdebug.data.local_build import (
+from hfmemdebug.data.arrow_files import map_arrow_files, stream_end_notes
+from hfmemdebug.data.builders import (
+    base_splits,
+    check_slice,
+    choose_split,
     files_of,
-    open_builder,
-    open_folder_builder,
-    quiet_datasets,
-    read_builder,
+    is_prepared,
+    listed,
+    read_split,
 )
+from hfmemdebug.data.explain import explained
 from hfmemdebug.data.local_files import (
     ARROW,
+    CSV,
+    JSON,
     KIND_OF_SUFFIX,
     LOADABLE,
+    PARQUET,
     data_files_below,
     expand_globs,
     kind_of_files,
-    not_permitted,
+    shown,
     suffix_of,
 )
-from hfmemdebug.data.local_folder import base_splits, choose_split, is_saved_folder, load_saved_folder
-from hfmemdebug.data.spec import DatasetSpec
-from hfmemdebug.errors import HfmemdebugError, InputError, UsageError
+from hfmemdebug.data.spec import DatasetSpec, describe_dataset
+from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.recording.header import LoadReport
+from hfmemdebug.units import format_bytes
+
+_BUILDER_OF_KIND = {PARQUET: "parquet", JSON: "json", CSV: "csv"}
+# A build of less is over before a person wonders what takes so long.
+ANNOUNCED_BYTES = 64 * 1024**2
+_SAVED_DICT = "dataset_dict.json"
+_SHARD = re.compile(r"data-\d{5}-of-\d{5}\.arrow|dataset\.arrow")
 
 
 def load_local(
@@ -59,140 +75,123 @@ def load_local(
             "--revision chooses on the Hub, and this dataset is on this machine", next="Leave it out."
         )
     path = Path(spec.dataset).expanduser()
-    _check_slice(spec.split)
-    with quiet_datasets(say):
-        if not path.is_dir():
-            if spec.data_files:
-                raise UsageError(
-                    "--data-files chooses among a folder's files", next="Name the files themselves."
-                )
-            files = expand_globs([spec.dataset])
-            return _load_files(spec, files, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
-        if spec.data_files:
-            files = expand_globs(spec.data_files, folder=str(path))
-            return _load_files(spec, files, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
-        try:
-            saved = is_saved_folder(path)
-        except PermissionError:
-            raise not_permitted(path) from None
-        if saved:
-            _refuse_config(spec, "a save_to_disk folder")
-            split = _single_base(spec.split)
-            dataset, own_split, files, notes = load_saved_folder(
-                path, split, name=spec.dataset, keep_in_memory=keep_in_memory
-            )
-            dataset = _slice(dataset, spec.split)
-            return _finish(
-                spec,
-                dataset,
-                "save_to_disk folder",
-                spec.split or own_split,
-                files,
-                notes,
-                streaming=streaming,
-            )
-        return _load_folder(spec, path, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+    if spec.data_files and not path.is_dir():
+        raise UsageError("--data-files chooses among a folder's files", next="Name the files themselves.")
+    if spec.split is not None:
+        check_slice(spec.split)
+    with explained(spec):
+        if spec.data_files or not path.is_dir():
+            patterns, folder = (spec.data_files, str(path)) if spec.data_files else ([spec.dataset], "")
+            files = expand_globs(patterns, folder=folder)
+            kind = kind_of_files(files)
+            if kind == ARROW:
+                return _load_arrow(spec, {"train": files}, keep_in_memory=keep_in_memory, streaming=streaming)
+            builder = _open_files(spec, files, kind)
+        elif _is_saved_folder(path):
+            return _load_saved(spec, path, keep_in_memory=keep_in_memory, streaming=streaming)
+        else:
+            files = data_files_below(str(path))
+            if not files:
+                raise InputError(f"{spec.dataset} is a folder with nothing to load", next=f"Name {LOADABLE}.")
+            if any(KIND_OF_SUFFIX[suffix_of(file)] == ARROW for file in files):
+                splits = _arrow_splits(path, [file for file in files if suffix_of(file) != ".json"])
+                return _load_arrow(spec, splits, keep_in_memory=keep_in_memory, streaming=streaming)
+            builder = _open_folder(spec, path)
+        return _build(spec, builder, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
 
 
-def explain_read_error(error: Exception, spec: DatasetSpec) -> HfmemdebugError | None:
-    """Why iterating over a local dataset failed: a stream meets a broken line only when it comes to it.
+def _open_files(spec: DatasetSpec, files: Sequence[str], kind: str) -> Any:
+    """Opens a builder over files, with the one split ``train``."""
+    from datasets import load_dataset_builder
 
-    Args:
-        error: What the iteration raised.
-        spec: The dataset that was loaded with `load`.
-
-    Returns:
-        The error in one line, or None where the files are not to blame.
-    """
-    path = Path(spec.dataset).expanduser()
-    try:
-        files = data_files_below(str(path)) if path.is_dir() else expand_globs([spec.dataset])
-        kind = kind_of_files(files) if files else ARROW
-    except HfmemdebugError:
-        return None
-    if kind == ARROW:
-        return None
-    return explain(error, name=spec.dataset, kind=kind, files=files)
-
-
-def _load_files(
-    spec: DatasetSpec,
-    files: Sequence[str],
-    *,
-    keep_in_memory: bool,
-    streaming: bool,
-    say: Callable[[str], None],
-) -> tuple[Any, LoadReport]:
     _refuse_config(spec, "a file")
-    kind = kind_of_files(files)
-    split = choose_split(spec.split, ["train"], name=spec.dataset)
-    if kind == ARROW:
-        dataset, source, notes = load_arrow(files, keep_in_memory=keep_in_memory)
-        return _finish(spec, _slice(dataset, spec.split), source, split, files, notes, streaming=streaming)
-    builder = open_builder(files, kind, name=spec.dataset)
-    return _read(spec, builder, split, kind, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+    options = {"sep": "\t"} if suffix_of(files[0]) == ".tsv" else {}
+    literal = [escape(file) if has_magic(file) else file for file in files]
+    with explained(spec, files=files):
+        builder = load_dataset_builder(_BUILDER_OF_KIND[kind], data_files={"train": literal}, **options)
+    if len(files_of(builder).get("train", ())) < len(files):
+        # datasets 2.14 with the fsspec of its time takes no escaped name either.
+        odd = next((file for file in files if has_magic(file)), files[0])
+        raise InputError(f"{shown(odd)} cannot be read under this name", next="Rename it without [ ] * ?.")
+    return builder
 
 
-def _load_folder(
-    spec: DatasetSpec, path: Path, *, keep_in_memory: bool, streaming: bool, say: Callable[[str], None]
-) -> tuple[Any, LoadReport]:
-    files = data_files_below(str(path))
-    kinds = Counter(KIND_OF_SUFFIX[suffix_of(file)] for file in files)
-    if not kinds:
-        raise InputError(f"{spec.dataset} is a folder with nothing to load", next=f"Name {LOADABLE}.")
+def _open_folder(spec: DatasetSpec, path: Path) -> Any:
+    """Opens a builder over a folder, with the splits and configurations of its file names and README."""
+    from datasets import load_dataset_builder
+
+    # Versions of `datasets` before 3 would run it.
     if (path / f"{path.resolve().name}.py").is_file():
         raise InputError(
             f"{spec.dataset} holds a dataset script, which is not run",
             next="Choose its files with --data-files.",
         )
-    if kinds[ARROW]:
-        _refuse_config(spec, "a folder of Arrow files")
-        splits = _arrow_splits(path, [file for file in files if suffix_of(file) != ".json"])
-        split = choose_split(_single_base(spec.split), list(splits), name=spec.dataset)
-        kind_of_files(splits[split])
-        dataset, source, notes = load_arrow(splits[split], keep_in_memory=keep_in_memory)
-        return _finish(
-            spec,
-            _slice(dataset, spec.split),
-            source,
-            spec.split or split,
-            splits[split],
-            notes,
-            streaming=streaming,
-        )
-    kind = kinds.most_common(1)[0][0]
-    kind_files = [file for file in files if KIND_OF_SUFFIX[suffix_of(file)] == kind]
-    builder = open_folder_builder(str(path), kind_files, kind, name=spec.dataset, config=spec.config)
-    split = choose_split(spec.split, list(files_of(builder)), name=spec.dataset)
-    return _read(spec, builder, split, kind, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+    return load_dataset_builder(str(path.resolve()), spec.config)
 
 
-def _read(
-    spec: DatasetSpec,
-    builder: Any,
-    split: str,
-    kind: str,
-    *,
-    keep_in_memory: bool,
-    streaming: bool,
-    say: Callable[[str], None],
+def _build(
+    spec: DatasetSpec, builder: Any, *, keep_in_memory: bool, streaming: bool, say: Callable[[str], None]
 ) -> tuple[Any, LoadReport]:
-    dataset, from_cache = read_builder(
-        builder,
-        split,
-        kind=kind,
-        name=spec.dataset,
-        keep_in_memory=keep_in_memory,
+    """Reads a split of a builder, and builds its Arrow cache before where it is not there."""
+    splits = files_of(builder)
+    split = choose_split(spec.split, list(splits), name=spec.dataset, streaming=streaming)
+    files = [file for each in splits.values() for file in each]
+    prepared = None if streaming else is_prepared(builder)
+    size = sum(Path(file).stat().st_size for file in files)
+    if prepared is False and size >= ANNOUNCED_BYTES:
+        say(f"building the Arrow cache of {spec.dataset} from {format_bytes(size)} …")
+    with explained(spec, files=files):
+        dataset = read_split(builder, split, keep_in_memory=keep_in_memory, streaming=streaming)
+    source = KIND_OF_SUFFIX.get(suffix_of(files[0])) or kind_of_files(files)
+    read = [file for base in base_splits(split) for file in splits.get(base, files)]
+    return dataset, _report(spec, dataset, source, split, read, from_cache=prepared)
+
+
+def _is_saved_folder(folder: Path) -> bool:
+    """Tells whether `save_to_disk` wrote a folder, complete or not."""
+    names = [entry.name for entry in folder.iterdir()]
+    return "state.json" in names or _SAVED_DICT in names or any(map(_SHARD.fullmatch, names))
+
+
+def _load_saved(
+    spec: DatasetSpec, folder: Path, *, keep_in_memory: bool, streaming: bool
+) -> tuple[Any, LoadReport]:
+    """Loads a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
+    from datasets import load_from_disk
+
+    _refuse_config(spec, "a save_to_disk folder")
+    chosen = None
+    if (folder / _SAVED_DICT).exists():
+        # Not by `load_from_disk`, which would read each split into memory.
+        splits = json.loads((folder / _SAVED_DICT).read_text(encoding="utf-8")).get("splits", ())
+        chosen = choose_split(spec.split, splits, name=spec.dataset, ask=True)
+        folder = folder / base_splits(chosen)[0]
+    dataset = load_from_disk(str(folder), keep_in_memory=keep_in_memory)
+    own = str(dataset.split) if dataset.split else None
+    if chosen is None and spec.split is not None:
+        chosen = choose_split(spec.split, sorted({own or folder.name, "train"}), name=spec.dataset)
+    files = [file["filename"] for file in dataset.cache_files] or sorted(map(str, folder.glob("*.arrow")))
+    return _finish(
+        spec,
+        dataset,
+        "save_to_disk folder",
+        chosen or own,
+        files,
+        stream_end_notes(files),
         streaming=streaming,
-        yes=spec.yes,
-        say=say,
     )
-    report = describe_dataset(dataset, source=kind, name=spec.dataset, split=split, from_cache=from_cache)
-    if not report.files:
-        bases = base_splits(split)
-        files = [file for base, listed in files_of(builder).items() if base in bases for file in listed]
-        report = replace(report, files=describe_files(files))
-    return dataset, report
+
+
+def _load_arrow(
+    spec: DatasetSpec, splits: dict[str, list[str]], *, keep_in_memory: bool, streaming: bool
+) -> tuple[Any, LoadReport]:
+    """Maps the Arrow files of a split."""
+    _refuse_config(spec, "a set of Arrow files")
+    split = choose_split(spec.split, list(splits), name=spec.dataset)
+    files = splits[base_splits(split)[0]]
+    kind_of_files(files)
+    dataset, source, notes = map_arrow_files(files, spec, keep_in_memory=keep_in_memory)
+    return _finish(spec, dataset, source, split, files, notes, streaming=streaming)
 
 
 def _finish(
@@ -205,55 +204,43 @@ def _finish(
     *,
     streaming: bool,
 ) -> tuple[Any, LoadReport]:
-    if dataset.num_rows == 0:
-        raise no_rows(spec.dataset)
+    """Takes the slice that was asked for and makes a stream where one was."""
+    dataset = _slice(dataset, spec.split)
     if streaming:
         dataset = dataset.to_iterable_dataset()
+    return dataset, _report(spec, dataset, source, split, files, notes=notes)
+
+
+def _report(
+    spec: DatasetSpec,
+    dataset: Any,
+    source: str,
+    split: str | None,
+    files: Sequence[str],
+    *,
+    from_cache: bool | None = None,
+    notes: Sequence[str] = (),
+) -> LoadReport:
     report = describe_dataset(
-        dataset, source=source, name=spec.dataset, split=split, from_cache=None, notes=notes
+        dataset, source=source, name=spec.dataset, split=split, from_cache=from_cache, notes=notes
     )
-    return dataset, report if report.files else replace(report, files=describe_files(files))
+    return report if report.files else replace(report, files=describe_files(files))
 
 
 def _arrow_splits(folder: Path, files: Sequence[str]) -> dict[str, list[str]]:
-    """The Arrow files of each split: a cache folder names them ``NAME-SPLIT[-00000-of-00002].arrow``.
+    """Finds the Arrow files of each split: a cache folder names them ``NAME-SPLIT[-00000-of-00002].arrow``.
 
     What `Dataset.map` left beside them (``cache-….arrow``) is no part of the dataset.
     """
     own = [file for file in files if not Path(file).name.startswith("cache-")]
-    try:
+    known: dict[str, Any] = {}
+    with suppress(OSError, ValueError, AttributeError):
         known = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8")).get("splits") or {}
-    except (OSError, ValueError, AttributeError):
-        known = {}
-    splits = {
-        str(split): [
-            file for file in own if re.search(rf"-{re.escape(split)}(-\d{{5}}-of-\d{{5}})?$", Path(file).stem)
-        ]
-        for split in known
-    }
-    return {split: listed for split, listed in splits.items() if listed} or {"train": own or list(files)}
-
-
-def _single_base(split: str | None) -> str | None:
-    if split is None:
-        return None
-    bases = base_splits(split)
-    if len(bases) > 1:
-        raise UsageError(f"'{split}' adds splits", next="Name one split of this dataset.")
-    return bases[0]
-
-
-def _check_slice(split: str | None) -> None:
-    if split is None or "[" not in split:
-        return
-    import datasets
-
-    try:
-        datasets.ReadInstruction.from_spec(split)
-    except (ValueError, AssertionError) as error:
-        raise InputError(
-            f"'{split}' is no slice of a split", next="Write train[:1000] or train[:10%]."
-        ) from error
+    splits = defaultdict(list)
+    for split in known:
+        pattern = re.compile(rf".*-{re.escape(split)}(-\d{{5}}-of-\d{{5}})?\.arrow")
+        splits[split] = [file for file in own if pattern.fullmatch(Path(file).name)]
+    return {split: found for split, found in splits.items() if found} or {"train": own or list(files)}
 
 
 def _slice(dataset: Any, split: str | None) -> Any:
@@ -263,10 +250,7 @@ def _slice(dataset: Any, split: str | None) -> Any:
     import datasets
 
     rows = {base_splits(split)[0]: dataset.num_rows}
-    try:
-        part = datasets.ReadInstruction.from_spec(split).to_absolute(rows)[0]
-    except ValueError as error:
-        raise InputError(f"'{split}' is outside of the {dataset.num_rows} rows") from error
+    part = datasets.ReadInstruction.from_spec(split).to_absolute(rows)[0]
     # Consecutive rows: `select` then takes a part of the table and makes no list of indices.
     end = dataset.num_rows if part.to is None else part.to
     return dataset.select(range(part.from_ or 0, end))
@@ -275,3 +259,7 @@ def _slice(dataset: Any, split: str | None) -> Any:
 def _refuse_config(spec: DatasetSpec, what: str) -> None:
     if spec.config is not None:
         raise UsageError(f"'{spec.config}' is too much: {what} has no configurations", next="Leave it out.")
+    if spec.split is not None and "+" in spec.split:
+        raise UsageError(
+            f"'{spec.split}' adds splits", next=f"Name one split: {listed(base_splits(spec.split))}."
+        )

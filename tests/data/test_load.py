@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from datasets.arrow_writer import ArrowWriter
 
-from hfmemdebug.data import formats
+from hfmemdebug.data.explain import explained
 from hfmemdebug.data.load import load
 from hfmemdebug.data.spec import DatasetSpec
-from hfmemdebug.errors import HfmemdebugError, InputError, UsageError
+from hfmemdebug.errors import InputError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -102,10 +102,10 @@ def test_formats() -> None:
 
 
 def test_a_format_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "find_spec", lambda name: None)
-    with pytest.raises(InputError) as caught:
-        go("x.parquet", format="pandas")
-    assert caught.value.line() == "--format pandas needs pandas, which is not installed. pip install pandas"
+    absent = {"cupy": ValueError("CuPy needs to be installed")}
+    monkeypatch.setattr(datasets.formatting, "_FORMAT_TYPES_ALIASES_UNAVAILABLE", absent)
+    with pytest.raises(InputError, match="--format cupy cannot be used: CuPy needs to be installed"):
+        go("x.parquet", format="cupy")
 
 
 MEDIA = datasets.Features(
@@ -132,15 +132,14 @@ def test_no_decode_leaves_bytes_at_every_depth_and_copies_nothing() -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["media.arrow"]
 
 
-def test_a_decoder_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_is_not_installed_is_told_by_the_first_row(monkeypatch: pytest.MonkeyPatch) -> None:
     write_media()
-    monkeypatch.setattr(formats, "find_spec", lambda name: None)
-    for streaming in (False, True):
-        with pytest.raises(HfmemdebugError) as caught:
-            go("media.arrow", streaming=streaming)
-        assert caught.value.exit_status == 2
-        line = caught.value.line()
-        assert "column 'i' of media.arrow" in line
-        assert "pip install pillow, or use --no-decode" in line
+    monkeypatch.setattr(datasets.config, "PIL_AVAILABLE", False)
+    spec = DatasetSpec("media.arrow")
+    dataset, _ = load(spec, say=lambda line: None)
+    with pytest.raises(InputError) as caught, explained(spec):
+        dataset[0]
+    assert "media.arrow cannot be read: ImportError" in caught.value.line()
+    assert "--no-decode" in caught.value.line()
     # Arrow tables are not decoded, so that nothing is missing.
-    assert go("media.arrow", format="arrow")[1].rows == 5
+    assert len(go("media.arrow", format="arrow")[0][:]) == 5

@@ -50,14 +50,16 @@ class HubWorker:
         *,
         in_mem: bool = False,
         streaming: bool = False,
+        force_redownload: bool = False,
         env: dict[str, str] | None = None,
         **spec: Any,
     ) -> dict[str, Any]:
-        """Loads a dataset and gives what the worker answers."""
+        """Loads a dataset, after `load_dataset` by force where that is asked for, and gives what the worker answers."""
         order = {
             "spec": {"dataset": dataset, "config": config, **spec},
             "in_mem": in_mem,
             "streaming": streaming,
+            "force_redownload": force_redownload,
             "env": env or {},
         }
         assert self._process.stdin is not None

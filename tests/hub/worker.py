@@ -16,8 +16,8 @@ from typing import Any
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:
-    from hfmemdebug.data.hub import load_from_hub
-    from hfmemdebug.data.hub_errors import hub_errors_as_lines
+    from hfmemdebug.data.explain import explained
+    from hfmemdebug.data.load import load
     from hfmemdebug.data.spec import DatasetSpec
     from hfmemdebug.errors import HfmemdebugError
 
@@ -26,10 +26,14 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     spec = DatasetSpec.from_dict(order["spec"])
     streaming = order.get("streaming", False)
     try:
-        with hub_errors_as_lines(spec):
-            dataset, report = load_from_hub(
-                spec, keep_in_memory=order.get("in_mem", False), streaming=streaming, say=said.append
-            )
+        if order.get("force_redownload"):
+            import datasets
+
+            datasets.load_dataset(spec.dataset, download_mode="force_redownload")
+        dataset, report = load(
+            spec, keep_in_memory=order.get("in_mem", False), streaming=streaming, say=said.append
+        )
+        with explained(spec, repo=report.name):
             if streaming:
                 rows = iter(dataset)
                 answer["first"] = next(rows)

@@ -4,7 +4,7 @@ import datasets
 import pyarrow as pa
 from datasets.table import InMemoryTable, MemoryMappedTable, concat_tables
 
-from hfmemdebug.data.loaded import describe_dataset
+from hfmemdebug.data.spec import describe_dataset
 
 TABLE = pa.table({"a": list(range(100)), "b": ["text"] * 100})
 
