@@ -119,7 +119,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         guilty, leaks = None, ()
     still_open = what_is_open(assessments) if guilty is None else None
     too_short = None if guilty is not None else doubt or _too_short(recordings, assessments)
-    question = still_open or too_short
+    question = (_unreadable(recordings) if guilty is None else None) or still_open or too_short
     verdict = "leak" if guilty is not None else "inconclusive" if question is not None else "no-leak"
     benign = benign_findings(assessments)
     subject = longest_alike(guilty, assessments) if guilty is not None else assessments[0]
@@ -214,6 +214,14 @@ def _origin(guilty: Assessment | None) -> str | None:
     if guilty.control is not None:
         return "user-code"
     return None if guilty.recording.header.arm.consumer else "library"
+
+
+def _unreadable(recordings: Sequence[Recording]) -> str | None:
+    """Returns why the data ended the run: no other question can be answered before they are mended."""
+    for recording in recordings:
+        if recording.end.data_error is not None:
+            return f"the data could not be read to their end: {recording.end.detail}"
+    return None
 
 
 def _too_short(recordings: Sequence[Recording], assessments: Sequence[Assessment]) -> str | None:

@@ -21,6 +21,7 @@ from hfmemdebug.errors import (
     EXIT_LEAK,
     EXIT_OK,
     EXIT_PROGRAM_FAILED,
+    HfmemdebugError,
     ProgramFailed,
 )
 
@@ -60,6 +61,8 @@ def measure(
         if not recordings:
             if measured.interrupted:
                 raise ProgramFailed("nothing was measured: it was interrupted", EXIT_INTERRUPTED)
+            if measured.unreadable is not None:
+                raise measured.unreadable
             why = "; ".join(dict.fromkeys(measured.failures))
             if measured.timed_out:
                 raise ProgramFailed(
@@ -82,7 +85,7 @@ def measure(
         if not recordings_of(run):
             # Nothing began: a folder without a recording would be taken for the newest run.
             shutil.rmtree(run, ignore_errors=True)
-    return status_of(result)
+    return status_of(result, measured.unreadable)
 
 
 @contextmanager
@@ -100,14 +103,21 @@ def signals_like_ctrl_c() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def status_of(result: Result) -> int:
-    """The exit status of the contract."""
+def status_of(result: Result, unreadable: HfmemdebugError | None = None) -> int:
+    """Returns the exit status of the contract.
+
+    Args:
+        result: What was found.
+        unreadable: Why the data could not be read to their end, where that ended the measurement.
+    """
     if result.interrupted:
         return EXIT_INTERRUPTED
     if result.verdict == "leak":
         return EXIT_LEAK
     if result.verdict == "no-leak":
         return EXIT_OK
+    if unreadable is not None:
+        return unreadable.exit_status
     died = any(arm.outcome in ("failed", "killed") for arm in result.arms)
     return EXIT_PROGRAM_FAILED if died else EXIT_INCONCLUSIVE
 

@@ -58,6 +58,8 @@ def load(
     check_format(spec.format, streaming=streaming)
     with quiet_libraries():
         dataset, report = _dispatch(spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+    if report.rows == 0:
+        raise InputError(f"{spec.dataset} has no rows", next="There is nothing to iterate over.")
     if not spec.decode:
         with explained(spec):
             dataset = without_decoding(dataset)

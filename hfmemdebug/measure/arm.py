@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hfmemdebug.data.explain import explain, scrub
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.data.spec import DatasetSpec
 from hfmemdebug.errors import HfmemdebugError
@@ -29,7 +30,7 @@ from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.probes.pages import drop_cached
 from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
 from hfmemdebug.recording.decode import decode, encode
-from hfmemdebug.recording.end import End, Trace
+from hfmemdebug.recording.end import DataError, End, Trace
 from hfmemdebug.recording.file import RecordingWriter
 from hfmemdebug.recording.header import Header, LoadReport
 from hfmemdebug.recording.sample import Sample
@@ -152,7 +153,7 @@ class Arm:
         if self.started_in is not None:
             os.chdir(self.started_in)
         self.before_load = MappedSince() if self.from_iterable else None
-        with self._users_code("making the iterable"):
+        with self._reading("making the iterable"):
             self.dataset, self.report = load(
                 self.spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say
             )
@@ -163,16 +164,31 @@ class Arm:
         self.probe.watch_arrow()
 
     @contextlib.contextmanager
-    def _users_code(self, doing: str) -> Iterator[None]:
-        """Where the rows come from the user's own iterable, its errors are the program's, not ours."""
+    def _reading(self, doing: str) -> Iterator[None]:
+        """Tells whose error it is where rows are read: the data's, or the program's where they are its own iterable.
+
+        Raises:
+            ProgramError: Reading failed; it carries the explanation where the data are to blame.
+        """
         try:
             yield
-        except HfmemdebugError:
+        except (HfmemdebugError, StopIteration):
             raise
         except BaseException as error:
-            if not self.from_iterable:
+            if self.from_iterable or isinstance(error, MemoryError):
+                raise ProgramError(doing) from error
+            explanation = self._explain(error)
+            if explanation is None:
+                # A bug of ours.
                 raise
-            raise ProgramError(doing) from error
+            raise ProgramError(doing, explanation) from error
+
+    def _explain(self, error: BaseException) -> HfmemdebugError | None:
+        """Explains an error of the data without a value of theirs, as a recording may hold it."""
+        loaded = self.report
+        repo = loaded.name if loaded is not None and loaded.source == "Hub" else None
+        files = [file.path for file in loaded.files] if loaded is not None and repo is None else []
+        return explain(error, self.spec, repo=repo, files=files, quote=False)
 
     @property
     def _loaded(self) -> LoadReport:
@@ -181,7 +197,7 @@ class Arm:
 
     def calibrate(self, step: int | None) -> None:
         """Measures what a row costs, in slices of this size where the user has chosen it."""
-        with self._users_code("reading the first items"):
+        with self._reading("reading the first rows"):
             found = calibrate(self.dataset, self._loaded.rows, self.probe, step=step)
         self.reproduce = self._reproduce(found.bytes_per_row)
         self.channel.send(
@@ -225,13 +241,13 @@ class Arm:
         done = 0
         for index in range(self.plan.count):
             try:
-                rows = read(index)
+                with self._reading(
+                    f"reading slice {index} of epoch {number}, from row {self.plan.start(index):,}"
+                ):
+                    rows = read(index)
             except StopIteration:
                 # The stream is shorter than the plan.
                 break
-            except BaseException as error:
-                where = f"reading slice {index} of epoch {number}"
-                raise ProgramError(where, quiet=not self.from_iterable) from error
             if self.consumer is not None:
                 try:
                     self.consumer.call(rows)
@@ -328,11 +344,13 @@ class Arm:
             read = epoch_reader(self.dataset, plan)
             for index in itertools.cycle(range(plan.count)):
                 try:
-                    rows = read(index)
-                    if consumer is not None:
-                        consumer.call(rows)
+                    with self._reading(f"reading slice {index}, as it was traced"):
+                        rows = read(index)
                 except StopIteration:
                     return
+                try:
+                    if consumer is not None:
+                        consumer.call(rows)
                 except BaseException as error:
                     raise ProgramError("the consumer, as it was traced") from error
                 del rows
@@ -394,13 +412,21 @@ class Arm:
         self.recorder.close()
         self.channel.send(event="closed", end=encode(self.end))
 
-    def fail(self, where: str, error: BaseException, *, quiet: bool = False) -> None:
-        """Notes that the program failed. A traceback of their own code is theirs, so they get it whole."""
-        if quiet:
-            print(f"{where}: {type(error).__name__}: {error}", file=sys.stderr)
-        else:
+    def fail(self, where: str, error: BaseException, explanation: HfmemdebugError | None = None) -> None:
+        """Notes that the program failed, or that the data could not be read.
+
+        A traceback of their own code is theirs, so they get it whole; of the data's readers the line says enough.
+        """
+        if explanation is None:
             traceback.print_exception(error)
-        self.end = replace(self.end, outcome="failed", detail=f"{where}: {describe(error)}")
+            detail = describe(error)
+        else:
+            said = " ".join(traceback.format_exception_only(error))
+            print(f"{where}: {explanation.line()}\n{scrub(said, token=self.spec.token)}", file=sys.stderr)
+            detail = explanation.message
+            data_error = DataError(explanation.kind, explanation.message, explanation.next)
+            self.end = replace(self.end, data_error=data_error)
+        self.end = replace(self.end, outcome="failed", detail=f"{where}: {detail}")
 
     def _emit(self, sample: Sample) -> None:
         self.recorder.sample(sample)

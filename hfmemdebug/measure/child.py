@@ -62,7 +62,7 @@ def _main(read_fd: int, write_fd: int) -> None:
     except ProgramError as error:
         assert arm is not None
         assert error.__cause__ is not None
-        arm.fail(str(error), error.__cause__, quiet=error.quiet)
+        arm.fail(str(error), error.__cause__, error.explanation)
         arm.close()
     except HfmemdebugError as error:
         channel.send(event="error", error=error.to_dict())

@@ -99,7 +99,9 @@ def run_diagnosis(settings: Settings, folder: Path, listen: Listener) -> Measure
         assert measuring.plan is not None
         traced = trace_workers(settings, guilty, measuring.plan, listen, recordings, budget.left)
         recordings = [traced if r is guilty.recording else r for r in recordings]
-    return Measured(tuple(recordings), measuring.interrupted, tuple(failures), timed_out)
+    return Measured(
+        tuple(recordings), measuring.interrupted, tuple(failures), timed_out, measuring.unreadable()
+    )
 
 
 def synthetic_dataset(cache: Path | None = None) -> Path:

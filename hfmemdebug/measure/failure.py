@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from hfmemdebug.errors import HfmemdebugError
 from hfmemdebug.origin.source import string_constants
 
 
@@ -13,12 +14,13 @@ class ProgramError(Exception):
 
     Args:
         where: What was being done.
-        quiet: The error's own line says enough: it is not in the user's code, whose traceback helps.
+        explanation: Where the data are to blame and not the program: what is wrong with them, without a value of
+            theirs.
     """
 
-    def __init__(self, where: str, *, quiet: bool = False) -> None:
+    def __init__(self, where: str, explanation: HfmemdebugError | None = None) -> None:
         super().__init__(where)
-        self.quiet = quiet
+        self.explanation = explanation
 
 
 def describe(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hfmemdebug.errors import HfmemdebugError
 from hfmemdebug.measure.budget import Budget
 from hfmemdebug.measure.session import ArmKind, Listener, Round
 from hfmemdebug.measure.settings import Settings
@@ -23,12 +24,14 @@ class Measured:
         interrupted: Ctrl-C ended it.
         failures: What arms died of or were stopped for, a line each.
         timed_out: The budget ended it.
+        unreadable: Why the data could not be read to their end, where that ended it.
     """
 
     recordings: tuple[Recording, ...]
     interrupted: bool
     failures: tuple[str, ...] = ()
     timed_out: bool = False
+    unreadable: HfmemdebugError | None = None
 
 
 def profile(settings: Settings, folder: Path, listen: Listener) -> Measured:
@@ -49,4 +52,10 @@ def profile(settings: Settings, folder: Path, listen: Listener) -> Measured:
     budget = Budget(settings.budget, default=EXTENSION_SECONDS, asked=True)
     measuring = Round(settings, "profile", [kind], folder, listen, clock=budget)
     recordings = measuring.run()
-    return Measured(tuple(recordings), measuring.interrupted, tuple(measuring.failures()), budget.is_over())
+    return Measured(
+        tuple(recordings),
+        measuring.interrupted,
+        tuple(measuring.failures()),
+        budget.is_over(),
+        measuring.unreadable(),
+    )

@@ -15,7 +15,7 @@ from hfmemdebug.analysis.assess import EXACT, Assessment
 from hfmemdebug.analysis.follow import native_growth
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.data.load import is_iterable
-from hfmemdebug.errors import UsageError
+from hfmemdebug.errors import ERROR_OF_KIND, HfmemdebugError, UsageError
 from hfmemdebug.measure.arm_pool import ArmProcess, Crew
 from hfmemdebug.measure.budget import Budget
 from hfmemdebug.measure.plan import KEPT_SHARE, LOOP_SECONDS_WITH_CONSUMER, choose_slices, fit_into_memory
@@ -167,6 +167,12 @@ class Round:
         """What arms died of or were stopped for, a line each."""
         stopped = [self._stopped_because] if self._stopped_because else []
         return stopped + [str(arm.end.detail) for arm in self.arms if arm.end is not None and arm.end.died]
+
+    def unreadable(self) -> HfmemdebugError | None:
+        """Why the data could not be read to their end, where that ended an arm."""
+        errors = (arm.end.data_error for arm in self.arms if arm.end is not None)
+        error = next(filter(None, errors), None)
+        return None if error is None else ERROR_OF_KIND[error.kind](error.message, next=error.next)
 
     def _task(self, arm: ArmProcess) -> dict[str, Any]:
         header = replace(

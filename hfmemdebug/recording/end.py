@@ -202,12 +202,28 @@ class LimitOutcome(LimitUsage):
 
 
 @dataclass(frozen=True)
+class DataError:
+    """Explains why data could not be read, without a value of theirs.
+
+    Attributes:
+        kind: One of `hfmemdebug.errors.EXIT_STATUS_OF_KIND`.
+        message: What is wrong.
+        next: What to do, or None.
+    """
+
+    kind: str
+    message: str
+    next: str | None = None
+
+
+@dataclass(frozen=True)
 class End:
     """The closing line: how a run ended.
 
     Attributes:
         outcome: ``"completed"``, ``"failed"``, ``"killed"`` or ``"interrupted"``.
         detail: Where and of what it ended, if not by itself.
+        data_error: Why the data could not be read to their end, where that ended it.
         observer_seconds: Time that measuring took.
         loop_seconds: Of a loop: wall time in it.
         reclaim: Of an arm that maps files: the proof that their pages can be taken back.
@@ -243,6 +259,7 @@ class End:
 
     outcome: str
     detail: str | None = None
+    data_error: DataError | None = None
     observer_seconds: float | ObserverSeconds | None = None
     loop_seconds: float | None = None
     reclaim: Reclaim | None = None

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Sequence
 
 from hfmemdebug.probes.maps import Mapping, mappings_of
-from hfmemdebug.probes.mounts import LoadedFile
 from hfmemdebug.probes.pages import MADV_PAGEOUT, advise, cached_bytes
 from hfmemdebug.probes.process import ProcessProbe, read_mappings
 from hfmemdebug.recording.end import Reclaim

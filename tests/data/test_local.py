@@ -227,8 +227,10 @@ def test_a_file_without_rows() -> None:
     none = TABLE.slice(0, 0)
     pq.write_table(none, "x.parquet")
     stream("x.arrow", none)
-    assert load("x.arrow")[1].rows == 0
+    datasets.Dataset(TABLE).select([]).save_to_disk("saved")
+    assert "x.arrow has no rows" in error_of("x.arrow")
     assert "x.parquet" in error_of("x.parquet")
+    assert "saved" in error_of("saved")
 
 
 def test_files_that_differ() -> None:

@@ -21,12 +21,17 @@ class Fault:
             closes), ``short`` (the second origin has fewer bytes than the Hub says), ``corrupt`` (some
             bytes differ), ``error`` (status 500).
         times: How often; None means always.
+        beyond: It strikes only requests for bytes beyond this one.
     """
 
     kind: str
     times: int | None = None
+    beyond: int = 0
 
-    def strikes(self) -> bool:
+    def strikes(self, stop: int) -> bool:
+        """Decides about a request for bytes up to `stop`."""
+        if stop <= self.beyond:
+            return False
         if self.times is None:
             return True
         self.times -= 1

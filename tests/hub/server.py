@@ -147,11 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def serve(self, file: HubFile, **headers: str | int) -> None:
         """The file or the range of it that is asked for, with its fault."""
-        fault = file.fault.kind if file.fault and self.command == "GET" and file.fault.strikes() else None
-        length = file.length // 2 if fault == "short" else file.length
-        if fault == "error":
-            self.answer(500, b"Internal Server Error")
-            return
+        length = file.length
+        if file.fault and file.fault.kind == "short":
+            length //= 2
         start, stop, status = 0, length, 200
         wanted = self.headers.get("Range", "")
         if wanted.startswith("bytes="):
@@ -162,6 +160,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.answer(416, Content_Range=f"bytes */{length}")
                 return
             status, headers["Content-Range"] = 206, f"bytes {start}-{stop - 1}/{length}"
+        strikes = file.fault and self.command == "GET" and file.fault.strikes(stop)
+        fault = file.fault.kind if file.fault and strikes else None
+        if fault == "error":
+            self.answer(500, b"Internal Server Error")
+            return
         self.send_response(status)
         for name, value in {
             "Content-Type": "application/octet-stream",
@@ -175,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         if fault in ("cut", "reset", "stall"):
-            stop = start + (stop - start) // 2
+            stop = max(start + (stop - start) // 2, min(stop, file.fault.beyond if file.fault else 0))
         for block in file.blocks(start, stop):
             self.wfile.write(damaged(block) if fault == "corrupt" else block)
         self.wfile.flush()
