@@ -44,7 +44,7 @@ ASKING = {
     "analysis": 87,
     "cli": 7,
     "comparison": 1,
-    "data": 32,
+    "data": 13,
     "errors": 2,
     "inject": 27,
     "integrations": 1,
