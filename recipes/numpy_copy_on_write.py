@@ -90,8 +90,7 @@ def write_all_rows(path: Path, mode: str, flush: bool) -> dict[str, Any]:
     """The loop of the question, and what this process holds at its end. Bytes."""
     import numpy as np
 
-    from hfmemdebug.probes.maps import copies_by_path
-    from hfmemdebug.probes.process import read_mappings
+    from hfmemdebug.probes.maps import copies_by_path, read_mappings
     from hfmemdebug.probes.status import StatusReader
 
     array = np.load(path, mmap_mode=mode)

@@ -14,7 +14,7 @@ from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.write import check_outputs, claims_stdout
 
 if TYPE_CHECKING:
-    from hfmemdebug.probes.foreign import Stat
+    from hfmemdebug.measure.attach import Target
 
 DurationOption = Annotated[
     float | None,
@@ -62,7 +62,7 @@ def attach(
       hfmemdebug attach $(pgrep -of train.py) --duration 60 -o report.md
     """
     from hfmemdebug.errors import UsageError
-    from hfmemdebug.supervise.attach_target import find_target
+    from hfmemdebug.measure.attach import find_target
     from hfmemdebug.units import parse_size
 
     check_outputs(output, as_json=as_json, recorded=not once, drawn=not once)
@@ -80,36 +80,38 @@ def attach(
     return _watch(target, duration, reclaim, floor, output, console)
 
 
-def _once(target: Stat, reclaim: bool, output: list[Path] | None, console: Console) -> int:
+def _once(target: Target, reclaim: bool, output: list[Path] | None, console: Console) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
-    from hfmemdebug.supervise.tree import read_tree
+    from hfmemdebug.supervise.watch import read_tree
 
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read_tree, target.pid, without=(os.getpid(),))
+        reading = pool.submit(read_tree, target.pid, without=os.getpid())
         # The kernel takes a tenth of a second for ten GB; what shows them is imported meanwhile.
         from hfmemdebug.cli.write import show_result, write_outputs
         from hfmemdebug.errors import EXIT_OK, InputError
-        from hfmemdebug.measure.snapshot import answer
+        from hfmemdebug.measure.attach import snapshot_result
         from hfmemdebug.render import terminal  # noqa: F401
 
         tree = reading.result()
-    if not tree.processes or tree.processes[0].started != target.started:
+    if not tree.processes or tree.processes[0].started != target.process.create_time():
         raise InputError(f"process {target.pid} ended while it was read")
     proof = None
     if reclaim:
-        from hfmemdebug.supervise.pageout import reclaim as take_back
+        from hfmemdebug.workload.reclaim import reclaim_tree
 
-        proof = take_back(tree)
+        proof = reclaim_tree(tree)
     wanted = console.as_json or output
-    result = answer(tree, command_line=_typed(), environment=_machine() if wanted else None, reclaimed=proof)
+    result = snapshot_result(
+        tree, command_line=_typed(), environment=_machine() if wanted else None, reclaimed=proof
+    )
     show_result(result, console, paths=output)
     write_outputs(result, (), output, console)
     return EXIT_OK
 
 
 def _watch(
-    target: Stat,
+    target: Target,
     duration: float | None,
     reclaim: bool,
     floor: int | None,
@@ -117,7 +119,7 @@ def _watch(
     console: Console,
 ) -> int:
     import json
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from hfmemdebug.analysis.program_verdict import judge_program
     from hfmemdebug.cli.live import LiveView, PlainView
@@ -131,7 +133,7 @@ def _watch(
     header = Header(
         "attach",
         ArmInfo("program", "program", consumer=False),
-        Workload(pid=target.pid, name=target.comm),
+        Workload(pid=target.pid, name=target.name),
         command_line=_typed(),
         min_leak=floor,
         environment=_machine(),
@@ -144,9 +146,9 @@ def _watch(
             recording = attachment.watch(view, duration=duration)
         result = judge_program(recording)
         if reclaim and attachment.tree is not None and attachment.why_ended is None:
-            from hfmemdebug.supervise.pageout import reclaim as take_back
+            from hfmemdebug.workload.reclaim import reclaim_tree
 
-            arm = replace(result.arms[0], reclaim=take_back(attachment.tree))
+            arm = replace(result.arms[0], reclaim=asdict(reclaim_tree(attachment.tree)))
             result = replace(result, arms=(arm,))
         (run / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
         show_result(result, console, recordings=[recording], paths=output)

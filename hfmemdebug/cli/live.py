@@ -41,14 +41,14 @@ class PlainView:
 
     def __call__(self, attachment: Attachment) -> bool:
         """Takes a look; goes on for ever."""
-        from hfmemdebug.measure.snapshot import summary
+        from hfmemdebug.measure.attach import snapshot_summary
 
         last = attachment.samples[-1]
         if last.seconds >= self._next and attachment.tree is not None:
             first = self._next == 0.0
             self._next = last.seconds + 10.0
             if first:
-                self._console.hint(summary(attachment.tree))
+                self._console.hint(snapshot_summary(attachment.tree))
             else:
                 of = f" of {format_seconds(self._duration)}" if self._duration else ""
                 anon = f"anonymous {format_bytes(last.anon)}, file {format_bytes(last.file)}"
@@ -142,7 +142,7 @@ def draw(attachment: Attachment) -> Group:
         lines += [f"note: {redact(note)}" for note in attachment.tree.notes[:2]]
     values = [float((t.anon or 0) + (t.swap or 0) + (t.shmem or 0)) for t in trees]
     heading = Text(
-        f"process {attachment.target.pid} ({attachment.target.comm}), {format_seconds(last.seconds)}: "
+        f"process {attachment.target.pid} ({attachment.target.name}), {format_seconds(last.seconds)}: "
         f"{judgement(attachment)}",
         style="bold",
     )

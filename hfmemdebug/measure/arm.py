@@ -28,7 +28,7 @@ from hfmemdebug.measure.protocol import Channel
 from hfmemdebug.probes.environment import environment
 from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.probes.pages import drop_cached
-from hfmemdebug.probes.process import ProcessProbe, PsutilKernel
+from hfmemdebug.probes.process import ProcessProbe
 from hfmemdebug.recording.decode import decode, encode
 from hfmemdebug.recording.end import DataError, End, Trace
 from hfmemdebug.recording.file import RecordingWriter
@@ -51,7 +51,7 @@ class Arm:
     Args:
         channel: To and from the supervisor.
         task: What the supervisor said first: ``spec``, ``mode`` (``"mmap"``, ``"in-memory"``,
-            ``"streaming"``), ``consumer`` (or None), ``recording`` (a path), ``header``, ``probe``.
+            ``"streaming"``), ``consumer`` (or None), ``recording`` (a path), ``header``.
     """
 
     def __init__(self, channel: Channel, task: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ class Arm:
         self.recorder = RecordingWriter(Path(task["recording"]))
         # The user's code may change it on import; the dataset's name was typed here.
         self.started_in = working_directory()
-        self.probe = ProcessProbe(PsutilKernel() if task.get("probe") == "psutil" else None)
+        self.probe = ProcessProbe()
         self.consumer: Consumer | None = None
         self.stopping = False
         self.dataset: Any = None
@@ -314,7 +314,7 @@ class Arm:
         settle_once(self.probe, self.files)
         # The readings themselves leave a megabyte or two free behind, as every later one finds it given back.
         self.probe.trim()
-        self.probe.kernel.reset_peak()
+        self.probe.reset_peak()
         self._emit(
             Sample(kind="settle", epoch=0, slice=0, step="start", **self.probe.read_settled(self.files))
         )

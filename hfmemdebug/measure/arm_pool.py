@@ -18,8 +18,8 @@ from typing import Any
 from hfmemdebug.errors import HfmemdebugError, error_from_dict
 from hfmemdebug.measure.limited import ArmLimit
 from hfmemdebug.measure.protocol import LOST_STATUS, Channel
+from hfmemdebug.probes.allocators import TUNABLES, without_thread_caches
 from hfmemdebug.probes.cgroup import oom_kills
-from hfmemdebug.probes.malloc import TUNABLES, without_thread_caches
 from hfmemdebug.recording.decode import decode, encode
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import append, load_recording

@@ -1,33 +1,116 @@
-"""Watching a live process from outside, into a recording: nothing is injected, and nothing is harmed."""
+"""Watches a live process from outside: one reading, or a recording over time. Nothing is injected or harmed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from hfmemdebug.probes import foreign
+import psutil
+
+from hfmemdebug.errors import AccessError, InputError, UsageError
+from hfmemdebug.probes.process_table import UNREADABLE, inside_containers, is_living, thread_group
+from hfmemdebug.probes.status import read_status
 from hfmemdebug.recording.decimating import Thinned
-from hfmemdebug.recording.end import End
+from hfmemdebug.recording.end import End, Reclaim
 from hfmemdebug.recording.file import Recording, RecordingWriter, load_recording
 from hfmemdebug.recording.header import Header
 from hfmemdebug.recording.sample import Sample
-from hfmemdebug.supervise.tree import TreeReading, read_tree
+from hfmemdebug.result import ArmSummary, Result, without_verdict
+from hfmemdebug.supervise.tree import TreeReading
 from hfmemdebug.supervise.watch import TreeWatch
+from hfmemdebug.units import format_bytes
 
 # Looking into every process (PSS of each file) may take at most this share of one core's time.
 DEEP_SHARE = 0.02
 LEAST_BETWEEN_DEEP = 2.0
 
 
+@dataclass(frozen=True)
+class Target:
+    """A process to watch.
+
+    Attributes:
+        pid: Its number.
+        name: What it is called.
+        process: The same to psutil, which tells it from another one that was given its number.
+    """
+
+    pid: int
+    name: str
+    process: psutil.Process
+
+
+def find_target(pid: int) -> Target:
+    """Finds a process that can be watched.
+
+    Raises:
+        InputError: There is no such process, it has ended, or it is a thread or the kernel's.
+        AccessError: It may not be seen, or this system has no /proc.
+        UsageError: It is this process.
+    """
+    if not Path("/proc/self/stat").exists():
+        raise AccessError("attach reads Linux's /proc, which this system does not have")
+    if pid == os.getpid():
+        raise UsageError(f"{pid} is hfmemdebug itself", next="Give the PID of another process.")
+    try:
+        process = psutil.Process(pid)
+        name, parent = process.name(), process.ppid()
+    except UNREADABLE:
+        raise _missing(pid) from None
+    group = thread_group(pid)
+    if group not in (None, pid):
+        raise InputError(
+            f"{pid} is a thread of process {group}, and threads share their process's memory",
+            next=f"hfmemdebug attach {group}",
+        )
+    if not is_living(pid):
+        raise InputError(
+            f"process {pid} ({name}) has ended, and its parent {parent} has not waited for it yet: "
+            "it has no memory any more",
+            next=f"Look at its parent instead: hfmemdebug attach {parent}.",
+        )
+    with contextlib.suppress(OSError):
+        if read_status(pid).rss is None:
+            raise InputError(f"{pid} ({name}) is a thread of the kernel, which has no memory of its own")
+    return Target(pid, name, process)
+
+
+def _missing(pid: int) -> InputError | AccessError:
+    inside = inside_containers(pid)
+    if inside:
+        places = ", ".join(map(str, inside[:5]))
+        return InputError(
+            f"there is no process {pid} here, but a container numbers one so that is {places} outside of it",
+            next=f"hfmemdebug attach {inside[0]}",
+        )
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return _hidden(pid)
+    except (OSError, OverflowError):
+        return InputError(
+            f"there is no process {pid}", next="`pgrep -af python` lists what runs under which PID."
+        )
+    return _hidden(pid)
+
+
+def _hidden(pid: int) -> AccessError:
+    return AccessError(
+        f"process {pid} is another user's and /proc does not show it (hidepid)",
+        next="Run as that user or as root.",
+    )
+
+
 @dataclass
 class Attachment:
-    """A process that is watched.
+    """Watches one process.
 
     Args:
-        target: Who it is.
+        target: The process.
         recording: Where the recording is written.
         header: What its header says.
         interval: Seconds between looks, at first and at most.
@@ -35,7 +118,7 @@ class Attachment:
         sleep: Waits.
     """
 
-    target: foreign.Stat
+    target: Target
     recording: Path
     header: Header
     interval: tuple[float, float] = (0.1, 0.5)
@@ -67,7 +150,9 @@ class Attachment:
             try:
                 while True:
                     looked = tree.look()
-                    if not tree.alive or not self._is_same():
+                    if not tree.alive or not (
+                        self.target.process.is_running() and is_living(self.target.pid)
+                    ):
                         self.why_ended = f"process {self.target.pid} ended while it was watched"
                         detail = self.why_ended
                         break
@@ -106,17 +191,71 @@ class Attachment:
         least, most = self.interval
         return min(most, max(least, watched / 50))
 
-    def _is_same(self) -> bool:
-        """Whether the number is still that of the process that was meant."""
-        stat = foreign.read_stat(self.target.pid)
-        return stat is not None and stat.started == self.target.started and stat.state not in "ZX"
-
     def _look_deeper(self, watch: TreeWatch) -> None:
         now = self.clock()
         if now < self._deep_due:
             return
-        tree = read_tree(self.target.pid, without=(os.getpid(),))
+        tree = watch.look_into_all()
         if tree.processes and tree.processes[0].pid == self.target.pid:
             self.tree = tree
-            watch.learn(tree)
         self._deep_due = now + max(LEAST_BETWEEN_DEEP, (self.clock() - now) / DEEP_SHARE)
+
+
+def snapshot_result(
+    tree: TreeReading,
+    *,
+    command_line: str | None = None,
+    environment: dict[str, str] | None = None,
+    reclaimed: Reclaim | None = None,
+) -> Result:
+    """Makes the result of `attach --once`: no verdict, since one reading shows no growth.
+
+    Args:
+        tree: What was read.
+        command_line: As it was typed.
+        environment: Of this machine.
+        reclaimed: What `reclaim_tree` reported, or None.
+    """
+    arm = ArmSummary("program", "program", False, iterations=0, rows=0, outcome="completed")
+    return without_verdict(
+        "attach",
+        snapshot_summary(tree),
+        arms=(replace(arm, reclaim=asdict(reclaimed)),) if reclaimed is not None else (),
+        advice=_advice(tree),
+        environment=environment or {},
+        warnings=tree.notes,
+        command_line=command_line,
+        **tree.to_dict(),
+    )
+
+
+def snapshot_summary(tree: TreeReading) -> str:
+    """Makes one sentence: how much, how much of it can be taken back, and what holds it."""
+    first = tree.processes[0]
+    children = len(tree.processes) - 1
+    subject = f"Process {tree.root}"
+    if children:
+        subject += f" and its {children} child process{'es' if children > 1 else ''}"
+    verb = "have" if children else "has"
+    files = [file for file in tree.files if not file.memory_backed]
+    data = sum(file.pss_bytes or 0 for file in files)
+    of_files = ""
+    if data >= 1 << 20:
+        count = f"{len(files)} data files" if len(files) > 1 else "a data file"
+        of_files = f" ({format_bytes(data)} of it are mapped pages of {count})"
+    kind = "in memory" if first.memory is not None else "in memory, shared pages counted in each"
+    return (
+        f"{subject} {verb} {format_bytes(tree.pss)} {kind}: {format_bytes(tree.reclaimable)} can be taken back by the "
+        f"kernel when memory is short{of_files}, {format_bytes(tree.unreclaimable)} cannot."
+    )
+
+
+def _advice(tree: TreeReading) -> tuple[str, ...]:
+    """Makes the advice that the reading alone suggests."""
+    lines = []
+    if any(file.memory_backed and file.resident_bytes >= 1 << 20 for file in tree.files):
+        lines.append(
+            "Data files on tmpfs are memory: move them to a disk, where their pages can be taken back."
+        )
+    lines.append("To see whether it grows, watch it: leave out --once, or give --duration SECONDS.")
+    return tuple(lines)

@@ -18,7 +18,7 @@ from hfmemdebug.errors import HfmemdebugError
 from hfmemdebug.measure.arm import Arm
 from hfmemdebug.measure.failure import ProgramError
 from hfmemdebug.measure.protocol import LOST_STATUS, Channel
-from hfmemdebug.probes.malloc import TUNABLES
+from hfmemdebug.probes.allocators import TUNABLES
 from hfmemdebug.recording.descriptor import LostDescriptorError
 
 _PR_SET_PDEATHSIG = 1

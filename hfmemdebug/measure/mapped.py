@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hfmemdebug.probes.maps import Mapping, copies_by_path
-from hfmemdebug.probes.process import read_mappings
+from hfmemdebug.probes.maps import Mapping, copies_by_path, read_mappings
 from hfmemdebug.recording.end import CopiedFile
 
 # Of libraries less is copied, when data of theirs are first written; and small files explain no growth.
@@ -26,7 +25,7 @@ class MappedSince:
         resident: dict[str, int] = {}
         for mapping in mappings:
             if mapping.path not in self._paths | programs and not mapping.path.endswith(" (deleted)"):
-                resident[mapping.path] = resident.get(mapping.path, 0) + (mapping.rss or 0)
+                resident[mapping.path] = resident.get(mapping.path, 0) + (mapping.memory.rss or 0)
         return tuple(path for path, size in resident.items() if size >= FLOOR)
 
     def copied(self) -> tuple[CopiedFile, ...]:

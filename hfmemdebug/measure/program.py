@@ -19,15 +19,15 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.errors import InputError
-from hfmemdebug.probes import foreign
 from hfmemdebug.probes.inside import FOLDER_VARIABLE, InsideReader, environment
+from hfmemdebug.probes.process_table import environment_of
 from hfmemdebug.recording.decimating import Thinned
 from hfmemdebug.recording.end import MISSING_END, End, LimitOutcome, ObserverSeconds, ProcessTrace
 from hfmemdebug.recording.file import RecordingWriter, append
 from hfmemdebug.recording.header import Header
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.supervise.segments import Segments
-from hfmemdebug.supervise.watch import TreeWatch
+from hfmemdebug.supervise.watch import TreeWatch, read_tree
 from hfmemdebug.supervise.writers import Writers
 from hfmemdebug.units import format_bytes
 
@@ -316,7 +316,7 @@ class Supervisor:
 
 def _is_of(pid: int, pages: Path) -> bool:
     """Whether a process was started under this run: we may have had other children before, and get others' orphans."""
-    return foreign.environment_of(pid).get(FOLDER_VARIABLE) == str(pages)
+    return environment_of(pid).get(FOLDER_VARIABLE) == str(pages)
 
 
 def _traces(pages: Path, began: float) -> tuple[ProcessTrace, ...]:
@@ -328,8 +328,6 @@ def _traces(pages: Path, began: float) -> tuple[ProcessTrace, ...]:
 
 def _notes(pages: Path) -> list[str]:
     """What the program has left running, which came to us when it ended."""
-    from hfmemdebug.supervise.tree import read_tree
-
     ours = read_tree(os.getpid(), deep=False).processes
     living = [p for p in ours if p.pid != os.getpid() and p.role not in _HELPERS and _is_of(p.pid, pages)]
     if not living:

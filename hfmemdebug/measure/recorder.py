@@ -124,7 +124,7 @@ class Recorder:
         for _ in range(REHEARSALS):
             self._probe.read_settled()
         settle_once(self._probe)
-        self._probe.kernel.reset_peak()
+        self._probe.reset_peak()
         self._began = self._probe.clock()
         self._writer.sample(
             Sample(kind="settle", epoch=0, slice=0, step="start", **self._probe.read_settled())

@@ -185,7 +185,6 @@ class Round:
             "mode": arm.mode,
             "consumer": self.settings.consumer if arm.consumer else None,
             "header": encode(header),
-            "probe": self.settings.probe,
         }
 
     def _on(self, arm: ArmProcess, event: dict[str, Any]) -> None:

@@ -26,7 +26,6 @@ class Settings:
         budget: Seconds of wall time at most; None for no bound.
         limit: Memory in bytes that each arm may use, or None.
         min_leak: Floor of what is called a leak, in bytes per slice; None for the defaults.
-        probe: ``"psutil"`` reads through psutil alone, as on systems without /proc; None chooses.
         command_line: The command as it was typed, without secrets, for the report.
     """
 
@@ -42,7 +41,6 @@ class Settings:
     budget: float | None = None
     limit: int | None = None
     min_leak: float | None = None
-    probe: str | None = None
     command_line: str | None = None
     notes: tuple[str, ...] = field(default=())
 

@@ -1,4 +1,4 @@
-"""Files that are memory, mapped or not: those that come up in ``/dev/shm``, and memfd_create(2)'s."""
+"""Measures files that are memory, mapped or not: those in ``/dev/shm``, and memfd_create(2)'s."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterator, Set
 from mmap import PAGESIZE
 from pathlib import Path
 
-from hfmemdebug.probes import foreign
+from hfmemdebug.probes.maps import parse_maps
+from hfmemdebug.probes.process_table import descendants, open_files
 
 FOLDER = "/dev/shm"
+_MEMFD = "/memfd:"
 # Device and inode: each mount numbers its own.
 _File = tuple[int, int]
 # A program that leaves more files than this has been told on long before.
@@ -97,10 +99,9 @@ def _files_with_status(folder: str) -> Iterator[tuple[os.stat_result, _File]]:
 
 
 def _held_by_others(files: Set[_File], folder: str) -> set[_File]:
-    """Which of some files other processes than this one and its children have open or mapped, and these have not."""
-    family = {os.getpid(), *foreign.descendants(os.getpid())}
-    ours = {file for pid in family for file in _held_by(pid, folder)}
-    left = files - ours
+    """Selects the files that processes other than this one and its children have open or mapped, and these have not."""
+    family = {os.getpid(), *descendants(os.getpid())}
+    left = files - {file for pid in family for file in _held_by(pid, folder)}
     found: set[_File] = set()
     for name in os.listdir("/proc") if left else ():
         if name.isdigit() and int(name) not in family:
@@ -109,24 +110,32 @@ def _held_by_others(files: Set[_File], folder: str) -> set[_File]:
 
 
 def _held_by(pid: int, folder: str) -> set[_File]:
-    """The files below a folder that a process has open or mapped; none where it cannot be looked at."""
+    """Finds the files below a folder that a process has open or mapped; none where it may not be looked at."""
     found: set[_File] = set()
-    within = f" {folder}/".encode()
     # A process may end between any two lines.
     with contextlib.suppress(OSError):
         text = Path(f"/proc/{pid}/maps").read_bytes()
-        for line in text.splitlines() if within in text else ():
-            if within in line:
-                _, _, _, device, inode, _ = line.split(maxsplit=5)
-                major, minor = (int(number, 16) for number in device.split(b":"))
-                found.add((os.makedev(major, minor), int(inode)))
-    with contextlib.suppress(OSError):
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                if str(Path(f"/proc/{pid}/fd/{fd}").readlink()).startswith(f"{folder}/"):
-                    stat = Path(f"/proc/{pid}/fd/{fd}").stat()
-                    found.add((stat.st_dev, stat.st_ino))
+        if f" {folder}/".encode() in text:
+            mapped = (m for m in parse_maps(text) if m.path.startswith(f"{folder}/"))
+            found.update((mapping.device, mapping.inode) for mapping in mapped)
+    for _, stat in _open_below(pid, (f"{folder}/",)):
+        found.add((stat.st_dev, stat.st_ino))
     return found
+
+
+def shared_memory_of(pid: int | str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yields the files in memory that a process holds open, also those that have no name any more.
+
+    Tensors travel between workers as such descriptors: nothing of them is listed in /dev/shm.
+    """
+    return _open_below(pid, (f"{FOLDER}/", _MEMFD))
+
+
+def _open_below(pid: int | str, prefixes: tuple[str, ...]) -> Iterator[tuple[str, os.stat_result]]:
+    for descriptor, path in open_files(pid):
+        if path.startswith(prefixes):
+            with contextlib.suppress(OSError):
+                yield path, os.stat(descriptor)
 
 
 def _bytes_of(stat: os.stat_result, written: bool) -> int:
@@ -134,13 +143,8 @@ def _bytes_of(stat: os.stat_result, written: bool) -> int:
 
 
 def _in_memfds(written: bool) -> int:
-    """Bytes of memory behind this process's descriptors of memfd_create(2), each file once."""
-    found: dict[int, int] = {}
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            if str(Path(f"/proc/self/fd/{fd}").readlink()).startswith("/memfd:"):
-                stat = os.fstat(int(fd))
-                found[stat.st_ino] = _bytes_of(stat, written)
+    """Sums the memory behind this process's descriptors of memfd_create(2), each file once."""
+    found = {stat.st_ino: _bytes_of(stat, written) for _, stat in _open_below("self", (_MEMFD,))}
     return sum(found.values())
 
 

@@ -1,4 +1,7 @@
-"""Which file system holds a file, and whether its pages live in memory only."""
+"""Parses ``/proc/PID/mountinfo``: which file system holds a path.
+
+`psutil.disk_partitions` gives neither what is mounted for another process nor the folder at a mount's root.
+"""
 
 from __future__ import annotations
 
@@ -16,40 +19,60 @@ MEMORY_BACKED = frozenset({"tmpfs", "ramfs", "devtmpfs", "hugetlbfs", "rootfs"})
 
 @dataclass(frozen=True)
 class Mount:
-    """A line of ``/proc/self/mountinfo``.
+    """A mounted file system.
 
     Attributes:
-        mount_point: Where it is mounted, as this process sees it.
-        filesystem: Type of the file system (``ext4``, ``tmpfs``, ``nfs4``, ``fuse.sshfs``).
-        source: What is mounted (a device, a server's folder, any word).
+        root: The folder of the file system that is at the mount point.
+        mount_point: Where it is mounted, as the process sees it.
+        filesystem: Its type (``ext4``, ``tmpfs``, ``nfs4``, ``fuse.sshfs``).
+        options: Those of the whole file system; a cgroup hierarchy's controllers are among them.
     """
 
+    root: str
     mount_point: str
     filesystem: str
-    source: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def memory_backed(self) -> bool:
+        """Says if its files live in memory alone."""
+        return self.filesystem in MEMORY_BACKED
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
-    """Reads ``/proc/self/mountinfo``, in its order (a later mount covers an earlier one at the same place).
+    """Parses the text of ``mountinfo``, in its order (a later mount covers an earlier one at the same place).
 
     The layout is that of proc_pid_mountinfo(5): after the sixth field follow any number of optional fields,
-    a lone ``-``, then type and source.
+    a lone ``-``, then type, source and options.
     """
     mounts = []
     for line in text.splitlines():
-        fields = line.split(" ")
+        # The kernel writes space, tab, newline, # and backslash as three octal digits.
+        fields = [re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), field) for field in line.split(" ")]
         try:
             dash = fields.index("-", 6)
-            mounts.append(
-                Mount(_unescape(fields[4]), _unescape(fields[dash + 1]), _unescape(fields[dash + 2]))
-            )
+            mounts.append(Mount(fields[3], fields[4], fields[dash + 1], tuple(fields[dash + 3].split(","))))
         except (ValueError, IndexError):
             continue
     return tuple(mounts)
 
 
+def read_mounts(pid: int | str = "self", *, root: Path = Path("/")) -> tuple[Mount, ...]:
+    """Reads the mounts that a process sees; none where they may not be read.
+
+    Args:
+        pid: The process.
+        root: Where ``/proc`` is found.
+    """
+    try:
+        path = root / f"proc/{pid}/mountinfo"
+        return parse_mountinfo(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except OSError:
+        return ()
+
+
 def mount_of(path: str, mounts: Sequence[Mount]) -> Mount | None:
-    """The mount that holds a path: the one with the longest mount point, the last of several at one place.
+    """Finds the mount that holds a path: the one with the longest mount point, the last of several at one place.
 
     Args:
         path: Absolute path without symbolic links.
@@ -65,18 +88,12 @@ def mount_of(path: str, mounts: Sequence[Mount]) -> Mount | None:
 
 
 def describe_files(paths: Iterable[str]) -> tuple[LoadedFile, ...]:
-    """Size and file system of each file, in the order given.
+    """Describes each file by its size and file system, in the order given.
 
     Args:
-        paths: Paths of files; made absolute in the result. A file that is gone has size 0. Where the
-            system has no ``/proc/self/mountinfo`` (macOS, Windows), the file system is None.
+        paths: Paths of files; made absolute in the result. A file that is gone has size 0.
     """
-    try:
-        mounts = parse_mountinfo(
-            Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-        )
-    except OSError:
-        mounts = ()
+    mounts = read_mounts()
     described = []
     for path in paths:
         try:
@@ -90,12 +107,7 @@ def describe_files(paths: Iterable[str]) -> tuple[LoadedFile, ...]:
                 path=str(Path(path).absolute()),
                 size_bytes=size,
                 filesystem=mount.filesystem if mount else None,
-                memory_backed=mount is not None and mount.filesystem in MEMORY_BACKED,
+                memory_backed=mount is not None and mount.memory_backed,
             )
         )
     return tuple(described)
-
-
-def _unescape(field: str) -> str:
-    # The kernel writes space, tab, newline, # and backslash as three octal digits.
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), field)

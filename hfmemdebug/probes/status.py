@@ -1,4 +1,4 @@
-"""What the kernel says of a process in ``/proc/PID/status``.
+"""Parses ``/proc/PID/status``: a process's memory as the kernel counts it.
 
 The file splits the resident set size into anonymous memory, pages of mapped files and shared memory
 (``RssAnon``, ``RssFile``, ``RssShmem``; Linux 4.5 and later), which neither USS nor PSS does.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 _LINE = re.compile(
     rb"^(VmSize|VmHWM|VmRSS|RssAnon|RssFile|RssShmem|VmData|VmSwap|Threads):\s*(\d+)(?: kB)?$", re.MULTILINE
@@ -35,7 +36,7 @@ class Status:
 
 
 def parse_status(text: bytes) -> Status:
-    """Reads the text of ``/proc/PID/status``. Sizes there are in units of 1024 bytes."""
+    """Parses the text of ``/proc/PID/status``. Sizes there are in units of 1024 bytes."""
     found = {name: int(number) for name, number in _LINE.findall(text)}
 
     def size(name: bytes) -> int | None:
@@ -54,6 +55,15 @@ def parse_status(text: bytes) -> Status:
     )
 
 
+def read_status(pid: int | str) -> Status:
+    """Reads the status of a process once.
+
+    Raises:
+        OSError: There is no such process.
+    """
+    return parse_status(Path(f"/proc/{pid}/status").read_bytes())
+
+
 class StatusReader:
     """Reads the status of a process again and again through one open descriptor.
 
@@ -68,7 +78,7 @@ class StatusReader:
         self._fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
 
     def read(self) -> Status:
-        """One reading, about ten microseconds.
+        """Takes one reading, about ten microseconds.
 
         Raises:
             ProcessLookupError: The process has ended.

@@ -1,4 +1,4 @@
-"""Which of a process's mapped files are data, what kind of data, and how large they are on disk."""
+"""Selects the mapped files of a process that are data, and says what kind of data and how large on disk."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from mmap import PAGESIZE
-from pathlib import Path
 
-from hfmemdebug.probes.mounts import MEMORY_BACKED, mount_of, parse_mountinfo
-from hfmemdebug.probes.smaps import FileMemory
+from hfmemdebug.probes.maps import FileMemory
+from hfmemdebug.probes.mounts import mount_of, read_mounts
 
 # What `map` and its kin write, by the fingerprint of what was done; shards of it with num_proc.
 _CACHE = re.compile(r"^cache-([0-9a-f]{16,64})(?:_(\d+)_of_(\d+))?\.arrow$")
@@ -37,8 +36,8 @@ class DataFile:
         kind: ``"map cache"`` (what `Dataset.map` and its kin write), ``"saved dataset"`` (`save_to_disk`),
             ``"prepared dataset"`` (`load_dataset`'s), ``"Arrow file"`` or ``"file"``.
         fingerprint: Of a map cache: the fingerprint in its name.
-        memory_backed: Whether it lives in memory alone (tmpfs), so that it cannot be taken back.
-        deleted: Whether it has no name any more.
+        memory_backed: It lives in memory alone (tmpfs), so that it cannot be taken back.
+        deleted: It has no name any more.
     """
 
     path: str
@@ -53,7 +52,7 @@ class DataFile:
 
 
 def kind_of(path: str) -> tuple[str, str | None]:
-    """What a data file is, by its name, and the fingerprint in it."""
+    """Tells what a data file is, by its name, and the fingerprint in it."""
     folder, _, name = path.rpartition("/")
     cache = _CACHE.match(name)
     if cache is not None:
@@ -68,7 +67,7 @@ def kind_of(path: str) -> tuple[str, str | None]:
 
 
 def is_data(file: FileMemory) -> bool:
-    """Whether a mapped file is data and no program, library or shared memory."""
+    """Decides if a mapped file is data and no program, library or shared memory."""
     if file.executable or _LIBRARY.search(file.path):
         return False
     if _ALWAYS_DATA.search(file.path):
@@ -77,18 +76,14 @@ def is_data(file: FileMemory) -> bool:
 
 
 def memory_paths(pid: int) -> Callable[[str], bool]:
-    """For a process: whether a path, as it sees it, stands for memory without a disk behind it."""
-    try:
-        text = Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        text = ""
-    mounts = parse_mountinfo(text)
-    points = tuple(mount.mount_point for mount in mounts if mount.filesystem in MEMORY_BACKED)
+    """Returns a function that says if a path, as a process sees it, stands for memory without a disk behind it."""
+    mounts = read_mounts(pid)
+    points = tuple(mount.mount_point for mount in mounts if mount.memory_backed)
 
     @functools.lru_cache(maxsize=4096)
     def of_folder(folder: str) -> bool:
         mount = mount_of(f"{folder}/file", mounts)
-        return mount is not None and mount.filesystem in MEMORY_BACKED
+        return mount is not None and mount.memory_backed
 
     def is_memory(path: str) -> bool:
         if path.startswith(_KERNELS_OWN):
@@ -102,7 +97,7 @@ def memory_paths(pid: int) -> Callable[[str], bool]:
 def data_files(
     pid: int, files: Sequence[FileMemory], is_memory: Callable[[str], bool]
 ) -> tuple[DataFile, ...]:
-    """The data files of a process, those that hold the most first."""
+    """Describes the data files of a process, those that hold the most first."""
     found = []
     for file in filter(is_data, files):
         kind, fingerprint = kind_of(file.path)
@@ -126,7 +121,7 @@ def data_files(
 
 
 def _size(pid: int, file: FileMemory) -> int | None:
-    """The file's size, asked where the process sees it: its container may have another root than we."""
+    """Reads the file's size where the process sees it: its container may have another root than we."""
     path = file.path.replace("\\012", "\n")
     start, end = file.ranges[0]
     # The second way finds files without a name as well, and needs more rights.

@@ -1,10 +1,15 @@
-"""What a process is for, told from outside: by its command line, name, environment and open files."""
+"""Tells from outside what a process is for: by its command line, name, environment and open files."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import psutil
+
+from hfmemdebug.probes.launch import rank_of
+from hfmemdebug.probes.process_table import command_line, environment_of, open_files
 
 # torch names its workers' main threads (since 2.5), and multiprocessing's helpers are started by name.
 _DATALOADER_COMM = "pt_data_worker"
@@ -36,7 +41,7 @@ class Clues:
         command: Its arguments.
         rank: What its environment says, or None.
         files: What its descriptors lead to.
-        started: When it was started, in clock ticks.
+        started: When it was started (`psutil.Process.create_time`).
     """
 
     pid: int
@@ -45,11 +50,35 @@ class Clues:
     command: Sequence[str] = ()
     rank: int | None = None
     files: Sequence[str] = ()
-    started: int = 0
+    started: float = 0
+
+
+def find_clues(process: psutil.Process, ppid: int | None, parent: Clues | None) -> Clues:
+    """Reads what is known of a process.
+
+    Args:
+        process: The process.
+        ppid: Its parent in the tree; None for the root.
+        parent: What is known of that.
+
+    Raises:
+        psutil.Error: It has ended.
+    """
+    command = command_line(process.pid)
+    copy = parent is not None and parent.command == command
+    return Clues(
+        pid=process.pid,
+        ppid=ppid,
+        comm=process.name(),
+        command=command,
+        rank=rank_of(environment_of(process.pid)),
+        files=tuple(path for _, path in open_files(process.pid)) if copy else (),
+        started=process.create_time(),
+    )
 
 
 def roles_of(clues: Iterable[Clues]) -> dict[int, str]:
-    """The role of each process of a tree.
+    """Names the role of each process of a tree.
 
     Siblings of a kind are numbered in the order in which they were started, from 0, as torch does.
     """
@@ -68,7 +97,7 @@ def roles_of(clues: Iterable[Clues]) -> dict[int, str]:
 
 
 def is_fork(clue: Clues, by_pid: Mapping[int, Clues]) -> bool:
-    """Whether a process is its parent's copy: it has the same arguments, since nothing else was started."""
+    """Decides if a process is its parent's copy: it has the same arguments, since nothing else was started."""
     parent = by_pid.get(clue.ppid) if clue.ppid is not None else None
     if parent is None or not clue.command:
         return False
@@ -100,7 +129,7 @@ def _kind(clue: Clues, by_pid: Mapping[int, Clues]) -> str:
 
 
 def _program(arguments: Sequence[str]) -> str:
-    """What an interpreter runs: the script's name, or the module's; of ``-c`` not the code, which may hold anything."""
+    """Names what an interpreter runs: the script or the module; of ``-c`` not the code, which may hold anything."""
     rest = iter(arguments)
     for part in rest:
         if part == "-" or not part.startswith("-"):
@@ -113,7 +142,7 @@ def _program(arguments: Sequence[str]) -> str:
 
 
 def _name(path: str) -> str:
-    """The last part of a path, in a line: a process may write over its name, with whatever it likes."""
+    """Returns the last part of a path, in a line: a process may write anything over its name."""
     name = " ".join(path.rpartition("/")[2].split())
     return "".join(c for c in name if c.isprintable())[:_LONGEST_NAME]
 

@@ -1,4 +1,9 @@
-"""A process tree over time: cheap figures at every look, PSS on a clock that adapts to what it costs."""
+"""Reads a process tree, once or over time: cheap figures in each sample, PSS on a clock that adapts to its cost.
+
+Status costs 11 microseconds a process and is read each time. PSS walks page tables (20 to 34 ms at 1.5 GB), so that
+one process at a time has its turn, as often as a share of one core allows; between two turns a process's anonymous
+memory is carried forward from its status. New processes are found by the kernel's lists of children.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,19 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hfmemdebug.probes import foreign
-from hfmemdebug.probes.launch import rank_of
-from hfmemdebug.probes.smaps import Memory
+import psutil
+
+from hfmemdebug.probes.maps import Memory, memory_by_file, read_mappings, read_rollup
+from hfmemdebug.probes.process_table import UNREADABLE, command_line, descendants, is_living
 from hfmemdebug.probes.status import Status, StatusReader
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.supervise.files import DataFile, data_files, memory_paths
-from hfmemdebug.supervise.roles import Clues, is_fork, roles_of
-from hfmemdebug.supervise.tree import DENIED, ProcessReading, TreeReading, shared_memory, total
+from hfmemdebug.supervise.roles import Clues, find_clues, is_fork, roles_of
+from hfmemdebug.supervise.tree import ProcessReading, TreeReading, shared_memory, total
 
 # Looking for new processes, reading PSS, and reading each file's share of it may take at most these shares of
 # one core's time. What counts is this process's own time: on a busy machine a reading waits for its turn too.
@@ -28,6 +35,35 @@ LEAST_BETWEEN_DISCOVERIES, MOST_BETWEEN_DISCOVERIES = 0.1, 2.0
 SETTLED_AFTER_SECONDS = 2.0
 # A process that is younger has not yet mapped what it is going to read.
 FILES_AFTER_SECONDS = 1.5
+DENIED = "not permitted"
+_Inside = tuple[Memory, tuple[DataFile, ...]]
+
+
+def read_tree(root: int, *, without: int | None = None, deep: bool = True) -> TreeReading:
+    """Reads a process and its descendants once.
+
+    Args:
+        root: The process.
+        without: A process to leave out: ourselves.
+        deep: Look into each process (PSS, files); else only the figures that cost nothing.
+
+    Returns:
+        What could be read. The root is missing from it where it has ended.
+    """
+    watch = TreeWatch(root, without=without)
+    try:
+        return watch.look_into_all() if deep else watch.look_at_all()
+    finally:
+        watch.close()
+
+
+def _look_into(pid: int) -> _Inside | OSError:
+    is_memory = memory_paths(pid)
+    try:
+        total, files = memory_by_file(read_mappings(pid), is_memory)
+    except OSError as error:
+        return error
+    return total, data_files(pid, files, is_memory)
 
 
 @dataclass
@@ -36,7 +72,7 @@ class _Watched:
 
     pid: int
     ppid: int | None
-    started: int
+    started: float
     reader: StatusReader
     clues: Clues
     forked: bool = False
@@ -59,14 +95,14 @@ class _Watched:
 
     @property
     def pss(self) -> int | None:
-        """What it has of the tree's memory by now: RSS where PSS was not read."""
+        """Estimates what it has of the tree's memory by now: RSS where PSS was not read."""
         if self.memory is None or self.memory.pss is None:
             return self.status.rss
         return max(0, self.memory.pss + (self.status.anon or 0) - self.anon_then)
 
     @property
     def pss_anon(self) -> int | None:
-        """The same of its anonymous memory; a fork's is its parent's until that was read."""
+        """Estimates the same of its anonymous memory; a fork's is its parent's until that was read."""
         if self.status.anon is None:
             return None
         if self.memory is None or self.memory.pss_anon is None:
@@ -84,8 +120,8 @@ class TreeWatch:
         without: A process that is none of the tree: ourselves.
         inside: What a sampler in the process says: fields of a `Sample` by PID, or None.
         forget: Is told of each process that has ended, once its last words were read.
-        adopts: Says of a child of this process whether it is an orphan of the tree, as daemons make themselves: these
-            come to us. None where none do.
+        adopts: Decides if a child of this process is an orphan of the tree, as daemons make themselves: these come to
+            us. None where none do.
         segments: Bytes of the shared memory segments that the tree has made, and how many they may come to, each of
             which may be None; it is given the processes of the tree.
     """
@@ -120,15 +156,14 @@ class TreeWatch:
         self._pss_order: list[int] = []
         self._looks = 0
         self.rows_of_the_ended = 0
-        self.most_processes = 0
 
     @property
     def alive(self) -> bool:
-        """Whether the root was there at the last look."""
+        """Says if the root was there at the last look."""
         return self.root in self._watched
 
     def look(self) -> list[Sample]:
-        """One reading: a sample for each living process, then one for the tree; empty where all has ended."""
+        """Takes one reading: a sample for each living process, then one for the tree; empty where all has ended."""
         began, spent = self.clock(), self.spent()
         if began >= self._discovery_due:
             pause = max(LEAST_BETWEEN_DISCOVERIES, self._discover(began) / DISCOVERY_SHARE)
@@ -137,23 +172,15 @@ class TreeWatch:
         if not self._looks:
             # The sums would begin with the RSS of the root, and go on with its PSS: less, and nothing was freed.
             self._read_pss(began)
-        samples = []
-        for watched in list(self._watched.values()):
-            try:
-                status = watched.reader.read()
-            except OSError:
-                self._forget(watched.pid)
-                continue
-            if status.rss is None:
-                # Ended, and nobody has waited for it yet.
-                self._forget(watched.pid)
-                continue
-            watched.status = status
-            samples.append(self._sample(watched, seconds))
+        for watched in self._watched.values():
+            # What a fork copies is told from what it began with; of others PSS is read when their turn comes.
+            if watched.forked and watched.memory is None and watched.why_not is None:
+                self._read_sums(watched)
+        self._read_statuses()
+        samples = [self._sample(watched, seconds) for watched in self._watched.values()]
         self._read_pss(began)
         if samples:
             self._looks += 1
-            self.most_processes = max(self.most_processes, len(samples))
             samples.append(self._of_tree(samples, seconds))
         self.cost += self.spent() - spent
         return samples
@@ -175,7 +202,7 @@ class TreeWatch:
         cost = self.spent() - spent
         changed = False
         for pid in [w.pid for w in self._watched.values() if now < w.settled_at]:
-            command = foreign.command_line(pid)
+            command = command_line(pid)
             # One that has ended has none any more: the next reading finds that out, and keeps its last words.
             if command and command != self._watched[pid].clues.command:
                 # Between fork and exec it was its parent's copy; it is something else now.
@@ -196,10 +223,10 @@ class TreeWatch:
         return cost
 
     def _below(self) -> dict[int, int | None]:
-        """All that descend from the root, and its orphans with theirs: each with its parent, orphans with the root."""
+        """Finds all that descend from the root or its orphans: each with its parent, orphans with the root."""
         if self._adopts is None:
-            return {pid: ppid for pid, ppid in foreign.descendants(self.root).items() if pid != self.root}
-        found = foreign.descendants(os.getpid())
+            return {pid: ppid for pid, ppid in descendants(self.root).items() if pid != self.root}
+        found = descendants(os.getpid())
         below: dict[int, int | None] = {}
         # A parent comes before its children.
         for pid, ppid in found.items():
@@ -213,22 +240,15 @@ class TreeWatch:
         return below
 
     def _begin(self, pid: int, ppid: int | None, now: float) -> bool:
-        stat = foreign.read_stat(pid)
-        if stat is None or stat.state in "ZX":
-            return False
-        try:
-            reader = StatusReader(pid)
-        except OSError:
-            return False
-        command = foreign.command_line(pid)
         parent = self._watched.get(ppid) if ppid is not None else None
-        files: tuple[str, ...] = ()
-        if parent is not None and parent.clues.command == command:
-            files = tuple(foreign.open_files(pid).values())
-        clues = Clues(
-            pid, ppid, stat.comm, command, rank_of(foreign.environment_of(pid)), files, stat.started
-        )
-        watched = _Watched(pid, ppid, stat.started, reader, clues, role="")
+        try:
+            if not is_living(pid):
+                return False
+            clues = find_clues(psutil.Process(pid), ppid, parent.clues if parent is not None else None)
+            reader = StatusReader(pid)
+        except UNREADABLE:
+            return False
+        watched = _Watched(pid, ppid, clues.started, reader, clues, role="")
         watched.files_due = now + FILES_AFTER_SECONDS
         watched.settled_at = now + SETTLED_AFTER_SECONDS
         watched.forked = parent is not None and is_fork(clues, {pid: clues, parent.pid: parent.clues})
@@ -236,13 +256,20 @@ class TreeWatch:
             watched.status = reader.read()
         if watched.forked:
             watched.inherited = watched.status.anon or 0
-        if watched.forked:
-            # What it copies is told from what it began with; of others it is read when their turn comes.
-            with contextlib.suppress(OSError):
-                watched.remember(foreign.read_rollup(pid), watched.status.anon)
         self._watched[pid] = watched
         self._pss_order.append(pid)
         return True
+
+    def _read_statuses(self) -> None:
+        for watched in list(self._watched.values()):
+            try:
+                watched.status = watched.reader.read()
+            except OSError:
+                self._forget(watched.pid)
+                continue
+            if watched.status.rss is None:
+                # Ended, and not waited for yet.
+                self._forget(watched.pid)
 
     def _forget(self, pid: int) -> None:
         watched = self._watched.pop(pid)
@@ -261,51 +288,74 @@ class TreeWatch:
         spent = self.spent()
         pid = self._pss_order[0]
         if now >= self._files_due:
-            # The root maps what it hands to its workers: it is asked first, then who was asked longest ago.
+            # The root maps what it hands to its workers: it is asked first, then the one asked longest ago.
             due = min(self._pss_order, key=lambda pid: self._watched[pid].files_due)
             if now >= self._watched[due].files_due:
-                self._read_files(due)
+                self._take(due, _look_into(due))
                 self._watched[due].files_due = now + FILES_AFTER_SECONDS
                 self._files_due = now + (self.spent() - spent) / FILES_SHARE
                 return
         self._pss_order.append(self._pss_order.pop(0))
-        try:
-            watched = self._watched[pid]
-            watched.remember(foreign.read_rollup(pid), watched.status.anon)
-        except PermissionError:
-            self._deny(pid)
-        except OSError:
-            pass
+        self._read_sums(self._watched[pid])
         self._pss_due = now + (self.spent() - spent) / PSS_SHARE
 
-    def _read_files(self, pid: int) -> None:
-        is_memory = memory_paths(pid)
+    def _read_sums(self, watched: _Watched) -> None:
         try:
-            found = foreign.read_smaps(pid, is_memory)
+            watched.remember(read_rollup(watched.pid), watched.status.anon)
         except PermissionError:
-            self._deny(pid)
+            self._deny(watched.pid)
         except OSError:
             pass
-        else:
-            watched = self._watched[pid]
-            watched.remember(found.total, watched.status.anon)
-            watched.files = data_files(pid, found.files, is_memory)
-            self.files_read += 1
 
-    def learn(self, reading: TreeReading) -> None:
-        """Takes over what somebody else has read of the processes meanwhile."""
-        for process in reading.processes:
-            watched = self._watched.get(process.pid)
-            if watched is not None and watched.started == process.started and process.memory is not None:
-                watched.remember(process.memory, process.status.anon)
-                watched.files = process.files
+    def _take(self, pid: int, inside: _Inside | OSError) -> None:
+        if isinstance(inside, PermissionError):
+            self._deny(pid)
+        elif not isinstance(inside, OSError):
+            watched = self._watched[pid]
+            memory, watched.files = inside
+            watched.remember(memory, watched.status.anon)
+            self.files_read += 1
 
     def _deny(self, pid: int) -> None:
         self._watched[pid].why_not = DENIED
-        self._pss_order.remove(pid)
+        if pid in self._pss_order:
+            self._pss_order.remove(pid)
+
+    def look_at_all(self) -> TreeReading:
+        """Reads the figures of every process that cost nothing, now."""
+        self._discover(self.clock())
+        self._read_statuses()
+        return self.snapshot()
+
+    def look_into_all(self) -> TreeReading:
+        """Reads PSS and files of every process now, about 20 ms for each resident GB.
+
+        Returns:
+            The tree, with notes on what could not be read.
+        """
+        self.look_at_all()
+        pids = list(self._watched)
+        # The kernel walks each process's page tables on its own, without holding up this interpreter.
+        with ThreadPoolExecutor(min(4, len(pids) or 1)) as pool:
+            found = dict(zip(pids, pool.map(_look_into, pids), strict=True))
+        notes = []
+        for pid, inside in found.items():
+            if isinstance(inside, ProcessLookupError | FileNotFoundError):
+                notes.append(f"process {pid} ({self._watched[pid].role}) ended while it was read")
+                self._forget(pid)
+            else:
+                self._take(pid, inside)
+        denied = [str(watched.pid) for watched in self._watched.values() if watched.why_not == DENIED]
+        if denied:
+            notes.append(
+                f"process{'es' if len(denied) > 1 else ''} {', '.join(denied[:8])}"
+                f"{f' and {len(denied) - 8} more' if len(denied) > 8 else ''}: PSS and files may not be read (another "
+                "user's, or protected); RSS and its parts are shown, shared pages counted in each. Root sees all"
+            )
+        return replace(self.snapshot(), notes=tuple(notes))
 
     def snapshot(self) -> TreeReading:
-        """The tree as each process was last read."""
+        """Returns the tree as each process was last read."""
         readings = tuple(
             ProcessReading(w.pid, w.ppid, w.role, w.started, w.status, w.memory, w.files, w.why_not)
             for w in self._watched.values()
@@ -349,7 +399,7 @@ class TreeWatch:
         )
 
     def _of_tree(self, samples: list[Sample], seconds: float) -> Sample:
-        """The sums. Anonymous memory leaves out what forks have inherited: it is counted in their parents."""
+        """Sums the samples. Anonymous memory leaves out what forks have inherited: it is counted in their parents."""
         anon = [max(0, (s.anon or 0) - self._watched[s.pid].inherited) for s in samples if s.pid is not None]
         pss_file = total(s.pss_file for s in samples)
         there = [self._watched[s.pid] for s in samples if s.pid is not None]
@@ -383,7 +433,7 @@ class TreeWatch:
 
 
 def dev_shm() -> int | None:
-    """Bytes used in /dev/shm by everybody, files without a name included."""
+    """Reads the bytes used in /dev/shm by all programs, files without a name included."""
     try:
         shm = os.statvfs("/dev/shm")
     except OSError:

@@ -1,17 +1,26 @@
-"""The proof: the dataset's pages are taken back, shown to be gone, and re-read as the same data."""
+"""Proves that a dataset's pages can be taken back: asks the kernel to, and shows that they are gone.
+
+A fall of RSS alone shows unmapping: what counts is that the files' pages have left the page cache. Only clean pages of
+files on a disk are asked for; who needs them reads them again. In a run of our own the data is compared too; of a
+process that is not ours the same is asked from outside.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from hfmemdebug.probes.maps import Mapping, mappings_of
-from hfmemdebug.probes.pages import MADV_PAGEOUT, advise, cached_bytes
-from hfmemdebug.probes.process import ProcessProbe, read_mappings
+from hfmemdebug.probes.maps import FileMemory, Mapping, mappings_of, memory_by_file, read_mappings
+from hfmemdebug.probes.pages import MADV_PAGEOUT, advise, cached_bytes, page_out, write_back
+from hfmemdebug.probes.process import ProcessProbe
+from hfmemdebug.probes.status import read_status
 from hfmemdebug.recording.end import Reclaim
 from hfmemdebug.recording.header import LoadedFile
+from hfmemdebug.supervise.files import is_data, memory_paths
+from hfmemdebug.supervise.tree import TreeReading
 from hfmemdebug.units import format_bytes
 
 # As much of the data is compared before and after; reading all of it would take as long as the run.
@@ -22,8 +31,8 @@ _FREED_SHARE = 0.5
 
 
 def prove_reclaim(probe: ProcessProbe, files: Sequence[LoadedFile]) -> Reclaim:
-    """Pages the dataset's mappings out and reports what happened."""
-    report = Reclaim(rss_before=probe.kernel.status().rss)
+    """Pages out the dataset's mappings in this process."""
+    report = Reclaim(rss_before=probe.status().rss)
     memory_backed = [file for file in files if file.memory_backed]
     if memory_backed:
         kinds = ", ".join(sorted({file.filesystem or "memory" for file in memory_backed}))
@@ -31,53 +40,87 @@ def prove_reclaim(probe: ProcessProbe, files: Sequence[LoadedFile]) -> Reclaim:
             f"the dataset's files are on {kinds}, whose pages are memory and cannot be taken back"
         )
         return report
-    try:
-        mappings = mappings_of(read_mappings(), (file.path for file in files))
-    except OSError:
-        report.why_not = "this system does not show a process's mappings"
-        return report
-    clean = tuple(mapping for mapping in mappings if mapping.clean)
-    _write_back(clean)
-    report.asked_bytes = sum(mapping.rss or 0 for mapping in clean)
+    paths = [file.path for file in files]
+    clean = tuple(mapping for mapping in mappings_of(read_mappings(), paths) if mapping.clean)
+    report.asked_bytes = sum(mapping.memory.rss or 0 for mapping in clean)
     if not clean:
         report.why_not = "none of the dataset's files is mapped"
         return report
+    for path in paths:
+        with contextlib.suppress(OSError):
+            write_back(path)
     # Under a memory limit the reading brings pages in that had been taken back already.
     checksum, report.checked_bytes = _checksum(clean)
-    cached_before = cached_bytes(clean)
+    before = _cached(paths)
     # Twice where it needs to be: a page that has only just come in is still on its way to the kernel's
     # lists and cannot be taken from there. The second reading brings it in again.
     for _ in range(2):
         refused = advise(clean, MADV_PAGEOUT)
-        report.rss_after = probe.kernel.status().rss
+        report.rss_after = probe.status().rss
         if refused is not None:
             report.why_not = f"the kernel does not take the request ({refused}); it needs Linux 5.4"
             return report
-        cached_after = cached_bytes(clean)
-        if cached_before is not None and cached_after is not None:
-            # Pages come in blocks, of which only a part may have been mapped here.
-            report.freed_bytes = min(cached_before - cached_after, report.asked_bytes)
+        is_proved = _has_freed(report, before, _cached(paths))
         report.same_data = _checksum(clean)[0] == checksum
-        if (report.freed_bytes or 0) >= _FREED_SHARE * report.asked_bytes:
-            break
-    if report.freed_bytes is None:
-        report.why_not = "mincore is not to be had here, so that nothing shows whether pages were freed"
-    elif report.freed_bytes < _FREED_SHARE * report.asked_bytes:
-        report.why_not = _reason(files, report.freed_bytes)
+        if is_proved:
+            return report
+    report.why_not = _UNKNOWN if report.freed_bytes is None else _reason(files, report.freed_bytes)
     return report
 
 
-def _write_back(mappings: Sequence[Mapping]) -> None:
-    """Writes a just built dataset's pages to disk: the kernel takes only written pages back."""
-    for path in {mapping.path for mapping in mappings if mapping.private_dirty}:
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+def reclaim_tree(tree: TreeReading) -> Reclaim:
+    """Pages out the data files of every process of a tree. RSS is that of its root; the data is not compared."""
+    report = Reclaim(rss_before=_rss(tree.root), how="process_madvise(MADV_PAGEOUT)")
+    found = [(process.pid, file) for process in tree.processes for file in _clean_data(process.pid)]
+    asked: dict[str, int] = {}
+    places: dict[str, str] = {}
+    for pid, file in found:
+        asked[file.path] = max(asked.get(file.path, 0), file.memory.rss or 0)
+        # Its container may have another root than we.
+        places.setdefault(file.path, f"/proc/{pid}/root{file.path}")
+    report.asked_bytes = sum(asked.values())
+    if not asked:
+        report.why_not = "no process has a data file on a disk mapped"
+        return report
+    before = _cached(places.values())
+    refusals = [page_out(pid, file.ranges) for pid, file in found]
+    refused = next(filter(None, refusals), None)
+    report.rss_after = _rss(tree.root)
+    is_proved = _has_freed(report, before, _cached(places.values()))
+    if refused is not None:
+        report.why_not = (
+            f"the kernel does not take the request ({refused}); it wants CAP_SYS_NICE and Linux 5.10"
+        )
+    elif report.freed_bytes is None:
+        report.why_not = _UNKNOWN
+    elif not is_proved:
+        shared = max(sum(file.path == path for _, file in found) for path in asked)
+        why = (
+            f"{shared} processes map the same files, and the kernel pages out only what one alone maps"
+            if shared > 1
+            else "another process may map the same files, or they are not yet written to the disk"
+        )
+        sizes = f"{format_bytes(report.freed_bytes)} of {format_bytes(report.asked_bytes)}"
+        report.why_not = f"the kernel freed {sizes}: {why}"
+    return report
+
+
+_UNKNOWN = "the page cache of these files may not be looked at, so that nothing shows what was freed"
+
+
+def _has_freed(report: Reclaim, before: int | None, after: int | None) -> bool:
+    """Notes what has left the page cache, and says if that is as much as was asked."""
+    if before is None or after is None:
+        return False
+    # Pages come in blocks, of which only a part may have been mapped here.
+    report.freed_bytes = min(max(before - after, 0), report.asked_bytes)
+    return report.freed_bytes >= _FREED_SHARE * report.asked_bytes
+
+
+def _cached(paths: Iterable[str]) -> int | None:
+    sizes = [cached_bytes(path) for path in paths]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known and len(known) == len(sizes) else None
 
 
 def _reason(files: Sequence[LoadedFile], freed: int) -> str:
@@ -92,7 +135,7 @@ def _reason(files: Sequence[LoadedFile], freed: int) -> str:
 
 
 def _checksum(mappings: Sequence[Mapping]) -> tuple[int, int]:
-    """CRC-32 over windows spread over the mappings, and how many bytes they hold."""
+    """Computes the CRC-32 over windows spread over the mappings, and how many bytes they hold."""
     total = sum(mapping.end - mapping.start for mapping in mappings)
     windows = max(1, CHECKED_BYTES // _WINDOW)
     stride = max(_WINDOW, total // windows)
@@ -104,3 +147,20 @@ def _checksum(mappings: Sequence[Mapping]) -> tuple[int, int]:
             checksum = zlib.crc32((ctypes.c_char * length).from_address(start), checksum)
             checked += length
     return checksum, checked
+
+
+def _clean_data(pid: int) -> Iterator[FileMemory]:
+    """Yields the data files on disks that a process has mapped without private copies of their pages."""
+    is_memory = memory_paths(pid)
+    with contextlib.suppress(OSError):
+        for file in memory_by_file(read_mappings(pid), is_memory)[1]:
+            copied = file.memory.anonymous or file.memory.swap
+            if is_data(file) and not is_memory(file.path) and not copied:
+                yield file
+
+
+def _rss(pid: int) -> int | None:
+    try:
+        return read_status(pid).rss
+    except OSError:
+        return None

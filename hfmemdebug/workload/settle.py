@@ -1,4 +1,4 @@
-"""Settling between epochs: what could be given back is, step by step, and a reading follows each step.
+"""Settles between epochs: what could be given back is, step by step, and a reading follows each step.
 
 What a step gives back is the classification: cyclic garbage, an Arrow pool's retention, malloc's
 retention, mapped pages. Done in our own arms alone, never in a program that we were given.
@@ -7,15 +7,13 @@ retention, mapped pages. Done in our own arms alone, never in a program that we 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from hfmemdebug.probes.cpython import collector_runs
-from hfmemdebug.probes.maps import Mapping, mappings_of
+from hfmemdebug.probes.maps import mappings_of, read_mappings
 from hfmemdebug.probes.pages import MADV_DONTNEED, advise
-from hfmemdebug.probes.process import ProcessProbe, read_mappings
-
-STEPS = ("before", "collect", "release_pools", "trim", "drop_pages")
+from hfmemdebug.probes.process import ProcessProbe
 
 
 def settle(
@@ -25,7 +23,7 @@ def settle(
     *,
     drop: bool = True,
 ) -> None:
-    """Runs the steps in their order.
+    """Runs the steps in their order: ``before``, ``collect``, ``release_pools``, ``trim``, ``drop_pages``.
 
     A collector that the program has turned off stays off: the garbage that piles up then is its own.
 
@@ -45,23 +43,14 @@ def settle(
     probe.trim()
     emit("trim", probe.read_settled(files))
     if files and drop:
-        for mappings in _dataset_mappings(files):
-            advise(mappings, MADV_DONTNEED)
+        advise(mappings_of(read_mappings(), files), MADV_DONTNEED)
         emit("drop_pages", probe.read())
 
 
 def settle_once(probe: ProcessProbe, files: frozenset[str] = frozenset()) -> None:
-    """The same before the first slice: what loading left behind is not the loop's.
+    """Settles before the first slice: what loading left behind is not the loop's.
 
     Twice, so that what settling itself sets up on its first time is not the first epoch's either.
     """
     for _ in range(2):
         settle(probe, files, lambda step, values: None)
-
-
-def _dataset_mappings(files: frozenset[str]) -> Iterator[tuple[Mapping, ...]]:
-    try:
-        yield mappings_of(read_mappings(), files)
-    except OSError:
-        # No smaps here (not Linux, or hidden): then nothing says that a mapping is clean, and none is dropped.
-        return

@@ -28,30 +28,25 @@ class SlicePlan:
     packed: bool = False
 
     def start(self, index: int) -> int:
-        """The first row of a slice, in the rows of the whole dataset."""
+        """Returns the first row of a slice, in the rows of the whole dataset."""
         if self.rows is None or self.step * self.count >= self.rows or self.count == 1:
             return index * self.step
         # Spread from the first row to the last, without overlap.
         return index * (self.rows - self.step) // (self.count - 1)
 
     def length(self, index: int) -> int:
-        """Rows in a slice; the last one may be shorter."""
+        """Returns the rows in a slice; the last one may be shorter."""
         if self.rows is None:
             return self.step
         return min(self.step, self.rows - self.start(index))
 
     @property
     def rows_per_epoch(self) -> int:
-        """Rows that one epoch reads."""
+        """Counts the rows that one epoch reads."""
         return sum(self.length(index) for index in range(self.count))
 
-    @property
-    def share(self) -> float | None:
-        """Share of the dataset's rows that is read; None for a stream."""
-        return self.rows_per_epoch / self.rows if self.rows else None
-
     def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON can hold it."""
+        """Returns the plan as JSON can hold it."""
         return asdict(self)
 
 

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hfmemdebug.probes.cgroup import (
     cgroup_version,
+    container_memory,
     memory_available,
     memory_limit,
+    memory_pressure,
     memory_total,
     parse_cgroup,
-    parse_meminfo,
-    parse_mounts,
+    parse_pressure,
 )
 
 GB = 1 << 30
@@ -45,20 +47,16 @@ HYBRID_MOUNTS = (
     "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
     "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"
 )
-MEMINFO = """\
-MemTotal:       16384000 kB
-MemFree:         1024000 kB
-MemAvailable:    8388608 kB
-SwapTotal:             0 kB
-SwapFree:              0 kB
-HugePages_Total:       2
-"""
+
+
+@pytest.fixture(autouse=True)
+def machine_of_16_gb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=16 * GB, available=8 * GB))
 
 
 def machine(root: Path, cgroup: str | None, mounts: str | None, files: dict[str, str]) -> Path:
     """A root directory with `/proc` texts and files of the control groups below `/sys/fs/cgroup`."""
     (root / "proc/self").mkdir(parents=True)
-    (root / "proc/meminfo").write_text(MEMINFO)
     if cgroup is not None:
         (root / "proc/self/cgroup").write_text(cgroup)
     if mounts is not None:
@@ -89,17 +87,6 @@ def test_cgroup_text(text: str, unified: str | None, memory: str | None, descrip
         memory,
         description,
     )
-
-
-def test_mounts_are_those_that_account_for_memory() -> None:
-    assert [(m.version, m.root, m.point) for m in parse_mounts(HYBRID_MOUNTS)] == [
-        (1, "/", "/sys/fs/cgroup/memory"),
-        (2, "/", "/sys/fs/cgroup/unified"),
-    ]
-    assert [m.root for m in parse_mounts(V1_MOUNTS)] == ["/docker/4f3c"]
-    escaped = "1 2 0:3 / /mnt/with\\040blank rw - cgroup2 cgroup2 rw\n"
-    assert parse_mounts(escaped)[0].point == "/mnt/with blank"
-    assert parse_mounts("garbage - cgroup2\n\n") == ()
 
 
 def test_v2_limit_is_the_lowest_among_the_ancestors(tmp_path: Path) -> None:
@@ -212,7 +199,8 @@ def test_over_the_limit_nothing_is_available(tmp_path: Path) -> None:
 
 
 def test_unknown_is_none_and_nothing_raises(tmp_path: Path) -> None:
-    assert memory_available(root=tmp_path) is None
+    assert memory_available(root=tmp_path) == 8 * GB
+    assert memory_total(root=tmp_path) == 16 * GB
     assert memory_limit(root=tmp_path) is None
     assert cgroup_version(root=tmp_path) == "none"
     broken = machine(tmp_path / "x", "0::/a\n", "\x00\n - \n", {"a/memory.max": "many", "a/memory.stat": "x"})
@@ -220,12 +208,58 @@ def test_unknown_is_none_and_nothing_raises(tmp_path: Path) -> None:
     assert memory_available(root=broken) == 8 * GB
 
 
-def test_meminfo_in_bytes() -> None:
-    values = parse_meminfo(MEMINFO)
-    assert values["MemTotal"] == 16384000 * 1024
-    assert values["HugePages_Total"] == 2
+PSI = (
+    "some avg10=1.25 avg60=0.60 avg300=0.12 total=2500000\n"
+    "full avg10=0.50 avg60=0.10 avg300=0.01 total=1000000\n"
+)
 
 
-def test_here() -> None:
-    available = memory_available()
-    assert available is None or available > 0
+def test_v2_the_group_that_is_nearest_to_its_limit(tmp_path: Path) -> None:
+    job = "user.slice/user-1000.slice/user@1000.service/app.slice/job.scope"
+    root = machine(
+        tmp_path,
+        V2_CGROUP,
+        V2_MOUNTS,
+        {
+            f"{job}/memory.max": str(4 * GB),
+            f"{job}/memory.current": str(3 * GB),
+            f"{job}/memory.stat": f"anon {GB}\nfile {2 * GB}\ninactive_file {GB}\nactive_file {GB}",
+            "user.slice/memory.max": str(8 * GB),
+            "user.slice/memory.current": str(3 * GB),
+            f"{job}/memory.pressure": PSI,
+        },
+    )
+    memory = container_memory(root=root)
+    assert memory is not None
+    assert (memory.limit, memory.usage) == (4 * GB, 3 * GB)
+    assert (memory.working_set, memory.unreclaimable) == (2 * GB, GB)
+    assert memory_pressure(root=root)["some"] == 1.25
+
+
+def test_v1_without_a_limit_is_our_own_group(tmp_path: Path) -> None:
+    files = {
+        "memory/memory.usage_in_bytes": str(GB),
+        "memory/memory.stat": f"inactive_file 1\ntotal_inactive_file {GB // 4}\ntotal_active_file {GB // 4}",
+    }
+    memory = container_memory(root=machine(tmp_path, V1_CGROUP, V1_MOUNTS, files))
+    assert memory is not None
+    assert memory.limit is None
+    assert (memory.working_set, memory.unreclaimable) == (GB * 3 // 4, GB // 2)
+
+
+def test_what_cannot_be_read_is_none(tmp_path: Path) -> None:
+    assert container_memory(root=machine(tmp_path / "a", None, None, {})) is None
+    assert memory_pressure(root=tmp_path / "a") == {}
+    root = machine(tmp_path / "b", "0::/a\n", V2_MOUNTS, {"a/memory.current": "7"})
+    memory = container_memory(root=root)
+    assert memory is not None
+    assert (memory.usage, memory.working_set, memory.unreclaimable) == (7, None, None)
+
+
+@pytest.mark.parametrize("text", ["", "some\n", "nonsense"])
+def test_pressure_that_says_nothing(text: str) -> None:
+    assert parse_pressure(text) == {}
+
+
+def test_pressure() -> None:
+    assert parse_pressure(PSI) == {"some": 1.25, "full": 0.5}

@@ -2,14 +2,24 @@ from __future__ import annotations
 
 import mmap
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from hfmemdebug.probes.maps import Copies, Mapping, copies_by_path, mappings_of, parse_maps
-from hfmemdebug.probes.process import read_mappings
+from hfmemdebug.probes.maps import (
+    Copies,
+    Mapping,
+    Memory,
+    copies_by_path,
+    mappings_of,
+    memory_by_file,
+    parse_maps,
+    read_mappings,
+    read_rollup,
+)
 
-SMAPS_3_10 = """\
+SMAPS_3_10 = b"""\
 00400000-006d7000 r-xp 00000000 fd:00 134332405                          /usr/bin/python2.7
 Size:               2908 kB
 Rss:                1580 kB
@@ -35,7 +45,7 @@ Swap:                100 kB
 VmFlags: rd wr mr mw me ac sd
 """
 
-SMAPS_6 = """\
+SMAPS_6 = b"""\
 7f0de4000000-7f0e3f000000 r--s 00000000 08:01 1311243                    /data/my files/data-00000-of-00002.arrow
 Size:            1490944 kB
 KernelPageSize:        4 kB
@@ -81,21 +91,23 @@ Swap:                  0 kB
 
 def test_an_old_kernel() -> None:
     python, heap = parse_maps(SMAPS_3_10)
-    assert python == Mapping(
-        0x400000, 0x6D7000, "r-xp", 134332405, "/usr/bin/python2.7", 1580 * 1024, 0, 0, 0
+    sizes = Memory(
+        rss=1580 * 1024, pss=790 * 1024, shared=1580 * 1024, private_dirty=0, anonymous=0, locked=0, swap=0
     )
+    device = os.makedev(0xFD, 0)
+    assert python == Mapping(0x400000, 0x6D7000, "r-xp", device, 134332405, "/usr/bin/python2.7", sizes)
     assert python.is_file
     assert python.clean
     assert heap.path == "[heap]"
     assert not heap.is_file
     assert not heap.clean
-    assert heap.swap == 100 * 1024
+    assert heap.memory.swap == 100 * 1024
 
 
 def test_a_new_kernel() -> None:
     arrow, deleted, memfd, vsyscall = parse_maps(SMAPS_6)
     assert arrow.path == "/data/my files/data-00000-of-00002.arrow"
-    assert arrow.rss == 1401000 * 1024
+    assert arrow.memory.rss == 1401000 * 1024
     assert arrow.clean, "page cache that is not yet written back is no private copy"
     assert not arrow.may_hold_copies
     assert deleted.path == "/data/two\\012lines.bin (deleted)"
@@ -108,21 +120,21 @@ def test_a_new_kernel() -> None:
 
 
 def test_without_sizes_nothing_is_known_to_be_clean() -> None:
-    (mapping,) = parse_maps("7f11d5a28000-7f11d5a4e000 r--s 00000000 fe:01 131 /data/a.arrow\n")
-    assert mapping.rss is None
-    assert mapping.anonymous is None
+    (mapping,) = parse_maps(b"7f11d5a28000-7f11d5a4e000 r--s 00000000 fe:01 131 /data/a.arrow\n")
+    assert mapping.memory.rss is None
+    assert mapping.memory.anonymous is None
     assert not mapping.clean
 
 
 def test_swapped_copies_are_not_clean() -> None:
     (mapping,) = parse_maps(
-        "7f00-7f01 r--p 00000000 fe:01 1 /data/a\nRss: 0 kB\nAnonymous: 0 kB\nSwap: 4 kB\n"
+        b"7f00-7f01 r--p 00000000 fe:01 1 /data/a\nRss: 0 kB\nAnonymous: 0 kB\nSwap: 4 kB\n"
     )
     assert not mapping.clean
 
 
-@pytest.mark.parametrize("text", ["", "no mapping\n", "Rss: 5 kB\n"])
-def test_no_mappings(text: str) -> None:
+@pytest.mark.parametrize("text", [b"", b"no mapping\n", b"Rss: 5 kB\n"])
+def test_no_mappings(text: bytes) -> None:
     assert parse_maps(text) == ()
 
 
@@ -143,7 +155,7 @@ def test_a_mapped_file_is_found_whatever_its_name(tmp_path: Path, name: str) -> 
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
         assert mapped[:: mmap.PAGESIZE] == b"x" * 8
         (found,) = mappings_of(read_mappings(), [str(path)])
-    assert found.rss == 8 * mmap.PAGESIZE
+    assert found.memory.rss == 8 * mmap.PAGESIZE
     assert found.end - found.start == 8 * mmap.PAGESIZE
     assert found.clean
 
@@ -176,7 +188,7 @@ def test_a_written_private_page_makes_a_mapping_unclean(tmp_path: Path) -> None:
         (after,) = mappings_of(read_mappings(), [str(path)])
     assert before.clean
     assert not after.clean
-    assert after.anonymous == os.sysconf("SC_PAGE_SIZE")
+    assert after.memory.anonymous == os.sysconf("SC_PAGE_SIZE")
     assert copies_by_path([before])[str(path)] == Copies(0, 4 * mmap.PAGESIZE)
     assert copies_by_path([after, after])[str(path)] == Copies(2 * mmap.PAGESIZE, 8 * mmap.PAGESIZE)
 
@@ -187,3 +199,91 @@ def test_written_pages_of_a_shared_mapping_are_no_copies(tmp_path: Path) -> None
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
         mapped[:] = b"y" * 4 * mmap.PAGESIZE
         assert str(path) not in copies_by_path(read_mappings())
+
+
+KB = 1024
+ROLLUP = b"""55f145ae3000-7fff69cb3000 ---p 00000000 00:00 0                          [rollup]
+Rss:                1784 kB
+Pss:                 283 kB
+Pss_Dirty:           112 kB
+Pss_Anon:            112 kB
+Pss_File:            171 kB
+Pss_Shmem:             0 kB
+Shared_Clean:       1630 kB
+Shared_Dirty:          2 kB
+Private_Clean:        40 kB
+Private_Dirty:       112 kB
+Anonymous:           112 kB
+LazyFree:              4 kB
+Swap:                  8 kB
+SwapPss:               6 kB
+Locked:                1 kB
+"""
+
+
+def mapping(header: str, **sizes: int) -> bytes:
+    lines = "".join(f"{name}: {size:8} kB\n" for name, size in sizes.items())
+    return f"{header}\nSize: 99 kB\n{lines}VmFlags: rd mr mw me\n".encode()
+
+
+def test_rollup() -> None:
+    (rollup,) = parse_maps(ROLLUP)
+    assert rollup.memory == Memory(
+        rss=1784 * KB, pss=283 * KB, pss_anon=112 * KB, pss_file=171 * KB, pss_shmem=0, shared=1632 * KB,
+        private_dirty=112 * KB, anonymous=112 * KB, lazy_free=4 * KB, locked=KB, swap=8 * KB, swap_pss=6 * KB,
+    )  # fmt: skip
+
+
+def test_what_an_old_kernel_does_not_tell_is_none() -> None:
+    (rollup,) = parse_maps(mapping("7f00-7f10 ---p 00000000 00:00 0 [rollup]", Rss=10, Pss=5))
+    memory = rollup.memory
+    assert (memory.rss, memory.pss_anon, memory.swap) == (10 * KB, None, None)
+
+
+def test_mappings_are_put_to_their_kinds_and_files() -> None:
+    text = (
+        mapping(
+            "7f00-7f10 r--p 00000000 fe:00 7                          /d/a b.arrow",
+            Rss=40,
+            Pss=20,
+            Anonymous=0,
+        )
+        + mapping("7f10-7f20 rw-p 00000000 fe:00 7        /d/a b.arrow", Rss=20, Pss=20, Anonymous=10)
+        + mapping(
+            "7f20-7f30 rw-p 00000000 00:00 0                          [heap]", Rss=30, Pss=30, Anonymous=30
+        )
+        + mapping("7f30-7f40 rw-s 00000000 00:01 9     /dev/shm/t (deleted)", Rss=16, Pss=8, Anonymous=0)
+        + mapping("7f40-7f50 r-xp 00000000 fe:00 8     /lib/x.so", Rss=4, Pss=2, Anonymous=0)
+    )
+    total, files = memory_by_file(parse_maps(text), lambda path: path.startswith("/dev/shm/"))
+    assert (total.rss, total.pss) == (110 * KB, 80 * KB)
+    assert (total.pss_anon, total.pss_file, total.pss_shmem) == (40 * KB, 32 * KB, 8 * KB)
+    arrow, shm, library = files
+    assert (arrow.path, arrow.memory.rss, arrow.ranges) == (
+        "/d/a b.arrow",
+        60 * KB,
+        ((0x7F00, 0x7F10), (0x7F10, 0x7F20)),
+    )
+    assert (shm.path, shm.deleted) == ("/dev/shm/t", True)
+    assert library.executable
+    assert not arrow.executable
+
+
+def test_both_files_agree_on_a_process_that_stands_still() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            # When it answers it has loaded all its libraries, and then it waits.
+            process.stdin.write(b"ready\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            detailed, _ = memory_by_file(read_mappings(process.pid), lambda path: False)
+            summed = read_rollup(process.pid)
+        finally:
+            process.kill()
+    assert detailed.rss is not None
+    assert summed.rss is not None
+    # Libraries that others map too are divided by how many they are at that moment.
+    assert abs(detailed.rss - summed.rss) <= 64 * KB
+    assert abs((detailed.pss_anon or 0) - (summed.pss_anon or 0)) <= 16 * KB

@@ -7,12 +7,13 @@ import sys
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 from uncovered import uncovered
 
-from hfmemdebug.probes.malloc import MallocReading
-from hfmemdebug.probes.process import ProcessProbe, ProcKernel, PsutilKernel, default_kernel
+from hfmemdebug.errors import AccessError
+from hfmemdebug.probes.allocators import MallocReading
+from hfmemdebug.probes.process import ProcessProbe
+from hfmemdebug.probes.status import Status
 from hfmemdebug.recording.sample import Sample
 
 SLOW = {
@@ -131,20 +132,20 @@ def test_seconds_count_from_the_start() -> None:
 
 
 def test_the_peak_is_seen_and_can_be_started_anew() -> None:
-    kernel = ProcKernel()
+    probe = ProcessProbe()
     block = bytearray(os.urandom(1024)) * (50 * 1024)
     size = len(block)
-    peak = kernel.status().peak_rss
+    peak = probe.status().peak_rss
     del block
-    now = kernel.status()
+    now = probe.status()
     assert peak is not None
     assert now.peak_rss is not None
     assert now.rss is not None
     # The kernel's counters are exact to some pages for each processor.
     assert now.peak_rss >= 0.99 * peak
     assert now.rss <= peak - size // 2
-    kernel.reset_peak()
-    after = kernel.status().peak_rss
+    probe.reset_peak()
+    after = probe.status().peak_rss
     assert after is not None
     assert after < peak - size // 2
 
@@ -189,7 +190,6 @@ def test_shared_memory_without_a_mapping_is_seen() -> None:
         path.unlink()
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only on Linux")
 def test_memory_behind_a_descriptor_is_seen_once() -> None:
     probe = ProcessProbe()
     before = probe.read_settled()["dev_shm"]
@@ -204,25 +204,21 @@ def test_memory_behind_a_descriptor_is_seen_once() -> None:
         os.close(again)
 
 
-def test_psutil_gives_what_it_can_and_names_the_rest() -> None:
-    probe = ProcessProbe(PsutilKernel())
-    children = len(psutil.Process().children(recursive=True))
-    values = probe.read_settled(frozenset({"/nowhere"}))
-    assert values["rss"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.05)
-    assert values["peak_rss"] >= values["rss"] * 0.95
-    assert values["threads"] == psutil.Process().num_threads()
-    assert values["fds"]
-    assert values["children"] == children
-    for name in ("anon", "file", "shmem", "swap"):
-        assert values[name] is None, name
-    assert values.get("dataset_resident") is None
-    assert any("split of RSS" in line for line in probe.missing)
-    assert Sample("settle", 1, 0, **values).unreclaimable is None
-
-
-def test_linux_reads_proc_and_misses_nothing() -> None:
-    assert isinstance(default_kernel(), ProcKernel)
+def test_nothing_is_missing_here() -> None:
     assert ProcessProbe().missing == ()
+
+
+def test_an_old_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = ProcessProbe()
+    monkeypatch.setattr(probe, "status", Status)
+    assert any("split of RSS" in line for line in probe.missing)
+    assert Sample("settle", 1, 0, **probe.read_settled()).unreclaimable is None
+
+
+def test_a_system_without_proc_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.open", lambda *arguments: (_ for _ in ()).throw(FileNotFoundError(*arguments)))
+    with pytest.raises(AccessError, match="does not have"):
+        ProcessProbe()
 
 
 def test_slower_readings_are_left_to_the_ends_of_epochs() -> None:

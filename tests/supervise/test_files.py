@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from hfmemdebug.probes.smaps import FileMemory, Memory
+from hfmemdebug.probes.maps import FileMemory, Memory
 from hfmemdebug.supervise.files import data_files, is_data, kind_of, memory_paths
 
 
 def mapped(path: str, rss: int = 1 << 20, *, executable: bool = False, inode: int = 1) -> FileMemory:
-    return FileMemory(path, inode, False, executable, False, ((0, 4096),), Memory(rss=rss, pss=rss))
+    return FileMemory(path, inode, False, executable, ((0, 4096),), Memory(rss=rss, pss=rss))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 from supervise.started import FORKS, MB, started
 
-from hfmemdebug.supervise.tree import read_tree
-
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+from hfmemdebug.supervise.watch import read_tree
 
 MAPPED = """
 import mmap, sys
@@ -131,7 +129,7 @@ def test_another_users_process_gives_what_it_gives() -> None:
     with started("ballast = bytearray(b'x') * (32 << 20)") as process:
         code = (
             "import os, sys\n"
-            "from hfmemdebug.supervise.tree import read_tree\n"
+            "from hfmemdebug.supervise.watch import read_tree\n"
             "os.setgid(65534); os.setuid(65534)\n"
             "tree = read_tree(int(sys.argv[1]))\n"
             "(p,) = tree.processes\n"

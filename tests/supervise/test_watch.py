@@ -6,18 +6,14 @@ import ctypes
 import itertools
 import os
 import signal
-import sys
 import time
 from typing import Any
 
 import pytest
 from supervise.started import MB, started
 
-from hfmemdebug.probes import foreign
-from hfmemdebug.supervise.tree import read_tree
+from hfmemdebug.probes.process_table import command_line, is_living
 from hfmemdebug.supervise.watch import TreeWatch
-
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 
 PR_SET_CHILD_SUBREAPER = 36
 # The parent does not wait for it: it stays a zombie, whose command line is empty.
@@ -46,7 +42,7 @@ def test_the_rows_of_a_worker_that_lived_for_a_moment_are_kept() -> None:
         assert child is not None
         assert look[-1].rows == 1001
         deadline = time.monotonic() + 30
-        while (stat := foreign.read_stat(child)) is not None and stat.state != "Z":
+        while is_living(child):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         # Long enough for processes to be looked for anew, which comes before each is read.
@@ -74,10 +70,8 @@ def test_a_daemon_that_comes_to_us_is_still_the_programs() -> None:
     try:
         # One that was there before, as a container's entry point leaves behind that becomes us.
         with started("pass") as stranger, started(DAEMON) as process:
-            assert foreign.command_line(stranger.pid) != foreign.command_line(process.pid)
-            watch = TreeWatch(
-                process.pid, adopts=lambda pid: foreign.command_line(pid) == foreign.command_line(process.pid)
-            )
+            assert command_line(stranger.pid) != command_line(process.pid)
+            watch = TreeWatch(process.pid, adopts=lambda pid: command_line(pid) == command_line(process.pid))
             (daemon,) = (s for s in watch.look() if s.kind == "process" and s.pid != process.pid)
             assert daemon.ppid == process.pid
             assert TreeWatch(process.pid).look()[-1].children == 0
@@ -128,8 +122,7 @@ def test_anonymous_memory_is_in_the_sums_before_its_pss_was_read() -> None:
         watch = TreeWatch(process.pid, spent=itertools.count().__next__)
         before = watch.look()
         assert [s.pss is None for s in before[:-1]] == [False, True, True]
-        reading = read_tree(process.pid)
-        watch.learn(reading)
+        reading = watch.look_into_all()
         after = watch.look()
         assert all(s.pss is not None for s in after)
         assert before[-1].pss_anon == pytest.approx(after[-1].pss_anon, abs=MB)

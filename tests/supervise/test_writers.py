@@ -6,12 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.supervise.writers import Writers
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 MB = 1 << 20
 _WRITES = """
 import pathlib, sys

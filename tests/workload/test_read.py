@@ -9,7 +9,7 @@ import pytest
 from datasets import Array2D, ClassLabel, Dataset, Features, IterableDataset, Sequence, Value, load_from_disk
 
 from hfmemdebug.errors import InputError
-from hfmemdebug.probes.arrow import ArrowProbe
+from hfmemdebug.probes.allocators import ArrowProbe
 from hfmemdebug.probes.process import ProcessProbe
 from hfmemdebug.workload.read import calibrate, epoch_reader, take_into_memory
 from hfmemdebug.workload.slices import SlicePlan, plan_slices

@@ -23,8 +23,7 @@ def check(plan: SlicePlan, rows: int) -> None:
         assert spans[-1][1] == rows
     assert all(end - start == plan.step for start, end in spans[:-1])
     assert plan.rows_per_epoch == sum(end - start for start, end in spans)
-    assert plan.share is not None
-    assert 0 < plan.share <= 1
+    assert plan.rows_per_epoch <= rows
     assert json.loads(json.dumps(plan.to_dict())) == plan.to_dict()
     assert SlicePlan(**plan.to_dict()) == plan
 
@@ -52,21 +51,20 @@ def test_all_reads_every_row_once(rows: int, step: int | None) -> None:
     seen = [row for start, end in ranges(plan) for row in (start, end)]
     assert seen[0] == 0
     assert plan.rows_per_epoch == rows
-    assert plan.share == 1.0
 
 
 def test_by_default_fifty_slices_at_most() -> None:
     plan = plan_slices(1_000_000, bytes_per_row=1500.0)
     assert plan.count == MAX_SLICES
     assert plan.step == 20_000
-    assert plan.share == 1.0
+    assert plan.rows_per_epoch == 1_000_000
 
 
 def test_a_slice_is_never_larger_than_promised() -> None:
     plan = plan_slices(10**7, bytes_per_row=100_000.0)
     assert plan.step * 100_000 <= MAX_SLICE_BYTES
     assert plan.count == MAX_SLICES
-    assert (plan.share or 0) < 0.02
+    assert plan.rows_per_epoch < 0.02 * 10**7
 
 
 def test_billions_of_rows_are_planned_without_counting_them() -> None:
@@ -102,6 +100,6 @@ def test_spread_is_even() -> None:
 
 def test_a_stream_has_no_length() -> None:
     plan = plan_slices(None, bytes_per_row=100.0)
-    assert (plan.rows, plan.step, plan.count, plan.share) == (None, 1000, MAX_SLICES, None)
+    assert (plan.rows, plan.step, plan.count) == (None, 1000, MAX_SLICES)
     assert plan_slices(None, bytes_per_row=10.0**7).step == MAX_SLICE_BYTES // 10**7
     assert plan_slices(None, bytes_per_row=1.0, step=5, iterations=3).rows_per_epoch == 15

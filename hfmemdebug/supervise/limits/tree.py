@@ -10,7 +10,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfmemdebug.probes.children import children_of
+from hfmemdebug.probes.process_table import children_of
 from hfmemdebug.probes.status import Status, parse_status
 from hfmemdebug.supervise.limits.run_id import VARIABLE
 

@@ -8,8 +8,8 @@ a command can take more than it may; and what no process maps (files on tmpfs, s
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from hfmemdebug.probes.children import read_children
 from hfmemdebug.supervise.limits.enclosure import Request, Unavailable, Usage
 from hfmemdebug.supervise.limits.tree import Tree
 
@@ -23,7 +23,7 @@ def open_watchdog(request: Request, name: str) -> Watchdog:
     Raises:
         Unavailable: The kernel does not list a process's children, without which the tree is not known.
     """
-    if read_children() is None:
+    if not Path("/proc/thread-self/children").exists():
         raise Unavailable("the kernel does not list the children of a process (CONFIG_PROC_CHILDREN)")
     return Watchdog(request, name)
 

@@ -5,11 +5,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import pyarrow
 import pytest
 
-from hfmemdebug.probes.malloc import MallocProbe, find_allocator, without_thread_caches
+from hfmemdebug.probes.allocators import ArrowProbe, MallocProbe, find_allocator, without_thread_caches
+from hfmemdebug.probes.process import ProcessProbe
 
 DEBIAN_10 = """\
 55d0c8a00000-55d0c8c9d000 r-xp 00000000 08:01 1837 /usr/bin/python3.7
@@ -46,6 +50,7 @@ def preloaded(library: str) -> str:
         (preloaded("/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4.5.10"), "tcmalloc"),
         (preloaded("/usr/lib/libtcmalloc.so.4 (deleted)"), "tcmalloc"),
         (preloaded("/opt/lib/libmimalloc-secure.so.2.1"), "mimalloc"),
+        (preloaded("/opt/a b/libmimalloc.so.2 (deleted)"), "mimalloc"),
         (LIBRARIES_OF_ITS_OWN + DEBIAN_12, "glibc"),
         ("", "unknown"),
     ],
@@ -70,7 +75,7 @@ def test_what_is_allocated_is_seen_and_its_return_as_well(size: int) -> None:
     # heap and large ones from mappings, which mallinfo2 counts apart.
     program = f"""
 import ctypes, json
-from hfmemdebug.probes.malloc import MallocProbe
+from hfmemdebug.probes.allocators import MallocProbe
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = [ctypes.c_size_t]
@@ -107,7 +112,7 @@ def test_a_preloaded_malloc_is_asked_in_its_own_way(name: str, pattern: str) -> 
         pytest.skip(f"{name} is not installed (Debian: libjemalloc2, libtcmalloc-minimal4)")
     program = """
 import ctypes, json
-from hfmemdebug.probes.malloc import MallocProbe
+from hfmemdebug.probes.allocators import MallocProbe
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = libc.free.argtypes = [ctypes.c_size_t]
@@ -153,7 +158,7 @@ def test_what_malloc_has_in_use_after_a_trim_does_not_move_by_itself(seed: int) 
     """On a torn heap, after the same work again and again; what the thread's cache holds counts as in use."""
     program = f"""
 import ctypes, json, random
-from hfmemdebug.probes.malloc import MallocProbe
+from hfmemdebug.probes.allocators import MallocProbe
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = [ctypes.c_size_t]
@@ -181,7 +186,7 @@ print(json.dumps([after - before for before, after in zip(readings, readings[1:]
 def test_what_another_thread_keeps_for_itself_is_not_in_use() -> None:
     program = """
 import ctypes, threading
-from hfmemdebug.probes.malloc import MallocProbe
+from hfmemdebug.probes.allocators import MallocProbe
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = [ctypes.c_size_t]
@@ -222,3 +227,63 @@ print(probe.read().in_use - before)
 def test_the_users_own_tunables_stay(said: str | None, becomes: str) -> None:
     given = {"HOME": "/", **({} if said is None else {"GLIBC_TUNABLES": said})}
     assert without_thread_caches(given) == {"HOME": "/", "GLIBC_TUNABLES": becomes}
+
+
+SIZE = 5 * 1024**2
+
+
+@pytest.mark.parametrize("backend", pyarrow.supported_memory_backends())
+def test_a_buffer_is_seen_in_whichever_pool(backend: str) -> None:
+    probe = ArrowProbe()
+    pool = getattr(pyarrow, f"{backend}_memory_pool")()
+    before = probe.in_use()
+    buffer = pyarrow.allocate_buffer(SIZE, memory_pool=pool)
+    assert probe.in_use() - before >= SIZE
+    del buffer
+    assert probe.in_use() == before
+
+
+def test_what_the_default_pool_held_counts_after_it_was_switched() -> None:
+    probe = ArrowProbe()
+    default = pyarrow.default_memory_pool()
+    other = next(
+        getattr(pyarrow, f"{name}_memory_pool")()
+        for name in pyarrow.supported_memory_backends()
+        if name != default.backend_name
+    )
+    before = probe.in_use()
+    held = pyarrow.allocate_buffer(SIZE)
+    pyarrow.set_memory_pool(other)
+    try:
+        assert pyarrow.total_allocated_bytes() < SIZE
+        assert probe.in_use() - before >= SIZE
+    finally:
+        pyarrow.set_memory_pool(default)
+    assert held.size == SIZE
+
+
+def test_what_arrow_has_from_malloc_is_not_counted_twice() -> None:
+    probe = ProcessProbe()
+    probe.watch_arrow()
+
+    def reading() -> dict[str, Any]:
+        # It is left out for a while where it took long.
+        while (read := probe.read())["malloc"] is None:
+            time.sleep(0.01)
+        return read
+
+    before = reading()
+    held = pyarrow.allocate_buffer(SIZE, memory_pool=pyarrow.system_memory_pool())
+    after = reading()
+    assert after["arrow"] - before["arrow"] == held.size
+    assert after["malloc"] - before["malloc"] < SIZE // 10
+    assert probe.reader_of("malloc")() < after["malloc"] + SIZE // 10
+
+
+def test_releasing_keeps_what_is_in_use() -> None:
+    probe = ArrowProbe()
+    array = pyarrow.array(range(100_000))
+    before = probe.in_use()
+    probe.release_unused()
+    assert probe.in_use() == before
+    assert array.sum().as_py() == 4999950000
