@@ -72,8 +72,8 @@ class ArmSummary:
         reclaim: The proof by taking back, or None: ``{asked_bytes, rss_before, rss_after, freed_bytes,
             same_data: bool or None, how, why_not: str or None}``.
         loaded: The `LoadReport` as a dictionary, or None.
-        bill: Bytes by owner, from the settled start to the end of the last epoch, that add up to the growth of
-            RSS and swap (see `hfmemdebug.analysis.ledger`); empty where it could not be made out.
+        breakdown: Bytes by owner, from the settled start to the end of the last epoch, that add up to the growth of
+            RSS and swap (see `hfmemdebug.analysis.breakdown`); empty where it could not be made out.
         explained_share: Share of that growth whose owner is known, or None.
         observer_share: Time spent measuring as a share of the arm's wall time in the loop, or None.
         exit_status: Of a program that was run: its status as Python gives it (minus the signal), or None.
@@ -99,7 +99,7 @@ class ArmSummary:
     settled: dict[str, int | None] = field(default_factory=dict)
     reclaim: dict[str, Any] | None = None
     loaded: dict[str, Any] | None = None
-    bill: dict[str, int] = field(default_factory=dict)
+    breakdown: dict[str, int] = field(default_factory=dict)
     explained_share: float | None = None
     observer_share: float | None = None
     exit_status: int | None = None

@@ -15,16 +15,18 @@ from statistics import mean, median
 from hfmemdebug.analysis.reserved import (
     RESERVED_SHARE,
     SETTLED,
-    few_beside,
     is_the_same,
     may_be_within,
+    noise_allowance,
     within,
 )
 from hfmemdebug.analysis.series import Epochs, Series
 from hfmemdebug.analysis.trend import (
     BLOCKS_TO_CONVICT,
     EPOCHS_IN_NOISE,
-    MORE_EPOCHS,
+    LIBRARY_OVERHEAD,
+    MOST_BLOCKS,
+    STEADY,
     Trend,
     epoch_rates,
     find_trend,
@@ -36,29 +38,25 @@ PAGE = 4096
 THINGS = ("file_maps", "fds", "threads", "children")
 # Things that pile up are counted: one in twenty slices is more than any library's own housekeeping.
 THINGS_FLOOR = 0.05
-# Between the halves of a run: one more in the last of four epochs.
-MORE_CHILDREN = 0.5
 _MAY_GROW = ("growing", "inconclusive")
 # Above the control, for what exact counters see: glibc's smallest chunk is 32 bytes, and so is a float's block.
 USER_FLOOR = 32.0
-# A leak of just that is one, and the control's own drift may take some of it away.
-JUST = 0.9
 # Libraries lose crumbs of 40 and 100 bytes a slice in release after release without anybody's harm.
-LIBRARY_FLOOR = 256.0
+LIBRARY_FLOOR = LIBRARY_OVERHEAD
 # Page counts move by whole arenas: in one epoch they must grow by more than this to be looked at.
 PAGES_FLOOR_PER_EPOCH = 1024**2
 # ... in so many epochs; in more of them, by as much in all,
-PAGES_EPOCHS = 3
+PAGES_EPOCHS = BLOCKS_TO_CONVICT
 # ... and where it is a part of that, more epochs are read.
 LITTLE = 16
 # ... and by more than this share of what one slice decodes to, which is what fragmentation moves by.
 PAGES_FLOOR_PER_SLICE_BYTES = 0.1
 # Scatter is told from so many epochs' growth on.
-LEAST_RATES = 4
+LEAST_RATES = MOST_BLOCKS
 
 # Two epochs of one loop put as much into /dev/shm as each other; what other programs do there is not so even.
-EVEN = 0.9
-MOSTLY = 0.75
+EVEN = STEADY
+MOSTLY = STEADY
 
 EXACT = ("python", "malloc", "arrow")
 ALONE_IN_DEV_SHM = (
@@ -115,14 +113,14 @@ class Assessment:
     @property
     def growing(self) -> tuple[Component, ...]:
         """The owners that leak."""
-        return tuple(c for c in self.components.values() if c.trend.grows and not self.is_anybodys(c))
+        return tuple(c for c in self.components.values() if c.trend.grows and not self.below_library_floor(c))
 
     @property
     def leaks_in_children_alone(self) -> bool:
         """Whether what it leaks is in its child processes, whose number stays."""
         return {c.name for c in self.growing} == {"children_anon"}
 
-    def is_anybodys(self, component: Component) -> bool:
+    def below_library_floor(self, component: Component) -> bool:
         """Whether it grows by so little that, without a control, it may be a library's crumbs."""
         return (
             self.control is None
@@ -152,7 +150,7 @@ def assess(
     epochs = Epochs.of(recording)
     against = Epochs.of(control) if control is not None else None
     # The user's code is looked at closely, also where no control tells it from the libraries' crumbs.
-    floor = JUST * USER_FLOOR if recording.header.arm.consumer else LIBRARY_FLOOR
+    floor = STEADY * USER_FLOOR if recording.header.arm.consumer else LIBRARY_FLOOR
     floor = min_leak if min_leak is not None else floor
     slices = max((len(epoch) for epoch in epochs.slices), default=1) or 1
     components: dict[str, Component] = {}
@@ -186,9 +184,7 @@ def assess(
     judge("other", _unowned(epochs, against, "anon_swap"), max(floor, pages))
     if "other" in components:
         of_malloc, of_python = difference("malloc_free"), difference("python_free")
-        components["other"] = _without_what_is_free(
-            components["other"], of_malloc, of_python, max(floor, pages)
-        )
+        components["other"] = _minus_free_memory(components["other"], of_malloc, of_python, max(floor, pages))
     judge("copied", difference("copied"), max(floor, pages))
     if "copied" in components and _has_a_bound(difference("copyable"), floor):
         components["copied"] = _bounded(components["copied"])
@@ -203,10 +199,10 @@ def assess(
         }
         for name, (least, sizes) in little.items():
             if name in components:
-                components[name] = _asked_about_little(components[name], least / LITTLE, sizes)
+                components[name] = _needs_more_epochs(components[name], least / LITTLE, sizes)
     if "children_anon" in components:
         grown, least = difference("children_grown"), max(floor, pages)
-        components["children_anon"] = _of_those_that_stay(
+        components["children_anon"] = _per_surviving_child(
             components["children_anon"], difference("children"), grown, least
         )
     if "malloc" not in unread and "other" in components:
@@ -251,7 +247,7 @@ def _in_dev_shm(epochs: Epochs, mapping: Component | None) -> Component | None:
     return Component("dev_shm", trend, series)
 
 
-def _without_what_is_free(other: Component, of_malloc: Series, of_python: Series, floor: float) -> Component:
+def _minus_free_memory(other: Component, of_malloc: Series, of_python: Series, floor: float) -> Component:
     """Anonymous memory without what allocators have free, where that decides that nothing of it grows.
 
     Free chunks between blocks in use come and go with the threads that had them, and arenas with the last object in
@@ -276,7 +272,7 @@ def _may_go_on(free: Series, floor: float) -> bool:
     return trend.shape == "inconclusive" and trend.rate >= floor and len(epoch_rates(free)) < EPOCHS_IN_NOISE
 
 
-def _of_those_that_stay(component: Component, count: Series, grown: Series, floor: float) -> Component:
+def _per_surviving_child(component: Component, count: Series, grown: Series, floor: float) -> Component:
     """Memory of children, without what goes with each of them when it is replaced by another.
 
     Such a sawtooth, seen at the ends of epochs alone, may rise for as many epochs as one would look.
@@ -290,15 +286,15 @@ def _of_those_that_stay(component: Component, count: Series, grown: Series, floo
     there = [v for v in count.settled[1:] if v is not None]
     half = len(there) // 2
     # One that is left behind now and then is no other one's successor.
-    if half == 0 or mean(there[-half:]) - mean(there[:half]) >= MORE_CHILDREN:
+    if half == 0 or mean(there[-half:]) - mean(there[:half]) >= 1 / 2:
         return component
     trend = find_trend(grown, floor) if component.trend.shape in _MAY_GROW else None
     if trend is None:
         return component
-    return _asked_about_little(Component(component.name, trend, grown), floor / LITTLE, None)
+    return _needs_more_epochs(Component(component.name, trend, grown), floor / LITTLE, None)
 
 
-def _asked_about_little(component: Component, floor: float, sizes: Series | None) -> Component:
+def _needs_more_epochs(component: Component, floor: float, sizes: Series | None) -> Component:
     """Where page counts and, if these are known, mappings grew by a little in every epoch, more epochs tell."""
     if component.trend.shape != "stable":
         return component
@@ -316,7 +312,7 @@ def _asked_about_little(component: Component, floor: float, sizes: Series | None
         mappings = find_trend(sizes, few)
         if mappings is None or not _may_grow(mappings, few):
             return component
-    needs = f"it grew a little in every epoch, as page counts may; {MORE_EPOCHS}"
+    needs = "it grew a little in every epoch, as page counts may"
     return replace(component, trend=replace(little, shape="inconclusive", needs=needs))
 
 
@@ -347,9 +343,9 @@ def _has_a_bound(copyable: Series, floor: float) -> bool:
 
 def _within(component: Component, sizes: Sequence[Series], *, asked_for: float = math.inf) -> Component:
     """An owner of resident memory by the size of the mappings that it may have grown in, as `within` takes them."""
-    few = max(few_beside(component.trend.rate, PAGE), 1.0)
+    few = max(noise_allowance(component.trend.rate, PAGE), 1.0)
     trends = [find_trend(size, few) for size in sizes]
-    found = within(component.trend, trends, asked_for=asked_for, decides=MORE_EPOCHS)
+    found = within(component.trend, trends, asked_for=asked_for)
     return component if found is None else replace(component, trend=found, filled=not may_be_within(found))
 
 

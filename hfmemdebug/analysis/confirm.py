@@ -8,20 +8,25 @@ from dataclasses import replace
 from typing import Any
 
 from hfmemdebug.analysis import words
-from hfmemdebug.analysis.assess import ALONE_IN_DEV_SHM, EXACT, LIBRARY_FLOOR, Assessment, Component
+from hfmemdebug.analysis.assess import (
+    ALONE_IN_DEV_SHM,
+    EXACT,
+    LIBRARY_FLOOR,
+    PAGE,
+    THINGS,
+    Assessment,
+    Component,
+)
 from hfmemdebug.analysis.findings import leak_findings
-from hfmemdebug.analysis.trend import MORE_EPOCHS
 from hfmemdebug.recording.end import Trace
 
 # What these hold has a bound, which the run did not reach: how many items, unless something else is measured.
 _BOUND = re.compile(r"(?:lru_cache \(maxsize=|deque \(maxlen=|, bounded to )(\d[\d,]*)( in `)?")
-# ... and, where that is known, so much of what grew.
-LEAST_HELD = 0.5
 # Counters that the tracing pass follows to see who makes files that are memory.
 _OF_FILES = ("dev_shm", "fds")
 
 
-def find_guilty(assessments: Sequence[Assessment]) -> Assessment | None:
+def leaking_arm(assessments: Sequence[Assessment]) -> Assessment | None:
     """The arm that leaks: where the library leaks too, whoever keeps more, and the first of two that are alike."""
     growing = [a for a in assessments if a.growing]
     user = next((a for a in growing if a.control is not None), None)
@@ -31,7 +36,7 @@ def find_guilty(assessments: Sequence[Assessment]) -> Assessment | None:
     return user if _bytes_kept(user) >= _bytes_kept(library) else library
 
 
-def longest_alike(guilty: Assessment, assessments: Sequence[Assessment]) -> Assessment:
+def longest_comparable(guilty: Assessment, assessments: Sequence[Assessment]) -> Assessment:
     """Of the arms that leak as this one does, the one that ran longest: its rate is the surest.
 
     A shorter one may seem to know its rate more narrowly, where a table did not double in it.
@@ -49,7 +54,7 @@ def traced(guilty: Assessment | None) -> Trace:
     return (guilty.recording.end.trace if guilty is not None else None) or Trace()
 
 
-def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -> str | None:
+def pending_doubt(guilty: Assessment | None, assessments: Sequence[Assessment]) -> str | None:
     """Why what grew may have a bound after all: in a longer run it stopped, or it is a cache with a size."""
     if guilty is None:
         return None
@@ -57,7 +62,7 @@ def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -
     held_by = str(holder.get("path") or "")
     # A cache of numbers holds numbers: the bound of one that fills beside a leak is not the leak's.
     held = holder.get("bytes_per_iteration")
-    is_all = held is None or held >= LEAST_HELD * _bytes_kept(guilty)
+    is_all = held is None or 2 * held >= _bytes_kept(guilty)
     bound = _BOUND.search(held_by)
     if is_all and bound is not None and not _is_beyond_memory(bound, holder, guilty):
         return (
@@ -75,7 +80,8 @@ def why_doubtful(guilty: Assessment | None, assessments: Sequence[Assessment]) -
     component, other = contradicted[0]
     return (
         f"{words.OWNER[component.name]} grew over the {len(guilty.recording.slices)} slices of the arm "
-        f"'{guilty.name}' and not steadily over the {len(other.recording.slices)} of '{other.name}'; {MORE_EPOCHS}"
+        f"'{guilty.name}' and not steadily over the {len(other.recording.slices)} of '{other.name}'; "
+        f"{words.MORE_EPOCHS}"
     )
 
 
@@ -112,8 +118,8 @@ def what_to_repeat(assessments: Sequence[Assessment]) -> int | None:
     Returns:
         The longer run's slices; None where nothing contradicts anything, or nothing that a repetition decides.
     """
-    guilty = find_guilty(assessments)
-    if guilty is None or refutations(guilty, assessments):
+    guilty = leaking_arm(assessments)
+    if guilty is None or contradicting_runs(guilty, assessments):
         return None
     against = [_against(component, guilty, assessments) for component in guilty.growing]
     if not all(against):
@@ -143,7 +149,9 @@ def without_unconfirmed(assessments: Sequence[Assessment]) -> tuple[Assessment, 
         doubtful = {c.name for c in assessment.growing if _against(c, assessment, assessments)}
         if 0 < len(doubtful) < len(assessment.growing):
             components = {
-                name: replace(c, trend=replace(c.trend, shape="inconclusive", needs=MORE_EPOCHS))
+                name: replace(
+                    c, trend=replace(c.trend, shape="inconclusive", needs="a longer run did not show it")
+                )
                 if name in doubtful
                 else c
                 for name, c in assessment.components.items()
@@ -153,7 +161,7 @@ def without_unconfirmed(assessments: Sequence[Assessment]) -> tuple[Assessment, 
     return tuple(kept)
 
 
-def was_quiet_elsewhere(assessments: Sequence[Assessment]) -> bool:
+def absent_in_other_arm(assessments: Sequence[Assessment]) -> bool:
     """Whether another arm with the user's code saw no steady growth in /dev/shm: what came there was not its own."""
     return any(a.recording.header.arm.consumer and "dev_shm" not in a.components for a in assessments)
 
@@ -164,12 +172,13 @@ def _is_others(assessments: Sequence[Assessment]) -> bool:
     Where a line does, it is the program's own, even if it grew in one mode alone.
     """
     looked = [t for a in assessments if (t := traced(a)).followed in _OF_FILES]
-    return not any(t.sites for t in looked) if looked else was_quiet_elsewhere(assessments)
+    return not any(t.sites for t in looked) if looked else absent_in_other_arm(assessments)
 
 
-def refutations(guilty: Assessment | None, assessments: Sequence[Assessment]) -> tuple[str, ...]:
-    """Why a crumb that looked like a leak is none, for a warning: more of the same work, in fresh processes, kept
-    nothing. The libraries' crumbs differ from process to process by as much.
+def contradicting_runs(guilty: Assessment | None, assessments: Sequence[Assessment]) -> tuple[str, ...]:
+    """Why growth that looked like a leak is library overhead, for a warning: a longer run kept nothing.
+
+    The overhead differs from process to process by as much.
     """
     if guilty is None or any(c.name not in EXACT or c.trend.rate >= LIBRARY_FLOOR for c in guilty.growing):
         return ()
@@ -184,6 +193,36 @@ def refutations(guilty: Assessment | None, assessments: Sequence[Assessment]) ->
             return (
                 f"{words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes per slice over the "
                 f"{len(guilty.recording.slices)} slices of '{guilty.name}', and did not go on growing over the "
-                f"{len(other.recording.slices)} of '{other.name}': the libraries' own crumbs, and no leak",
+                f"{len(other.recording.slices)} of '{other.name}': library overhead, not a leak",
             )
     return ()
+
+
+def counter_to_trace(
+    assessment: Assessment, others: Sequence[Assessment] = ()
+) -> tuple[str, float, int | None] | None:
+    """The counter and the rate of a leak that Python's objects have little part in; None where they have.
+
+    Where things are counted, the third is how many bytes each of them stands for.
+
+    Args:
+        assessment: The arm that leaks.
+        others: The other arms that do.
+    """
+    growing = {component.name: component.trend.rate for component in assessment.growing}
+    if "dev_shm" in growing:
+        # While two arms run, each sees the files of both that nobody holds open.
+        seen = [c.trend.rate for other in others for c in other.growing if c.name == "dev_shm"]
+        growing["dev_shm"] = min([growing["dev_shm"], *seen])
+    half = sum(growing.get(name, 0.0) for name in (*EXACT, "dev_shm")) / 2
+    if "python" in growing and growing["python"] >= half:
+        return None
+    followed = [name for name in ("arrow", "malloc", "shmem", "dev_shm", "other", *THINGS) if name in growing]
+    if growing.get("dev_shm", 0.0) >= half:
+        # Small things beside a file are how it was made.
+        followed.sort(key=lambda name: name != "dev_shm")
+    name = next(iter(followed), None)
+    if name == "dev_shm" and "fds" in growing:
+        # Where a file that is memory was opened, not where it was written.
+        return "fds", growing["fds"], round(growing["dev_shm"] / growing["fds"])
+    return None if name is None else (name, growing[name], PAGE if name in THINGS else None)

@@ -16,7 +16,7 @@ from hfmemdebug.units import format_bytes, format_count
 
 # Less than this is nothing to explain: libraries' own warm-up moves page counts by as much.
 NOTEWORTHY = 4 * 1024**2
-# ... but not the exact counters' growth against the control: that is the user's code alone.
+# ... but not the exact counters' growth against the control, which is the user's code alone (cache_bounded_by_data).
 NOTEWORTHY_OF_CODE = 256 * 1024
 _THINGS = {
     "file_maps": ("file-mapping", "mappings of files"),
@@ -36,12 +36,10 @@ _CAUSE = {
 }
 # RSS grows by up to 1.7 times what is in use (size classes), and Arrow's mimalloc may take twice of it.
 WASTE = 2.0
-# malloc's growth is Python's where this share of it went through Python's allocators.
-TRACED_SHARE = 0.5
 # What grows in bytes, in the order in which it is shown.
 SHOWN = ("rss", "file", "anon", "shmem", "swap", "arrow", "malloc", "python")
 
-HOW_IT_FILLED = "it filled what had been asked for before, as an array does, and can get no larger than that"
+HOW_IT_FILLED = "first touch of preallocated memory, as of an array; bounded by its size"
 
 
 def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
@@ -105,7 +103,7 @@ def _is_pythons(assessment: Assessment, malloc: Component) -> bool:
     trace = assessment.recording.end.trace or Trace()
     # A text or a buffer that grows in place is one block, as old as the program: no line has made it lately.
     grown = sum(float(h["growth_per_iteration"]) for h in trace.holders if h.get("unit") == "byte")
-    return max(trace.traced_bytes_per_iteration, grown) >= TRACED_SHARE * malloc.trend.rate
+    return 2 * max(trace.traced_bytes_per_iteration, grown) >= malloc.trend.rate
 
 
 def _in_bytes(assessment: Assessment, *components: Component) -> Finding:

@@ -1,9 +1,17 @@
-"""Does a counter of somebody else's program grow with its work? One run, no control, no settling.
+"""Decides whether a counter of somebody else's program grows with its work: one run, no control, no settling.
 
-Only what a program never gives back counts: the lowest value of each of eight windows. Garbage that waits
-for its collector, batches in flight and buffers that come and go lie above it. What is called growth rises
-from window to window to the end, in no single step and not ever more slowly, as a leak does and a cache, a
-warm-up or a queue that fills does not. Where that is not plain, the answer is that it is not plain.
+Only what a program never gives back counts: the lowest value of each of eight windows of equal work. Garbage that
+waits for its collector, batches in flight and buffers that come and go lie above it. What is called growth rises from
+window to window to the end, in no single step and not ever more slowly, as a leak does and a cache, a warm-up or a
+queue that fills does not. Where that is not plain, the answer is open.
+
+Tried before, and dropped: tests of a slope over all readings (see `trend`), and of the end against the start (on 104
+labelled programs, "RSS ended 5 MB higher" is right on 54, tests of a slope on 56 to 68, and counters that rise in
+every quarter, in no single step and without fading, on 98: that is what the windows are). Theil-Sen's median slope was
+replaced by least squares: of eight lows, outliers are gone already, and no verdict of the corpus differs.
+
+Open: a vocabulary that grows by the 0.8th power of the text is told from a leak only where the noise is less than the
+bend, and then left open. What follows new rows is not told from what follows calls.
 """
 
 from __future__ import annotations
@@ -11,28 +19,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from math import sqrt
-from statistics import fmean, median, stdev
+from statistics import fmean, linear_regression
 
-from hfmemdebug.analysis.series import spread
-from hfmemdebug.analysis.trend import Trend
+from hfmemdebug.analysis.series import fit_line, spread
+from hfmemdebug.analysis.trend import BLOCKS_TO_CONVICT, STEADY, Trend
 
 # The first quarter is imports, first batches and allocators that settle.
 WARMUP = 0.25
 WINDOWS = 8
 # In each window at least two readings, or its lowest one is no lowest one.
 LEAST_POINTS = 2 * WINDOWS
-# Growth in the later half, as a share of the earlier half's: a logarithm has 0.5, a square root 0.7.
-NOT_FADING = 0.75
-# Pace in the last window, as a share of the first one's, where noise cannot have made the difference: what epochs of
-# `diagnose` are held to. A vocabulary that grows with the 0.6th to 0.8th power of the text, as real ones do, has less.
-STEADY = 0.8
-# One window's share of all growth: an even leak has one seventh, a step nearly everything.
-MOST_IN_ONE = 0.5
-# What grew and then, for three windows, by less than this share of it, has stopped.
-STOPPED = 0.05
-# What comes and goes is compared over so many parts, each of some epochs.
-THIRDS = 3
-_NOISE = "its noise hides what is looked for"
+_NOISE = "noise above the detection threshold"
 
 
 def find_growth(
@@ -59,14 +56,14 @@ def find_growth(
     found = _lows(judged)
     if found is None:
         grown = judged[-1][1] - judged[0][1]
-        # Between two bursts nobody knows when it grew: all of it may have been a leak's.
+        # When it grew between two bursts is not known: all of it may have been a leak's.
         most = (max(y for _, y in judged) - min(y for _, y in judged)) / span
         if most * span <= max(floor, tolerance):
             return Trend("stable", grown / span, -most, most, grown, max(floor / span, most))
-        return Trend("inconclusive", grown / span, 0.0, most, grown, most, "its work came in bursts")
+        return Trend("inconclusive", grown / span, 0.0, most, grown, most, "too few samples in some windows")
     lows = [low for _, low in found]
     rises = [b - a for a, b in itertools.pairwise(lows)]
-    per_window, error = _slope(lows)
+    per_window, error = fit_line(lows)
     unit = WINDOWS / (judged[-1][0] - judged[0][0])
     windows = span * unit
     total = lows[-1] - lows[0]
@@ -84,69 +81,60 @@ def find_growth(
     clear = (per_window - error) * windows >= floor
     if rises[-1] + rises[-2] + rises[-3] < -max(small, 3 * error):
         settled = not clear and _comes_and_goes(judged, small)
-        return growth("stable" if settled else "inconclusive", "it shrank, which may hide what grows")
+        return growth("stable" if settled else "inconclusive", "usage decreased; a leak may be masked")
     if not clear and (per_window + error) * windows <= small and total <= small:
         return growth("stable")
-    if lows[-1] - lows[-4] <= max(STOPPED * (max(lows) - lows[0]), floor / 4):
+    if lows[-1] - lows[-4] <= max((1 - STEADY) * 3 / (WINDOWS - 1) * (max(lows) - lows[0]), floor / 4):
         noise = 2 * spread(rises)
         if total <= small + noise:
             if noise > small and (_is_level(judged, small) or _comes_and_goes(judged, small)):
                 return growth("stable")
             return growth("stable" if noise <= small else "inconclusive", _NOISE)
-        return growth("step" if max(rises) > MOST_IN_ONE * total else "plateau")
+        return growth("step" if 2 * max(rises) > total else "plateau")
     if not clear:
         level = _is_level(judged, small) or _comes_and_goes(judged, small)
         return growth("stable" if level else "inconclusive", _NOISE)
     early, late = _pace(found[0], found[WINDOWS // 2 - 1]), _pace(found[WINDOWS // 2], found[-1])
     at_the_end = rises[-1] + rises[-2] - per_window / 2 if seldom else min(rises[-2:])
     if min(rises) < -per_window / 2 or at_the_end <= 0:
-        return growth("inconclusive", "it grew in fits and starts")
-    if max(rises) > MOST_IN_ONE * total:
+        return growth("inconclusive", "irregular growth")
+    if 2 * max(rises) > total:
         return growth("inconclusive", "much of it came in one step")
     # By the last window alone it does not: the worker that leaks may have done its part before the others have.
-    if late < NOT_FADING * early or (_slows(found) and _slows(found[:-1])):
-        return growth("inconclusive", "it grew ever more slowly")
+    if late < STEADY * early or (_slows(found) and _slows(found[:-1])):
+        return growth("inconclusive", "growth rate decreasing")
     return growth("growing")
 
 
 def comes_evenly(work: Sequence[float]) -> bool:
-    """Whether there are readings all through some work, so that it can be told when a counter grew in it."""
+    """True where there are readings all through some work, so that it can be told when a counter grew in it."""
     start = work[0] + WARMUP * (work[-1] - work[0])
     return _lows([(x, 0.0) for x in work if x >= start]) is not None
 
 
 def _is_level(judged: Sequence[tuple[float, float]], small: float) -> bool:
-    """Whether the windows' means rule out growth of more than this: of what comes and goes they vary less."""
+    """True where the windows' means rule out growth of more than this: of what comes and goes they vary less."""
     first, last = judged[0][0], judged[-1][0]
     windows: list[list[float]] = [[] for _ in range(WINDOWS)]
     for x, y in judged:
         windows[min(WINDOWS - 1, int((x - first) / (last - first) * WINDOWS))].append(y)
     means = [fmean(window) for window in windows]
-    slope, error = _slope(means)
+    slope, error = fit_line(means)
     return (abs(slope) + error) * WINDOWS <= small
 
 
 def _comes_and_goes(judged: Sequence[tuple[float, float]], small: float) -> bool:
-    """Whether it came back to the same lows in each third, and to no higher highs, as what epochs make anew does.
+    """True where it came back to the same lows in each third, and to no higher highs, as what epochs make anew does.
 
     What grows raises both. Epochs and windows need not keep step with each other.
     """
     first, last = judged[0][0], judged[-1][0]
-    thirds: list[list[float]] = [[] for _ in range(THIRDS)]
+    thirds: list[list[float]] = [[] for _ in range(BLOCKS_TO_CONVICT)]
     for x, y in judged:
-        thirds[min(THIRDS - 1, int((x - first) / (last - first) * THIRDS))].append(y)
+        thirds[min(BLOCKS_TO_CONVICT - 1, int((x - first) / (last - first) * BLOCKS_TO_CONVICT))].append(y)
     lows, highs = [min(third) for third in thirds], [max(third) for third in thirds]
     higher = max(later - earlier for earlier, later in itertools.combinations(highs, 2))
     return max(lows) - min(lows) <= small / 2 and higher <= small / 2
-
-
-def _slope(values: Sequence[float]) -> tuple[float, float]:
-    """Growth from window to window, and twice its standard error."""
-    slope = median((b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2))
-    middle = median(value - slope * i for i, value in enumerate(values))
-    residuals = [value - middle - slope * i for i, value in enumerate(values)]
-    centre = (WINDOWS - 1) / 2
-    return slope, 2 * stdev(residuals) / sqrt(sum((i - centre) ** 2 for i in range(WINDOWS)))
 
 
 def _pace(start: tuple[float, float], end: tuple[float, float]) -> float:
@@ -155,22 +143,16 @@ def _pace(start: tuple[float, float], end: tuple[float, float]) -> float:
 
 
 def _slows(points: Sequence[tuple[float, float]]) -> bool:
-    """Whether a parabola through the points shows a pace that falls, by more than twice its error."""
-    centre, middle = fmean(x for x, _ in points), fmean(y for _, y in points)
-    places = [x - centre for x, _ in points]
-    square = sum(p**2 for p in places)
-    # A square that is at right angles to the line, so that each can be fitted alone.
-    tilt = sum(p**3 for p in places) / square
-    bends = [p**2 - square / len(places) - tilt * p for p in places]
-    slope, bend = (
-        sum(c * y for c, (_, y) in zip(contrast, points, strict=True)) / sum(c**2 for c in contrast)
-        for contrast in (places, bends)
-    )
-    residuals = [
-        y - middle - slope * p - bend * b for (_, y), p, b in zip(points, places, bends, strict=True)
-    ]
-    error = 2 * sqrt(sum(r**2 for r in residuals) / (len(points) - 3) / sum(b**2 for b in bends))
-    first, last = (slope + bend * (2 * place - tilt) for place in (places[0], places[-1]))
+    """True where a parabola through the points shows a pace that falls, by more than twice its error."""
+    xs, ys = zip(*points, strict=True)
+    line, tilt = linear_regression(xs, ys), linear_regression(xs, [x * x for x in xs])
+    # What the line leaves of the values, by what it leaves of a square: the latter's factor is the parabola's.
+    rests = [y - line.slope * x - line.intercept for x, y in points]
+    bends = [x * x - tilt.slope * x - tilt.intercept for x in xs]
+    bend = linear_regression(bends, rests).slope
+    left = sum((rest - bend * each) ** 2 for rest, each in zip(rests, bends, strict=True))
+    error = 2 * sqrt(left / (len(points) - 3) / sum(each * each for each in bends))
+    first, last = (line.slope + bend * (2 * x - tilt.slope) for x in (xs[0], xs[-1]))
     # Over fewer windows the same bend makes less of a difference.
     fall = (1 - STEADY) * (len(points) - 1) / (WINDOWS - 1)
     return -bend > error and last < (1 - fall) * first

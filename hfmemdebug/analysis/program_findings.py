@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 
-from hfmemdebug.analysis.findings import HOW_IT_FILLED
-from hfmemdebug.analysis.gains import gain
+from hfmemdebug.analysis.assess import PAGE
+from hfmemdebug.analysis.counters import EXACT, MB, THINGS, CounterTrend
+from hfmemdebug.analysis.findings import HOW_IT_FILLED, NOTEWORTHY
 from hfmemdebug.analysis.growth import WARMUP
-from hfmemdebug.analysis.owner import EXACT, MB, THINGS, Owner
-from hfmemdebug.analysis.program import Program
+from hfmemdebug.analysis.program import PAGES_FLOOR, Program
 from hfmemdebug.analysis.program_origin import LEAST_OF_THE_MOST
+from hfmemdebug.analysis.progress import SECONDS
+from hfmemdebug.analysis.snapshots import gain
+from hfmemdebug.analysis.trend import STEADY
 from hfmemdebug.analysis.words import OWNER
-from hfmemdebug.analysis.work import SECONDS
 from hfmemdebug.recording.end import BoundedText, Cache, ProcessTrace
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import Finding
@@ -34,10 +36,7 @@ _CAUSE = {
 _BENIGN_CAUSE = {"step": "step", "plateau": "bounded-cache"}
 WORDS = {**OWNER, "pages": "anonymous memory", "segments": "segments of shared memory"}
 # A thread or process that stays holds at least a stack's or a table's page.
-_THING_BYTES = 4096
-NOTEWORTHY = 4 * MB
-# Libraries are loaded late, and a few more of their pages are no news.
-_NOTEWORTHY_PAGES = 16 * MB
+_THING_BYTES = PAGE
 # Python objects own the buffers that malloc keeps where one comes with at most this much.
 _MOST_PER_OBJECT = 4 * MB
 _LEAST_OBJECTS = 64.0
@@ -50,17 +49,12 @@ _COUNTED_TIMES, _LINKS = 1.5, 5
 _OF_A_VALUE = (0.6, 1.5)
 # `log = (log + more)[-most:]` makes two more for a moment, in which malloc may have been read.
 _COPIES = 3
-# Of what grew, in the process whose texts are known.
-_MOSTLY = 0.7
-# Garbage in cycles that the collector had not come to look at.
-_GARBAGE_SHARE = 0.5
-_HELD_SHARE = 0.9
-_MOST_GARBAGE_BESIDE = 0.75
+# Garbage in cycles that the collector had not come to.
 # `import datasets` leaves 2,300 blocks in cycles behind; with torch and transformers it is several times as many.
 _GARBAGE_OF_IMPORTS = 20_000
 
 
-def leaks_of(program: Program, guilty: Sequence[Owner]) -> tuple[Finding, ...]:
+def leaks_of(program: Program, guilty: Sequence[CounterTrend]) -> tuple[Finding, ...]:
     """What the owners that leak amount to: buffers that Python's objects own are one with the objects."""
     found = [_leak_of(program, owner) for owner in guilty]
     objects = [leak for leak in found if leak.cause == "python-objects"]
@@ -87,7 +81,7 @@ def _largest_first(leaks: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(next(by_size) if leak.cause in exact else leak for leak in leaks)
 
 
-def _leak_of(program: Program, owner: Owner) -> Finding:
+def _leak_of(program: Program, owner: CounterTrend) -> Finding:
     """What an owner that grows amounts to."""
     growth = owner.growth
     cause = _CAUSE[owner.name]
@@ -109,7 +103,7 @@ def _leak_of(program: Program, owner: Owner) -> Finding:
     )
 
 
-def _who(owner: Owner, cause: str) -> str | None:
+def _who(owner: CounterTrend, cause: str) -> str | None:
     """Which process it is in."""
     if owner.name in THINGS:
         return (
@@ -123,7 +117,7 @@ def _who(owner: Owner, cause: str) -> str | None:
     most, share = gained[0][0], gained[0][1] / whole
     # Where objects own them, malloc's bytes are called by the objects' name.
     what = WORDS["python" if cause == "python-objects" else owner.name]
-    if share >= 0.7:
+    if share >= STEADY:
         return f"{what}, {share:.0%} of it in {most.role} (PID {most.pid})"
     roles = ", ".join(dict.fromkeys(str(sample.role) for sample, _ in gained[:4]))
     return f"{what}, spread over {len(gained)} processes ({roles})"
@@ -144,7 +138,7 @@ def _is_pythons(program: Program) -> bool:
     return objects >= _LEAST_OBJECTS and malloc.growth.growth / objects <= _MOST_PER_OBJECT
 
 
-def _objects_that_stayed(program: Program, malloc: Owner) -> float | None:
+def _objects_that_stayed(program: Program, malloc: CounterTrend) -> float | None:
     """Objects that were made and stayed, by the lines that made them, where those processes were traced.
 
     The number of all blocks moves by thousands with what tracing itself keeps.
@@ -169,7 +163,7 @@ def _traces_of(program: Program, pids: Container[int | None]) -> Iterator[tuple[
             yield trace, iterations
 
 
-def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
+def filling_cache(program: Program, guilty: Sequence[CounterTrend]) -> str | None:
     """What grew where it may be a cache alone that is not full yet; None where it is not.
 
     Its entries must consist of as many blocks as have come; and it must be full before the memory is.
@@ -206,16 +200,16 @@ def filling_cache(program: Program, guilty: Sequence[Owner]) -> str | None:
 
 
 def _cut_later(
-    program: Program, values: Sequence[BoundedText], guilty: Sequence[Owner], memory: int | None
+    program: Program, values: Sequence[BoundedText], guilty: Sequence[CounterTrend], memory: int | None
 ) -> str | None:
     """What grew where it may be a text, or all of them, that is not as long yet as the code lets it get."""
     if not values or [owner.name for owner in guilty] != ["malloc"]:
         return None
     gained = {sample.pid: gained for sample, gained in guilty[0].gained if gained > 0}
-    if gained.get(values[0].pid, 0.0) < _MOSTLY * sum(gained.values()):
+    if gained.get(values[0].pid, 0.0) < STEADY * sum(gained.values()):
         return None
-    # The judged part may begin late: after the imports, or with the tracer's first looks.
-    whole = program.ticks[-1].tree.seconds if program.iteration == SECONDS else program.rows / 1000
+    # The judged part may begin late: after the imports, or with the tracer's first readings.
+    whole = program.snapshots[-1].tree.seconds if program.iteration == SECONDS else program.rows / 1000
     rate = guilty[0].growth.rate
     least, most = _OF_A_VALUE[0] * rate * program.iterations, _OF_A_VALUE[1] * rate * whole
     for value in (_together(values), *values):
@@ -270,13 +264,13 @@ def may_be_garbage(program: Program) -> bool:
     if python is None or not python.growth.grows or _is_held(program, python):
         return False
     if program.recording.traces is not None and _garbage(program) >= _GARBAGE_OF_IMPORTS:
-        # What a look of the tracer's takes for a moment is among what was gained: no share can be told.
+        # What a reading of the tracer's takes for a moment is among what was gained: no share can be told.
         return True
     gained = sum(gained for _, gained in python.gained if gained > 0)
-    return _garbage(program) >= _GARBAGE_SHARE * gained
+    return 2 * _garbage(program) >= gained
 
 
-def _is_held(program: Program, python: Owner) -> bool:
+def _is_held(program: Program, python: CounterTrend) -> bool:
     """Whether containers that the tracer came to from a name took in what came, so that garbage is from before it.
 
     An item need not be a block of its own: what was garbage must leave enough for a leak all the same.
@@ -289,8 +283,8 @@ def _is_held(program: Program, python: Owner) -> bool:
         held += min(gained[trace.pid], items / iterations * judged)
     whole = sum(gained.values())
     return (
-        held >= _HELD_SHARE * whole > 0
-        and _garbage(program) <= _MOST_GARBAGE_BESIDE * whole
+        held >= STEADY * whole > 0
+        and _garbage(program) <= STEADY * whole
         and beside_garbage(program) >= program.floor
     )
 
@@ -340,9 +334,11 @@ def _came_and_stopped(program: Program) -> list[Finding]:
 
 def _mapped_pages(program: Program) -> list[Finding]:
     # Before the first row was read, or for the first quarter, programs map their libraries.
-    start = next((i for i, tick in enumerate(program.ticks) if tick.tree.rows), len(program.ticks) // 4)
-    file = [tick.tree.file for tick in program.ticks[start:] if tick.tree.file is not None]
-    if not file or max(file) - file[0] < _NOTEWORTHY_PAGES:
+    start = next(
+        (i for i, snapshot in enumerate(program.snapshots) if snapshot.tree.rows), len(program.snapshots) // 4
+    )
+    file = [snapshot.tree.file for snapshot in program.snapshots[start:] if snapshot.tree.file is not None]
+    if not file or max(file) - file[0] < PAGES_FLOOR:
         return []
     return [
         Finding(
@@ -364,12 +360,12 @@ def _copies(program: Program) -> list[Finding]:
     They are private and dirty, and neither new anonymous memory nor anything that an allocator handed out.
     """
     found = []
-    last: dict[int, Sample] = {p.pid: p for t in program.ticks for p in t.processes if p.pid is not None}
+    last: dict[int, Sample] = {p.pid: p for t in program.snapshots for p in t.processes if p.pid is not None}
     for pid, sample in last.items():
         first = program.first_of[pid]
         if not first.forked or sample.private_dirty is None or first.private_dirty is None:
             continue
-        grown = gain(sample, program.bases, "anon_swap") or 0.0
+        grown = gain(sample, program.baselines, "anon_swap") or 0.0
         # Pages of a segment that nobody else has touched are private and dirty too.
         shared = max((sample.shmem or 0) - (first.shmem or 0), 0)
         copied = sample.private_dirty - first.private_dirty - max(grown, 0.0) - shared

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from hfmemdebug.analysis.owner import EXACT, MB, THINGS, Owner
+from hfmemdebug.analysis.counters import EXACT, MB, THINGS, CounterTrend
+from hfmemdebug.analysis.findings import NOTEWORTHY
 from hfmemdebug.analysis.program import Program
 from hfmemdebug.analysis.program_findings import (
-    NOTEWORTHY,
     WORDS,
     beside_garbage,
     is_garbage,
     may_be_garbage,
 )
-from hfmemdebug.analysis.work import imports_to_the_end
+from hfmemdebug.analysis.progress import imports_to_the_end
 from hfmemdebug.units import format_bytes, format_seconds
 
 # Shared memory of a process that has the locks of queues and pools alone, each in a page of its own.
@@ -22,7 +22,7 @@ def open_question(program: Program) -> str | None:
     """What keeps the run from showing that nothing leaks."""
     judged = [name for name in EXACT if name in program.owners]
     if not program.owners or (program.exact and not judged):
-        if imports_to_the_end(program.ticks):
+        if imports_to_the_end(program.snapshots):
             return (
                 "it imported modules until its end, and what they take cannot be told from growth; let it run "
                 "longer, or import all before the work"
@@ -51,7 +51,7 @@ def open_question(program: Program) -> str | None:
     )
 
 
-def _asked_of(program: Program, owner: Owner) -> str | None:
+def _asked_of(program: Program, owner: CounterTrend) -> str | None:
     """What of one owner's growth is open."""
     name, growth = owner.name, owner.growth
     if name == "dev_shm" and growth.grows:
@@ -90,7 +90,7 @@ def _asked_of(program: Program, owner: Owner) -> str | None:
     return f"{WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
 
 
-def is_steady_below_floor(program: Program, owner: Owner) -> bool:
+def is_steady_below_floor(program: Program, owner: CounterTrend) -> bool:
     """Whether a counter rose all along, by too little to be called growth."""
     growth = owner.growth
     return (
@@ -100,18 +100,18 @@ def is_steady_below_floor(program: Program, owner: Owner) -> bool:
     )
 
 
-def _cannot_fill_shm(program: Program, owner: Owner) -> bool:
+def _cannot_fill_shm(program: Program, owner: CounterTrend) -> bool:
     """Whether the program has not written as much as came to /dev/shm, and never maps anything there.
 
     What maps one file after the other is never seen with all of them.
     """
     written = program.recording.end.written_bytes
-    mapped = max((p.shmem or 0 for tick in program.ticks for p in tick.processes), default=0)
+    mapped = max((p.shmem or 0 for snapshot in program.snapshots for p in snapshot.processes), default=0)
     return written is not None and mapped < _LOCKS and bool(written < owner.growth.growth / 2)
 
 
-def _tracing_may_hide(program: Program, owner: Owner) -> bool:
-    """Whether what grew, by both its ends and its pace, is within what a look at a traced program moves."""
+def _tracing_may_hide(program: Program, owner: CounterTrend) -> bool:
+    """Whether what grew, by both its ends and its pace, is within what a reading of a traced program moves."""
     if program.recording.traces is None:
         return False
     least = min(owner.growth.growth, owner.growth.rate * program.iterations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hfmemdebug.analysis.owner import EXACT, Owner
+from hfmemdebug.analysis.counters import EXACT, CounterTrend
 from hfmemdebug.analysis.program import Program
 
 MOST_SITES = 5
@@ -15,7 +15,7 @@ LEAST_OF_THE_MOST = 0.1
 
 
 def find_origin(
-    program: Program, guilty: Sequence[Owner]
+    program: Program, guilty: Sequence[CounterTrend]
 ) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
     """Sites and holders as the result document has them, the largest first.
 

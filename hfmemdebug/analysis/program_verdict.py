@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from hfmemdebug.analysis.advice import from_trace
-from hfmemdebug.analysis.owner import EXACT, THINGS, Owner
+from hfmemdebug.analysis.counters import EXACT, THINGS, CounterTrend
 from hfmemdebug.analysis.program import Program, read_program
 from hfmemdebug.analysis.program_findings import (
     WORDS,
@@ -18,8 +18,8 @@ from hfmemdebug.analysis.program_findings import (
 from hfmemdebug.analysis.program_open import is_steady_below_floor, open_question
 from hfmemdebug.analysis.program_origin import find_origin
 from hfmemdebug.analysis.program_words import advice, summary
-from hfmemdebug.analysis.proof import program_limit_sentence
-from hfmemdebug.analysis.work import LEAST_LOOKS, ROWS
+from hfmemdebug.analysis.progress import LEAST_SAMPLES, ROWS
+from hfmemdebug.analysis.words import program_limit_sentence
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.result import ArmSummary, Result
@@ -42,7 +42,7 @@ def judge_program(recording: Recording, *, min_leak: float | None = None) -> Res
     if min_leak is None:
         min_leak = header.min_leak
     program = read_program(recording, min_leak=min_leak)
-    if not program.ticks:
+    if not program.snapshots:
         return _unseen(recording)
     attached = header.command == "attach"
     suspects = _guilty(program)
@@ -137,7 +137,7 @@ def _unseen(recording: Recording) -> Result:
     )
 
 
-def _guilty(program: Program) -> list[Owner]:
+def _guilty(program: Program) -> list[CounterTrend]:
     """The owners that leak, each byte in one of them alone."""
     grows = {name: owner for name, owner in program.owners.items() if owner.growth.grows}
     if may_be_garbage(program):
@@ -157,7 +157,7 @@ def _guilty(program: Program) -> list[Owner]:
     return [grows[name] for name in ("other", "pages") if name in grows]
 
 
-def _in_shared_memory(program: Program, grows: Mapping[str, Owner]) -> list[Owner]:
+def _in_shared_memory(program: Program, grows: Mapping[str, CounterTrend]) -> list[CounterTrend]:
     """The one owner of the same bytes that tells them best, if any grows: who maps them, or which files they are in."""
     mapped, made, files = (grows.get(name) for name in ("shmem", "segments", "dev_shm"))
     if mapped is not None and made is not None and mapped.growth.growth < made.growth.growth / 2:
@@ -168,7 +168,7 @@ def _in_shared_memory(program: Program, grows: Mapping[str, Owner]) -> list[Owne
     return [files] if files is not None and _fills_shm(program, files) else []
 
 
-def _fills_shm(program: Program, owner: Owner) -> bool:
+def _fills_shm(program: Program, owner: CounterTrend) -> bool:
     """Whether it is this program that fills /dev/shm, where everybody's files are counted.
 
     As much as came must be in segments that its own processes have made, or in files of its user's that came
@@ -199,11 +199,11 @@ def _how_it_died(recording: Recording) -> str | None:
 
 def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
     lines = list(recording.end.notes)
-    # Python takes more than one look to start on a busy machine, and a program may have ended by then.
+    # Python takes more than one sample to start on a busy machine, and a program may have ended by then.
     if (
         not program.exact
         and recording.header.command == "run"
-        and (len(program.ticks) >= LEAST_LOOKS or not recording.end.samplers)
+        and (len(program.snapshots) >= LEAST_SAMPLES or not recording.end.samplers)
     ):
         lines.append(
             "no sampler ran inside the program (no CPython, or started with -I, -E or -S): it is judged from outside, "
@@ -216,8 +216,8 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
                 f"{WORDS[name]} grew by {format_bytes(owner.growth.rate)} per {program.iteration} all along: too "
                 "little in this run to be called a leak; a longer one, or --min-leak, would tell"
             )
-    last = program.ticks[-1].processes
-    # A process that was there for one look alone has had no turn yet.
+    last = program.snapshots[-1].processes
+    # A process that was there for one sample alone has had no turn yet.
     unread = [p for p in last if p.pss is None and p.seconds > program.first_of[p.pid or 0].seconds]
     if unread and not any("PSS" in line for line in lines):
         who = ", ".join(f"{p.role} ({p.pid})" for p in unread[:8])
@@ -226,7 +226,7 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lines))
 
 
-def _smallest(program: Program, guilty: Sequence[Owner]) -> float | None:
+def _smallest(program: Program, guilty: Sequence[CounterTrend]) -> float | None:
     # What was found was seen, however noisy the other counters are.
     names = [owner.name for owner in guilty if owner.name not in THINGS] or (
         EXACT if program.exact else ("pages",)
@@ -246,12 +246,14 @@ def _unreclaimable(tree: Sample) -> int | None:
 
 def _arm(program: Program, recording: Recording) -> ArmSummary:
     end = recording.end
-    # Of what is PSS from the first look to the last: what was RSS before would seem to shrink.
-    shared_once = [tick for tick in program.ticks if all(p.pss is not None for p in tick.processes)]
-    first, last = (shared_once or program.ticks)[0].tree, program.ticks[-1].tree
-    unreclaimable = [v for tick in program.ticks if (v := _unreclaimable(tick.tree)) is not None]
+    # Of what is PSS from the first sample to the last: what was RSS before would seem to shrink.
+    shared_once = [
+        snapshot for snapshot in program.snapshots if all(p.pss is not None for p in snapshot.processes)
+    ]
+    first, last = (shared_once or program.snapshots)[0].tree, program.snapshots[-1].tree
+    unreclaimable = [v for snapshot in program.snapshots if (v := _unreclaimable(snapshot.tree)) is not None]
     # A sum of RSS would count shared pages in each process.
-    pss = [tick.tree.pss for tick in program.ticks if tick.tree.pss is not None]
+    pss = [snapshot.tree.pss for snapshot in program.snapshots if snapshot.tree.pss is not None]
     growth: dict[str, int | None] = {
         shown: None if getattr(last, name) is None else getattr(last, name) - (getattr(first, name) or 0)
         for shown, name in (
@@ -283,8 +285,8 @@ def _arm(program: Program, recording: Recording) -> ArmSummary:
 
 
 def _totals(program: Program, recording: Recording) -> dict[str, int | None]:
-    """Sums over the tree, of the same look as the processes' entries where there was one."""
-    end, tree = recording.end, program.ticks[-1].tree
+    """Sums over the tree, of the same sample as the processes' entries where there was one."""
+    end, tree = recording.end, program.snapshots[-1].tree
     if end.processes:
         names = ("total_pss_bytes", "total_reclaimable_bytes", "total_unreclaimable_bytes")
         return {name: getattr(end, name) for name in names}
@@ -297,13 +299,15 @@ def _totals(program: Program, recording: Recording) -> dict[str, int | None]:
 
 def _processes(program: Program, recording: Recording) -> tuple[dict[str, object], ...]:
     """The processes with what each had at the peak, by the roles that they came to have."""
-    roles: dict[object, object] = {p.pid: p.role for tick in program.ticks for p in tick.processes if p.role}
+    roles: dict[object, object] = {
+        p.pid: p.role for snapshot in program.snapshots for p in snapshot.processes if p.role
+    }
     found = recording.end.processes or _last_processes(program)
     return tuple({**process, "role": roles.get(process.get("pid"), process.get("role"))} for process in found)
 
 
 def _last_processes(program: Program) -> list[dict[str, object]]:
-    """The processes as they were last seen, where nobody could look into them at the end."""
+    """The processes as they were last seen, where they could not be read at the end."""
     return [
         {
             "pid": p.pid,
@@ -319,5 +323,5 @@ def _last_processes(program: Program) -> list[dict[str, object]]:
             "reclaimable_bytes": p.file,
             "files": [],
         }
-        for p in max(program.ticks, key=lambda tick: len(tick.processes)).processes
+        for p in max(program.snapshots, key=lambda snapshot: len(snapshot.processes)).processes
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from math import sqrt
+from statistics import linear_regression, median
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
@@ -134,3 +135,17 @@ def spread(values: Sequence[float]) -> float:
         return 0.0
     middle = median(values)
     return 1.4826 * median(abs(v - middle) for v in values)
+
+
+def fit_line(values: Sequence[float]) -> tuple[float, float]:
+    """Fits a line to equally spaced values by least squares.
+
+    Returns:
+        Growth from one to the next, and twice its standard error.
+    """
+    places = range(len(values))
+    line = linear_regression(places, values)
+    left = sum(
+        (value - line.slope * x - line.intercept) ** 2 for x, value in zip(places, values, strict=True)
+    )
+    return line.slope, 2 * sqrt(left / (len(values) - 2) / (len(values) * (len(values) ** 2 - 1) / 12))

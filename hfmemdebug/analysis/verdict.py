@@ -9,14 +9,15 @@ from typing import Any
 from hfmemdebug.analysis import words
 from hfmemdebug.analysis.advice import NO_MEMRAY, advice
 from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, Assessment, Component, assess
+from hfmemdebug.analysis.breakdown import break_down
 from hfmemdebug.analysis.confirm import (
-    find_guilty,
-    longest_alike,
-    refutations,
+    absent_in_other_arm,
+    contradicting_runs,
+    leaking_arm,
+    longest_comparable,
+    pending_doubt,
     traced,
-    was_quiet_elsewhere,
     what_to_repeat,
-    why_doubtful,
     without_unconfirmed,
 )
 from hfmemdebug.analysis.findings import (
@@ -26,15 +27,10 @@ from hfmemdebug.analysis.findings import (
     shown_growth,
     what_settling_gave_back,
 )
-from hfmemdebug.analysis.ledger import make_bill
-from hfmemdebug.analysis.proof import limit_of_run, limit_sentence
-from hfmemdebug.analysis.trend import MORE_EPOCHS
+from hfmemdebug.analysis.words import limit_of_run, limit_sentence
 from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import ArmSummary, Finding, Result
-
-# Growth in the library's own arm below the floor, yet above this, is named in a warning.
-CRUMBS = 16.0
 
 
 def assess_all(recordings: Sequence[Recording], *, min_leak: float | None = None) -> tuple[Assessment, ...]:
@@ -52,7 +48,7 @@ def assess_all(recordings: Sequence[Recording], *, min_leak: float | None = None
 
 def find_guilty_of(recordings: Sequence[Recording], *, min_leak: float | None = None) -> Assessment | None:
     """The arm that a run's leak is told of; None where nothing leaks."""
-    return find_guilty(_assess_in_order(recordings, min_leak))
+    return leaking_arm(_assess_in_order(recordings, min_leak))
 
 
 def _assess_in_order(recordings: Sequence[Recording], min_leak: float | None) -> tuple[Assessment, ...]:
@@ -69,13 +65,17 @@ def what_is_open(assessments: Sequence[Assessment]) -> str | None:
         if assessment.growing:
             continue
         if not any(name in assessment.components for name in EXACT):
-            return f"too few slices were read ({assessment.name}); {MORE_EPOCHS}"
+            return f"too few slices were read ({assessment.name}); {words.MORE_EPOCHS}"
         for component in assessment.open:
-            if component.name == "dev_shm" and was_quiet_elsewhere(assessments):
+            if component.name == "dev_shm" and absent_in_other_arm(assessments):
                 continue
-            return f"{words.OWNER[component.name]} ({assessment.name}): {component.trend.needs}"
+            # Only where nothing else uses /dev/shm is more of the same of use.
+            then = "" if component.name == "dev_shm" else f"; {words.MORE_EPOCHS}"
+            return f"{words.OWNER[component.name]} ({assessment.name}): {component.trend.needs}{then}"
         if assessment.recording.header.subject == "arm" and _was_read_too_rarely(assessment):
-            return f"malloc was read too rarely for one epoch to tell ({assessment.name}); {MORE_EPOCHS}"
+            return (
+                f"malloc was read too rarely for one epoch to tell ({assessment.name}); {words.MORE_EPOCHS}"
+            )
     return None
 
 
@@ -112,9 +112,9 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         min_leak = header.min_leak
     assessments = _assess_in_order(judged, min_leak)
     leaks = tuple(f for a in assessments for f in leak_findings(a))
-    guilty = find_guilty(assessments)
-    refuted = refutations(guilty, assessments)
-    doubt = None if refuted else why_doubtful(guilty, assessments)
+    guilty = leaking_arm(assessments)
+    refuted = contradicting_runs(guilty, assessments)
+    doubt = None if refuted else pending_doubt(guilty, assessments)
     if doubt is not None or refuted:
         guilty, leaks = None, ()
     still_open = what_is_open(assessments) if guilty is None else None
@@ -122,7 +122,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     question = (_unreadable(recordings) if guilty is None else None) or still_open or too_short
     verdict = "leak" if guilty is not None else "inconclusive" if question is not None else "no-leak"
     benign = benign_findings(assessments)
-    subject = longest_alike(guilty, assessments) if guilty is not None else assessments[0]
+    subject = longest_comparable(guilty, assessments) if guilty is not None else assessments[0]
     rate = sum(f.rate_bytes_per_iteration or 0.0 for f in leaks if f.arm == subject.name)
     origin = _origin(guilty)
     cause = leaks[0].cause if leaks else cause_of(benign, subject.name)
@@ -234,7 +234,7 @@ def _too_short(recordings: Sequence[Recording], assessments: Sequence[Assessment
         return "too few slices were read; read more of them (--iterations, --epochs)"
     for assessment in assessments:
         for component in assessment.components.values():
-            if assessment.is_anybodys(component):
+            if assessment.below_library_floor(component):
                 return (
                     f"{words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes per slice in every "
                     "epoch, which may be your code's or a library's; hfmemdebug diagnose with the same options "
@@ -286,7 +286,7 @@ def _summarise(recording: Recording) -> ArmSummary:
     peaks = [s.peak_rss for s in recording.samples if s.peak_rss is not None]
     rss = [s.rss for s in recording.samples if s.rss is not None]
     loaded = recording.header.loaded
-    bill = make_bill(recording)
+    breakdown = break_down(recording)
     return ArmSummary(
         name=arm.name,
         mode=arm.mode,
@@ -308,8 +308,8 @@ def _summarise(recording: Recording) -> ArmSummary:
         settled=what_settling_gave_back(recording),
         reclaim=asdict(end.reclaim) if end.reclaim else None,
         loaded=asdict(loaded) if loaded else None,
-        bill=dict(bill.owners) if bill is not None else {},
-        explained_share=bill.explained if bill is not None else None,
+        breakdown=dict(breakdown.owners) if breakdown is not None else {},
+        explained_share=breakdown.explained if breakdown is not None else None,
         observer_share=(
             round(end.observer_seconds / end.loop_seconds, 4)
             if end.loop_seconds and isinstance(end.observer_seconds, (int, float))
@@ -332,19 +332,21 @@ def _warnings(recordings: Sequence[Recording], assessments: Sequence[Assessment]
     for assessment in assessments:
         if not assessment.recording.header.arm.consumer:
             lines.extend(
-                _crumbs(c, assessment) for c in assessment.components.values() if _is_crumb(c, assessment)
+                _say_overhead(c, assessment)
+                for c in assessment.components.values()
+                if _is_library_overhead(c, assessment)
             )
     return tuple(dict.fromkeys(lines))
 
 
-def _is_crumb(component: Component, assessment: Assessment) -> bool:
+def _is_library_overhead(component: Component, assessment: Assessment) -> bool:
     if component.name not in EXACT or component.trend.shape in ("growing", "inconclusive"):
         return False
     ours = EPOCH_NOISE[component.name] / max(assessment.recording.header.workload.count, 1)
-    return component.trend.low > max(CRUMBS, 2 * ours)
+    return component.trend.low > 2 * ours
 
 
-def _crumbs(component: Component, assessment: Assessment) -> str:
+def _say_overhead(component: Component, assessment: Assessment) -> str:
     whose = (
         "the iterable's or the libraries'" if words.is_iterable(assessment.recording) else "the library's own"
     )

@@ -168,12 +168,16 @@ def judge_rank(file: Path) -> list[Rank]:
     Returns:
         None at all where the recording holds nothing yet.
     """
-    from hfmemdebug.analysis.rank import rank_from
-    from hfmemdebug.analysis.rank_trees import ranks_within
+    from hfmemdebug.analysis.rank import rank_of_recording
+    from hfmemdebug.analysis.ranks import ranks_within
     from hfmemdebug.analysis.verdict import judge
     from hfmemdebug.recording.file import load_recording
 
     recording = load_recording(file)
     if not recording.samples:
         return []
-    return [rank_from(part, judge([part])) for part in ranks_within(recording) or [recording] if part.samples]
+    return [
+        rank_of_recording(part, judge([part]))
+        for part in ranks_within(recording) or [recording]
+        if part.samples
+    ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hfmemdebug.analysis.assess import EXACT, Assessment
-from hfmemdebug.analysis.follow import native_growth
+from hfmemdebug.analysis.confirm import counter_to_trace
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.errors import ERROR_OF_KIND, HfmemdebugError, UsageError
@@ -349,7 +349,7 @@ class Round:
             own_code = arm.consumer or is_iterable(self.settings.spec)
             leaking = guilty.get(arm.name)
             if own_code and leaking and not traced and not leaking.leaks_in_children_alone:
-                arm.send(do="trace", native=native_growth(leaking, list(guilty.values())))
+                arm.send(do="trace", native=counter_to_trace(leaking, list(guilty.values())))
         mapped = [arm for arm in running if arm.maps_files]
         self._prover = mapped[0] if mapped else None
         for arm in running:

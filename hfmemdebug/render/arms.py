@@ -30,13 +30,13 @@ _BILL_WORDS = {
     "malloc": "  malloc in use",
     "arrow": "  Arrow pool in use",
     "copied": "  private copies of file pages",
-    "kept_free": "  free, given back when asked",
-    "free_between": "  free, between blocks in use",
-    "untouched": "  in use, not yet written to",
-    "nobody": "  not explained",
+    "allocator_retained": "  free, given back when asked",
+    "fragmentation": "  free, between blocks in use",
+    "reserved_untouched": "  in use, not yet written to",
+    "unattributed": "  not explained",
 }
 # Without a sign of having grown, these say nothing.
-_BILLED_IF_GROWN = ("other_file_pages", "shared", "copied", "free_between", "untouched")
+_BILLED_IF_GROWN = ("other_file_pages", "shared", "copied", "fragmentation", "reserved_untouched")
 _NEGLIGIBLE = 1024**2
 
 _SETTLING_WORDS = {
@@ -62,7 +62,7 @@ def arm_rows(result: Result, *, thorough: bool = False) -> list[tuple[str, list[
         ("Rows read (of all)", [_rows_read(arm, thorough=thorough) for arm in arms]),
         ("Iterations", [_iterations(arm) for arm in arms]),
     ]
-    billed = any(arm.bill for arm in arms)
+    billed = any(arm.breakdown for arm in arms)
     rows += _bill_rows(arms) if billed else _growth_rows(arms, thorough=thorough)
     if thorough or not billed:
         rows += _settling_rows(arms, thorough=thorough)
@@ -76,10 +76,10 @@ def arm_rows(result: Result, *, thorough: bool = False) -> list[tuple[str, list[
 
 
 def _bill_rows(arms: Sequence[ArmSummary]) -> list[tuple[str, list[str]]]:
-    grown = [sum(arm.bill.values()) if arm.bill else None for arm in arms]
+    grown = [sum(arm.breakdown.values()) if arm.breakdown else None for arm in arms]
     rows = [("RSS and swap grew by", [format_bytes(total, signed=True) for total in grown])]
     for name, label in _BILL_WORDS.items():
-        owned = [arm.bill.get(name) for arm in arms]
+        owned = [arm.breakdown.get(name) for arm in arms]
         if name in _BILLED_IF_GROWN and all(abs(value or 0) < _NEGLIGIBLE for value in owned):
             continue
         if any(value is not None for value in owned) or name == "malloc":

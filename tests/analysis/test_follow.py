@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from analysis.test_verdict import leak, record
 
-from hfmemdebug.analysis.follow import native_growth
+from hfmemdebug.analysis.confirm import counter_to_trace
 from hfmemdebug.analysis.verdict import assess_all
 
 
 def followed(**counters: Callable[[int], float]) -> tuple[str, float, int | None] | None:
     guilty = assess_all([record(), record(consumer=True, **counters)])[-1]
     assert guilty.growing
-    return native_growth(guilty)
+    return counter_to_trace(guilty)
 
 
 def test_what_pythons_objects_make_has_their_lines() -> None:

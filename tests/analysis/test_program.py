@@ -127,7 +127,7 @@ def test_an_array_that_is_written_to_for_the_first_time_can_get_no_larger() -> N
     assert judge({1: pages}, rows=lambda t: 1e5 * t).verdict == "inconclusive"
     filled = judge({1: filling}, rows=lambda t: 1e5 * t)
     assert (filled.verdict, filled.cause) == ("no-leak", "bounded-cache")
-    assert "asked for before" in filled.findings[0].detail
+    assert "preallocated" in filled.findings[0].detail
     assert judge({1: grown(filling, "reserved", 120 * MB)}).verdict == "leak"
     assert judge({1: grown(filling, "reserved", 20 * MB)}).verdict == "leak"
     # Whatever allocator a program without a sampler has: it may have asked for much in advance.

@@ -4,8 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from hfmemdebug.analysis.rank import Rank
-from hfmemdebug.analysis.rank_trees import ranks_within
-from hfmemdebug.analysis.ranks import merge, with_ranks
+from hfmemdebug.analysis.ranks import merge, ranks_within, with_ranks
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Launch, Workload

@@ -6,7 +6,7 @@ import pytest
 from measure.box import Box
 from supervise.limits.test_run import why_not
 
-from hfmemdebug.analysis.proof import limit_sentence, program_limit_sentence
+from hfmemdebug.analysis.words import limit_sentence, program_limit_sentence
 from hfmemdebug.data.synthesize import synthesize
 from hfmemdebug.result import ArmSummary
 from hfmemdebug.supervise.limits.choose import OPENERS

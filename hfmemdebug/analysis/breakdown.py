@@ -1,4 +1,4 @@
-"""The bill: every byte by which an arm grew, by owner, and what no owner is found for.
+"""Breaks down the growth of RSS: every byte by which an arm grew, by owner, and what is unattributed.
 
 From the start, settled, to the end of the last epoch, before anything was settled again: what a dashboard
 shows of the run. What the allocators kept free is what they gave back when they were asked afterwards.
@@ -9,29 +9,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hfmemdebug.analysis.program import PAGES_FLOOR
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 
 # Page counts lag behind by some hundred kilobytes, and settling leaves a megabyte more or less in the
 # heap: of growth below this, that would be a share of its own.
-RESOLUTION = 16 * 1024**2
+RESOLUTION = PAGES_FLOOR
 
 
-_ANONYMOUS = ("python", "malloc", "arrow", "copied", "kept_free")
+_ANONYMOUS = ("python", "malloc", "arrow", "copied", "allocator_retained")
 
 
 @dataclass(frozen=True)
-class Bill:
-    """An arm's growth by owner.
+class RssBreakdown:
+    """An arm's growth of RSS by owner.
 
     Attributes:
         owners: Bytes by owner, in the order in which they are shown: ``dataset_pages`` (of its mapped files),
             ``other_file_pages`` (the libraries' code, other mappings), ``shared``, ``python`` (objects in
             use), ``malloc`` (in use), ``arrow`` (in use), ``copied`` (private copies of files' pages),
-            ``kept_free`` (cyclic garbage, and what malloc and Arrow's pools gave back when they were asked);
-            where there is any, ``free_between`` (what malloc and CPython hold free between blocks in use, and
-            cannot give back) and ``untouched`` (below 0: in use, and never written to, so that it has no pages yet);
-            ``nobody``.
+            ``allocator_retained`` (cyclic garbage, and what malloc and Arrow's pools gave back when they were asked);
+            where there is any, ``fragmentation`` (what malloc and CPython hold free between blocks in use, and
+            cannot give back) and ``reserved_untouched`` (below 0: in use, and never written to, so that it has no
+            pages yet); ``unattributed``.
         growth: Growth of RSS and swap, which the owners add up to.
         explained: Share of it whose owner is known; None where too little grew to tell.
     """
@@ -41,8 +42,8 @@ class Bill:
     explained: float | None
 
 
-def make_bill(recording: Recording) -> Bill | None:
-    """The bill of an arm; None where it was cut short before the end of an epoch, or cannot be read here."""
+def break_down(recording: Recording) -> RssBreakdown | None:
+    """Breaks down an arm's growth; None where it ended before the end of an epoch, or cannot be read here."""
     start = next((s for s in recording.samples if s.step == "start"), None)
     settling = _last_settling(recording.samples)
     end, trimmed = settling.get("before"), settling.get("trim")
@@ -64,18 +65,18 @@ def make_bill(recording: Recording) -> Bill | None:
     if copied is not None:
         owners["copied"] = copied
     anonymous = _private(end) - _private(start)
-    owners["kept_free"] = _private(end) - _private(trimmed)
+    owners["allocator_retained"] = _private(end) - _private(trimmed)
     rest = anonymous - sum(owners.get(name, 0) for name in _ANONYMOUS)
     free = sum(max(0, _grown(start, trimmed, name) or 0) for name in ("malloc_free", "python_free"))
     between = min(rest, free)
     if between > 0:
-        owners["free_between"] = between
+        owners["fragmentation"] = between
     if rest < 0:
-        owners["untouched"] = rest
-    owners["nobody"] = max(0, rest - max(0, between))
+        owners["reserved_untouched"] = rest
+    owners["unattributed"] = max(0, rest - max(0, between))
     growth = anonymous + pages + owners["shared"]
-    explained = 1 - min(owners["nobody"] / growth, 1.0) if growth >= RESOLUTION else None
-    return Bill(owners, growth, round(explained, 4) if explained is not None else None)
+    explained = 1 - min(owners["unattributed"] / growth, 1.0) if growth >= RESOLUTION else None
+    return RssBreakdown(owners, growth, round(explained, 4) if explained is not None else None)
 
 
 def _last_settling(samples: Sequence[Sample]) -> dict[str, Sample]:

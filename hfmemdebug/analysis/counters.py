@@ -17,7 +17,7 @@ THINGS = {"children": 8.0, "threads": 16.0, "fds": 32.0}
 
 
 @dataclass(frozen=True)
-class Owner:
+class CounterTrend:
     """What one owner of memory did.
 
     Attributes:
@@ -36,5 +36,5 @@ class Owner:
 
 
 def points(work: Sequence[float], values: Sequence[float | None]) -> list[tuple[float, float]]:
-    """The looks at which a value is known: work done until then, and the value."""
+    """The samples at which a value is known: work done until then, and the value."""
     return [(x, y) for x, y in zip(work, values, strict=True) if y is not None]

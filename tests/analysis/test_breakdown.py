@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hfmemdebug.analysis.ledger import make_bill
+from hfmemdebug.analysis.breakdown import break_down
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
 from hfmemdebug.recording.sample import Sample
@@ -39,7 +39,7 @@ def grown(step: str, epoch: int = 1, **more: int) -> Sample:
 
 
 def test_every_byte_has_an_owner() -> None:
-    bill = make_bill(
+    found = break_down(
         recording(
             settled("start", 0, **START, dataset_resident=0),
             grown("before", anon=40 * MB, file=300 * MB, shmem=2 * MB, dataset_resident=290 * MB),
@@ -47,23 +47,23 @@ def test_every_byte_has_an_owner() -> None:
             grown("trim", anon=30 * MB, file=300 * MB, python=10 * MB, malloc=15 * MB, arrow=4 * MB),
         )
     )
-    assert bill is not None
-    assert bill.owners == {
+    assert found is not None
+    assert found.owners == {
         "dataset_pages": 290 * MB,
         "other_file_pages": 10 * MB,
         "shared": 2 * MB,
         "python": 10 * MB,
         "malloc": 15 * MB,
         "arrow": 4 * MB,
-        "kept_free": 10 * MB,
-        "nobody": 1 * MB,
+        "allocator_retained": 10 * MB,
+        "unattributed": 1 * MB,
     }
-    assert sum(bill.owners.values()) == bill.growth == 342 * MB
-    assert bill.explained == pytest.approx(1 - 1 / 342, abs=1e-4)
+    assert sum(found.owners.values()) == found.growth == 342 * MB
+    assert found.explained == pytest.approx(1 - 1 / 342, abs=1e-4)
 
 
 def test_the_last_whole_settling_counts() -> None:
-    bill = make_bill(
+    found = break_down(
         recording(
             settled("start", 0, **START),
             grown("before", 1, anon=100 * MB),
@@ -73,30 +73,30 @@ def test_the_last_whole_settling_counts() -> None:
             grown("before", 3, anon=500 * MB),
         )
     )
-    assert bill is not None
-    assert bill.growth == 20 * MB
-    assert bill.explained == 1.0
+    assert found is not None
+    assert found.growth == 20 * MB
+    assert found.explained == 1.0
 
 
 def test_of_little_growth_no_share_is_given() -> None:
-    bill = make_bill(
+    found = break_down(
         recording(settled("start", 0, **START), grown("before", anon=MB), grown("trim", anon=MB))
     )
-    assert bill is not None
-    assert bill.explained is None
-    assert bill.owners["nobody"] == MB
+    assert found is not None
+    assert found.explained is None
+    assert found.owners["unattributed"] == MB
 
 
 def test_swapped_pages_have_grown_too() -> None:
-    bill = make_bill(
+    found = break_down(
         recording(
             settled("start", 0, **START),
             grown("before", swap=64 * MB),
             grown("trim", swap=64 * MB, malloc=64 * MB),
         )
     )
-    assert bill is not None
-    assert (bill.growth, bill.owners["malloc"], bill.explained) == (64 * MB, 64 * MB, 1.0)
+    assert found is not None
+    assert (found.growth, found.owners["malloc"], found.explained) == (64 * MB, 64 * MB, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -109,37 +109,41 @@ def test_swapped_pages_have_grown_too() -> None:
     ],
     ids=["nothing", "no epoch", "cut", "no split of RSS"],
 )
-def test_what_cannot_be_billed_is_not(samples: tuple[Sample, ...]) -> None:
-    assert make_bill(recording(*samples)) is None
+def test_what_cannot_be_broken_down_is_not(samples: tuple[Sample, ...]) -> None:
+    assert break_down(recording(*samples)) is None
 
 
 def test_private_copies_of_file_pages_are_owned() -> None:
-    bill = make_bill(
+    found = break_down(
         recording(
             settled("start", 0, **START, copied=5 * MB),
             settled("before", 1, **{**START, "anon": 130 * MB}, copied=33 * MB),
             settled("trim", 1, **{**START, "anon": 130 * MB}),
         )
     )
-    assert bill is not None
-    assert (bill.owners["copied"], bill.owners["nobody"]) == (28 * MB, 2 * MB)
+    assert found is not None
+    assert (found.owners["copied"], found.owners["unattributed"]) == (28 * MB, 2 * MB)
 
 
 def test_what_was_asked_for_and_never_touched_has_no_pages_and_is_explained() -> None:
     after = grown("trim", anon=30 * MB, malloc=80 * MB)
-    bill = make_bill(recording(settled("start", 0, **START), grown("before", anon=30 * MB), after))
-    assert bill is not None
-    assert (bill.owners["untouched"], bill.owners["nobody"], bill.explained) == (-50 * MB, 0, 1.0)
-    assert sum(bill.owners.values()) == bill.growth
+    found = break_down(recording(settled("start", 0, **START), grown("before", anon=30 * MB), after))
+    assert found is not None
+    assert (found.owners["reserved_untouched"], found.owners["unattributed"], found.explained) == (
+        -50 * MB,
+        0,
+        1.0,
+    )
+    assert sum(found.owners.values()) == found.growth
 
 
 @pytest.mark.parametrize("whose", ["malloc_free", "python_free"])
-@pytest.mark.parametrize(("free", "between", "nobody"), [(6, 6, 4), (25, 10, 0)])
-def test_holes_in_a_heap_are_its_own(whose: str, free: int, between: int, nobody: int) -> None:
+@pytest.mark.parametrize(("free", "between", "rest"), [(6, 6, 4), (25, 10, 0)])
+def test_holes_in_a_heap_are_its_own(whose: str, free: int, between: int, rest: int) -> None:
     """Pages that were given back count as free too: no more is explained than is there."""
     start = {**START, whose: 1 * MB}
     after = settled("trim", 1, **{**START, "anon": 130 * MB, "malloc": 50 * MB, whose: (1 + free) * MB})
-    bill = make_bill(recording(settled("start", 0, **start), grown("before", anon=30 * MB), after))
-    assert bill is not None
-    assert (bill.owners["free_between"], bill.owners["nobody"]) == (between * MB, nobody * MB)
-    assert sum(bill.owners.values()) == bill.growth
+    found = break_down(recording(settled("start", 0, **start), grown("before", anon=30 * MB), after))
+    assert found is not None
+    assert (found.owners["fragmentation"], found.owners["unattributed"]) == (between * MB, rest * MB)
+    assert sum(found.owners.values()) == found.growth

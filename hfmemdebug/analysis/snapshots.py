@@ -1,0 +1,229 @@
+"""Reads the samples of a watched program: the tree at each, and what each process has gained since it was first seen.
+
+What a fork has inherited is its parent's, and is not counted again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from hfmemdebug.analysis.growth import WARMUP
+from hfmemdebug.analysis.series import value
+from hfmemdebug.recording.sample import Sample
+
+
+@dataclass(frozen=True)
+class TreeSnapshot:
+    """One sample of the tree.
+
+    Attributes:
+        tree: The sums.
+        processes: A sample for each living process.
+    """
+
+    tree: Sample
+    processes: tuple[Sample, ...]
+
+
+def read_snapshots(samples: Sequence[Sample]) -> tuple[tuple[TreeSnapshot, ...], tuple[TreeSnapshot, ...]]:
+    """The samples of a recording, up to where the program began to let go of its children, and those after that."""
+    snapshots = _with_malloc(_gather(samples))
+    root = snapshots[0].processes[0].pid if snapshots and snapshots[0].processes else None
+    # From there on memory is freed that it had all along.
+    snapshots = [t for t in snapshots if not any(p.ending and p.pid == root for p in t.processes)]
+    last = _before_children_end(snapshots)
+    return tuple(snapshots[:last]), tuple(snapshots[last:])
+
+
+def malloc_reads(snapshots: Sequence[TreeSnapshot]) -> int:
+    """How often malloc was read, in the process in which that was done most often."""
+    first: dict[int | None, int] = {}
+    last: dict[int | None, int] = {}
+    for snapshot in snapshots:
+        for p in snapshot.processes:
+            if p.malloc is not None:
+                # Other recordings were made by those who read it at every sample.
+                last[p.pid] = last.get(p.pid, 0) + 1 if p.malloc_reads is None else p.malloc_reads
+                first.setdefault(p.pid, last[p.pid] - 1)
+    return max((last[pid] - first[pid] for pid in last), default=0)
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Work of a process in which its malloc was not read anew.
+
+    Attributes:
+        work: How much of it.
+        rise: Bytes that its malloc had more at the end; 0 where it was not read any more.
+    """
+
+    work: float
+    rise: int
+
+
+def unread_malloc(snapshots: Sequence[TreeSnapshot], work: Sequence[float], pid: int | None) -> list[Unread]:
+    """The work between any two readings of a process's malloc, from when it was first seen to when it was last."""
+    found: list[Unread] = []
+    since, value, seen = work[0], None, work[0]
+    # The first value that is seen here may have been read before any of this work.
+    last: int | None = None
+    for x, snapshot in zip(work, snapshots, strict=True):
+        for p in snapshot.processes:
+            if p.pid != pid or p.malloc is None:
+                continue
+            if value is None:
+                since, value = x, p.malloc
+            seen = x
+            if p.malloc_reads is None or (last is not None and p.malloc_reads != last):
+                found.append(Unread(x - since, p.malloc - value))
+                since, value = x, p.malloc
+            last = p.malloc_reads
+    return [*found, Unread(seen - since, 0)]
+
+
+def _gather(samples: Sequence[Sample]) -> list[TreeSnapshot]:
+    snapshots: list[TreeSnapshot] = []
+    waiting: list[Sample] = []
+    for sample in samples:
+        if sample.kind == "process":
+            waiting.append(sample)
+        elif sample.kind == "tree":
+            snapshots.append(TreeSnapshot(sample, tuple(waiting)))
+            waiting = []
+    return snapshots
+
+
+def _with_malloc(snapshots: list[TreeSnapshot]) -> list[TreeSnapshot]:
+    """Malloc's bytes at each sample: between two readings, which are far apart where its heap is torn, on the way."""
+    fresh: dict[int | None, list[tuple[int, int]]] = {}
+    reads: dict[int | None, int] = {}
+    for number, snapshot in enumerate(snapshots):
+        for p in snapshot.processes:
+            if p.malloc is None or p.malloc_reads is None or reads.get(p.pid) == p.malloc_reads:
+                continue
+            reads[p.pid] = p.malloc_reads
+            fresh.setdefault(p.pid, []).append((number, p.malloc))
+    between: dict[tuple[int | None, int], int] = {}
+    for pid, found in fresh.items():
+        for (a, before), (b, after) in itertools.pairwise(found):
+            for number in range(a + 1, b):
+                between[pid, number] = round(before + (after - before) * (number - a) / (b - a))
+    return [
+        TreeSnapshot(
+            snapshot.tree,
+            tuple(replace(p, malloc=between.get((p.pid, number), p.malloc)) for p in snapshot.processes),
+        )
+        for number, snapshot in enumerate(snapshots)
+    ]
+
+
+def _before_children_end(snapshots: Sequence[TreeSnapshot]) -> int:
+    """How many samples there are up to the last one at which all children were there, which are let go one by one."""
+    children = [t.tree.children or 0 for t in snapshots]
+    last = len(children) - 1
+    while last > 0 and children[last - 1] >= children[last]:
+        last -= 1
+    if children:
+        last += max(i for i, n in enumerate(children[last:]) if n == children[last])
+    return last + 1 if len(snapshots) - 1 - last <= WARMUP * len(snapshots) else len(snapshots)
+
+
+_COUNTERS = ("anon_swap", "shmem", "blocks", "malloc", "arrow", "reserved", "mapped")
+
+# By process and counter.
+Baselines = dict[int, dict[str, float]]
+
+
+def read_baselines(snapshots: Sequence[TreeSnapshot]) -> Baselines:
+    """What each fork had of each counter when that was first read."""
+    baselines: Baselines = {}
+    # Between fork and exec every process is a copy: what it came to be counts.
+    copies = {p.pid: p.forked for snapshot in snapshots for p in snapshot.processes}
+    for snapshot in snapshots:
+        for process in snapshot.processes:
+            if process.pid is None or not copies[process.pid]:
+                continue
+            base = baselines.setdefault(process.pid, {})
+            for name in _COUNTERS:
+                if name not in base and (found := value(process, name)) is not None:
+                    base[name] = found
+    return baselines
+
+
+def gain(sample: Sample, baselines: Baselines, name: str) -> float | None:
+    """What a process has gained since it was first seen, or since it began where it is no copy."""
+    now = value(sample, name)
+    return None if now is None else now - baselines.get(sample.pid or 0, {}).get(name, 0.0)
+
+
+@dataclass(frozen=True)
+class ProcessDeltas:
+    """The gains of one counter.
+
+    Attributes:
+        by_sample: At each sample the gain of each process of which the counter was known, by PID.
+    """
+
+    by_sample: tuple[dict[int, float], ...]
+
+    def total(self) -> list[float | None]:
+        """Over all processes; None where the counter was known of none."""
+        return [sum(each.values()) if each else None for each in self.by_sample]
+
+    def of(self, pid: int) -> list[float | None]:
+        """Of one process; None where it was not known."""
+        return [each.get(pid) for each in self.by_sample]
+
+    def without(self, pids: Collection[int | None]) -> ProcessDeltas:
+        """Those of the other processes."""
+        return ProcessDeltas(
+            tuple({pid: g for pid, g in each.items() if pid not in pids} for each in self.by_sample)
+        )
+
+
+def read_deltas(
+    snapshots: Sequence[TreeSnapshot], baselines: Baselines, name: str, weight: float = 1.0
+) -> ProcessDeltas:
+    """The gains of one counter at each sample.
+
+    What a fork gives back of what it has inherited is in use all the same: its parent has it.
+
+    Args:
+        snapshots: The samples.
+        baselines: What forks have inherited.
+        name: The counter.
+        weight: By which it is multiplied.
+    """
+    by_sample: list[dict[int, float]] = []
+    freed: dict[int, float] = {}
+    for snapshot in snapshots:
+        deltas: dict[int, float] = {}
+        for process in snapshot.processes:
+            gained = gain(process, baselines, name)
+            if process.pid is None or gained is None:
+                continue
+            if process.pid in baselines:
+                freed[process.pid] = min(gained, freed.get(process.pid, 0.0))
+            deltas[process.pid] = weight * (gained - freed.get(process.pid, 0.0))
+        by_sample.append(deltas)
+    return ProcessDeltas(tuple(by_sample))
+
+
+def read_owned_deltas(
+    snapshots: Sequence[TreeSnapshot], baselines: Baselines, name: str, weight: float
+) -> ProcessDeltas:
+    """The same of an owner of memory, in bytes: Python's objects are counted by their blocks.
+
+    Args:
+        snapshots: The samples.
+        baselines: What forks have inherited.
+        name: ``python``, or a counter.
+        weight: Bytes of a block.
+    """
+    return (
+        read_deltas(snapshots, baselines, "blocks", weight)
+        if name == "python"
+        else read_deltas(snapshots, baselines, name)
+    )
