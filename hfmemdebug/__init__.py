@@ -31,11 +31,16 @@ _HOME_OF = {
     "watch": "hfmemdebug.measure.recorder",
 }
 
+# Names that lead to a result or a recorder, which render gives the methods that show it.
+_SHOWS_ITSELF = ("Recorder", "Result", "diagnose", "watch")
+
 __all__ = ["Recorder", "Result", "__version__", "diagnose", "load_recording", "synthesize", "watch"]
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name on first use (PEP 562)."""
     if name in _HOME_OF:
+        if name in _SHOWS_ITSELF:
+            importlib.import_module("hfmemdebug.render.notebook")
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

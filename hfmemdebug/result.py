@@ -1,11 +1,13 @@
-"""The result document: all that passes from judging to showing."""
+"""The result document, and two results compared: all that passes from judging to showing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 SCHEMA = "hfmemdebug.result.v1"
+COMPARISON_SCHEMA = "hfmemdebug.comparison.v1"
 _OF_PROCESSES = (
     "processes",
     "shared_memory",
@@ -107,7 +109,7 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command found out. The fields are those of the contract, and `to_dict` is the document.
+    """The outcome of a command. The fields are those of the contract, and `to_dict` is the document.
 
     The verdict is None where a command has none. `limit` and `fit` have fields of their own; `processes` and
     what follows it are those of `attach` and `run`: an entry for each process, shared memory by who holds it
@@ -148,6 +150,10 @@ class Result:
     ranks: tuple[dict[str, Any], ...] | None = None
     nodes: tuple[dict[str, Any], ...] | None = None
 
+    # How it shows itself is render's to know: `hfmemdebug.render.notebook`, which the public names import.
+    to_markdown: ClassVar[Callable[[Result], str]]
+    _repr_html_: ClassVar[Callable[[Result], str]]
+
     def to_dict(self) -> dict[str, Any]:
         """The result document, ready for `json.dumps`; what is about processes and ranks only where there are any."""
         document = {"schema": SCHEMA, **asdict(self)}
@@ -180,20 +186,6 @@ class Result:
             known[name] = tuple(document[name]) if document.get(name) is not None else None
         return cls(**known)
 
-    def to_markdown(self) -> str:
-        """The result as Markdown for a GitHub issue, without what is private and without a chart."""
-        from hfmemdebug.render.markdown import render_markdown
-        from hfmemdebug.render.redact import Redactor
-
-        return render_markdown(Redactor.of_this_machine().result(self), ())
-
-    def _repr_html_(self) -> str:
-        """The result as notebooks show the last value of a cell."""
-        from hfmemdebug.render.notebook import notebook_html
-        from hfmemdebug.render.redact import Redactor
-
-        return notebook_html(Redactor.of_this_machine().result(self))
-
 
 def without_verdict(command: str, summary: str, **fields: Any) -> Result:
     """The result of a command that answers another question than whether something leaks."""
@@ -210,3 +202,58 @@ def without_verdict(command: str, summary: str, **fields: Any) -> Result:
         smallest_detectable_bytes_per_iteration=None,
         **fields,
     )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of an arm in both runs, in bytes.
+
+    Attributes:
+        figure: ``stays_per_iteration``, ``rss_growth``, ``file_growth``, ``anon_growth``, ``peak_rss``,
+            ``peak_unreclaimable``.
+        before: In the first run, or None.
+        after: In the second one, or None.
+        uncertainty: Half the width of the interval of `after` - `before`; None where a figure was read once.
+    """
+
+    figure: str
+    before: float | None
+    after: float | None
+    uncertainty: float | None = None
+
+    @property
+    def change(self) -> float | None:
+        """`after` - `before`."""
+        return None if self.before is None or self.after is None else self.after - self.before
+
+    @property
+    def told(self) -> bool | None:
+        """True where the change can be told from the noise; None where the noise is not known."""
+        if self.change is None or self.uncertainty is None:
+            return None
+        return abs(self.change) > self.uncertainty
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs.
+
+    Attributes:
+        before: The first one's verdict in a sentence.
+        after: The second one's.
+        iteration: What rates refer to.
+        arms: For each arm that both have, its figures.
+    """
+
+    before: str
+    after: str
+    iteration: str
+    arms: dict[str, tuple[Difference, ...]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
+        arms = {
+            name: [{**asdict(d), "change": d.change, "told": d.told} for d in figures]
+            for name, figures in self.arms.items()
+        }
+        return {"schema": COMPARISON_SCHEMA, **asdict(self), "arms": arms}

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 import typer
 
-from hfmemdebug.cli.app import application
+from hfmemdebug.cli import app
 from hfmemdebug.cli.help import GUIDE, topics
 
 README = Path(__file__).parent.parent / "README.md"
 DOCUMENTS = [README, *sorted(GUIDE.glob("*.md"))]
-COMMANDS: dict[str, Any] = typer.main.get_command(application(None)).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = {
+    name: typer.main.get_command(app.application(name)).commands[name]  # type: ignore[attr-defined]
+    for name in app.COMMANDS
+}
 # Pages that hold options which several commands share.
 SHARED = ("options", "data")
 # What follows the options of these is the command line of another program.

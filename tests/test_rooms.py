@@ -25,7 +25,7 @@ ROOMS = (
     ("probes",),
     ("inject",),
     ("recording",),
-    ("result", "comparison"),
+    ("result",),
     ("leak", "units", "user_code"),
     ("errors",),
     ("_version",),
@@ -33,24 +33,8 @@ ROOMS = (
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 
 # Imports that lead upwards, with the reason.
-UPWARDS = {
-    ("measure.recorder", "render.notebook"),  # what a notebook shows of a recorder
-    ("measure.recorder", "render.redact"),
-    ("result", "render.markdown"),  # `Result.to_markdown`
-    ("result", "render.notebook"),
-    ("result", "render.redact"),
-}
-IN_CIRCLES = {
-    "render.arms",
-    "render.kept",
-    "render.markdown",
-    "render.notebook",
-    "render.processes",
-    "render.ranks",
-    "render.redact",
-    "render.words",
-    "result",
-}
+UPWARDS: set[tuple[str, str]] = set()
+IN_CIRCLES: set[str] = set()
 # Files of one name that do the same job for two subjects, with the reason.
 NAMESAKES = {
     "attach.py": "the command, and what it measures",
@@ -60,8 +44,6 @@ NAMESAKES = {
     "program.py": "a program that is watched: measured, and judged",
     "ranks.py": "ranks of a job: recorded, judged, shown, and asked for",
     "words.py": "sentences of a room",
-    "comparison.py": "open",
-    "kept.py": "open",
     "pages.py": "open",
     "tree.py": "open",
     "watch.py": "open",

@@ -7,10 +7,9 @@ from math import hypot
 
 from hfmemdebug.analysis.assess import EXACT, Assessment
 from hfmemdebug.analysis.verdict import assess_all, judge
-from hfmemdebug.comparison import Comparison, Difference
 from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.result import ArmSummary, Result
+from hfmemdebug.result import ArmSummary, Comparison, Difference, Result
 
 # A rate in bytes per iteration, and how uncertain it is.
 Rate = tuple[float | None, float | None]

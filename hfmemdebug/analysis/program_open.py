@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hfmemdebug.analysis.counters import EXACT, MB, THINGS, CounterTrend
 from hfmemdebug.analysis.findings import NOTEWORTHY
-from hfmemdebug.analysis.program import Program
+from hfmemdebug.analysis.program import Program, read_program
 from hfmemdebug.analysis.program_findings import (
     WORDS,
     beside_garbage,
@@ -12,6 +14,9 @@ from hfmemdebug.analysis.program_findings import (
     may_be_garbage,
 )
 from hfmemdebug.analysis.progress import imports_to_the_end
+from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.header import Header
+from hfmemdebug.recording.sample import Sample
 from hfmemdebug.units import format_bytes, format_seconds
 
 # Shared memory of a process that has the locks of queues and pools alone, each in a page of its own.
@@ -116,3 +121,26 @@ def _tracing_may_hide(program: Program, owner: CounterTrend) -> bool:
         return False
     least = min(owner.growth.growth, owner.growth.rate * program.iterations)
     return owner.growth.shape == "stable" and least >= program.floor
+
+
+def judge_so_far(header: Header, samples: Sequence[Sample]) -> str:
+    """Judges a program that goes on, in a few words.
+
+    Args:
+        header: Its recording's header, with the floor below which nothing is called growth.
+        samples: What was read of it so far.
+    """
+    program = read_program(Recording(header, samples), min_leak=header.min_leak)
+    owner = program.owners.get("pages")
+    if owner is None:
+        return "watching"
+    if is_steady_below_floor(program, owner):
+        return "growing, too little so far to judge"
+    words = {
+        "growing": "sustained growth",
+        "stable": "not growing",
+        "step": "grew once",
+        "plateau": "grew and stopped",
+        "inconclusive": "not clear yet",
+    }
+    return words[owner.growth.shape]

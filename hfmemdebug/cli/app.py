@@ -15,6 +15,7 @@ import typer
 
 from hfmemdebug._version import __version__
 from hfmemdebug.cli.console import Console
+from hfmemdebug.cli.options import spread
 from hfmemdebug.errors import (
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
@@ -30,7 +31,7 @@ from hfmemdebug.errors import (
 ISSUES = "https://github.com/hfmemdebug/hfmemdebug/issues"
 
 # Each is the function of its name in the module of its name.
-_COMMANDS = ("synth", "profile", "diagnose", "run", "attach", "report", "env", "limit", "fit", "help")
+COMMANDS = ("synth", "profile", "diagnose", "run", "attach", "report", "env", "limit", "fit", "help")
 # All that follows the command's own name is the command's, with or without a "--" before it.
 _RUNNERS = ("limit", "fit")
 
@@ -56,9 +57,9 @@ def _help(command: Callable[..., Any]) -> str:
 
 
 def application(wanted: str | None) -> typer.Typer:
-    """The application with the command that is wanted; with all of them where none is, or one that does not exist.
+    """Builds the application with the command that is wanted; only with the names of all where none is.
 
-    To import the others and to build their options would take longer than all that the shortest commands do.
+    To build the options of the others would take longer than all that the shortest commands do.
     """
     app = typer.Typer(
         name="hfmemdebug",
@@ -73,11 +74,16 @@ def application(wanted: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for name in (wanted,) if wanted in _COMMANDS else _COMMANDS:
+    for name in (wanted,) if wanted in COMMANDS else COMMANDS:
         command = getattr(importlib.import_module(f"hfmemdebug.cli.{name}"), name)
         settings = {"allow_interspersed_args": False} if name in _RUNNERS else None
-        app.command(help=_help(command), context_settings=settings)(command)
+        called = spread(command) if name == wanted else _only_listed
+        app.command(name, help=_help(command), context_settings=settings)(called)
     return app
+
+
+def _only_listed() -> None:
+    """Stands for a command that is named in the list of all and not called."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -102,7 +108,7 @@ def run(arguments: list[str]) -> int:
     # What follows a "--" is somebody else's command line.
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json = "--json" in own
-    wanted = own[0] if own else None
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     runs_another = wanted in _RUNNERS
     try:
         status = application(wanted)(args=arguments, standalone_mode=False)

@@ -31,37 +31,37 @@ class Console:
         self._redact: Callable[[str], str] | None = None
 
     def rich(self, *, stderr: bool = False) -> RichConsole:
-        """A rich console on one of the streams: colours only on a terminal, NO_COLOR honoured."""
+        """Returns a rich console on one of the streams: colours only on a terminal, NO_COLOR honoured."""
         from rich.console import Console as RichConsole
 
         return RichConsole(stderr=stderr, highlight=False, soft_wrap=True)
 
     def say(self, text: str = "") -> None:
-        """A line for people, part of the answer: standard output, or standard error beside `--json`."""
+        """Prints a line for people, part of the answer: standard output, or standard error beside `--json`."""
         if self.quiet:
             return
         print(self._clean(text), file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
     def hint(self, text: str) -> None:
-        """A line beside the answer: standard error."""
+        """Prints a line beside the answer: standard error."""
         if not self.quiet:
             print(self._clean(text), file=sys.stderr, flush=True)
 
     def passing(self, text: str) -> None:
-        """What goes on at the moment: on a terminal, in a line that the next one takes the place of."""
+        """Shows what goes on at the moment: on a terminal, in a line that the next one replaces."""
         if not self.quiet and sys.stderr.isatty():
             print(f"{self._clean(text)}\033[K\r", end="", file=sys.stderr, flush=True)
 
     def closing(self, text: str) -> None:
-        """The one line at the end of a command whose streams are somebody else's: standard error."""
+        """Prints the one line at the end of a command whose streams belong to another program: standard error."""
         print(f"hfmemdebug: {self._clean(text)}", file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
-        """A warning: standard error, also with `--quiet`."""
+        """Prints a warning: standard error, also with `--quiet`."""
         print(f"warning: {self._clean(text)}", file=sys.stderr, flush=True)
 
     def _clean(self, text: str) -> str:
-        """The text without what is private: whatever is on the screen may be pasted in public."""
+        """Returns the text without what is private: all that is on the screen may be pasted in public."""
         if self._redact is None:
             from hfmemdebug.render.redact import Redactor
 
@@ -69,12 +69,12 @@ class Console:
         return self._redact(text)
 
     def document(self, document: Mapping[str, Any]) -> None:
-        """The one JSON document of `--json`."""
+        """Prints the one JSON document of `--json`."""
         print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """A progress display on standard error; nothing where that is no terminal or with `--quiet`.
+        """Shows progress on standard error; nothing where that is no terminal or with `--quiet`.
 
         It is erased when the work is done, so that the answer alone stays on the screen.
         """

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
-import typer
+from hfmemdebug.cli.output import JsonOption
 
 
-def env(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
-) -> None:
+def env(as_json: JsonOption = False) -> None:
     """Prints versions and settings that matter to memory, in the layout of `datasets-cli env`.
 
     \b

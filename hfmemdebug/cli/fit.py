@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.limit import CommandArgument
-from hfmemdebug.cli.options import BackendOption, JsonOption, OutputOption, QuietOption
-from hfmemdebug.cli.write import check_outputs, show_result, write_outputs
+from hfmemdebug.cli.options import BackendOption
+from hfmemdebug.cli.output import OutputOptions
 from hfmemdebug.errors import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
@@ -18,12 +17,10 @@ if TYPE_CHECKING:
 
 
 def fit(
+    output: OutputOptions,
     command: CommandArgument,
     swap: Annotated[str, typer.Option("--swap", metavar="SIZE", help="Swap beyond each limit.")] = "0",
     backend: BackendOption = "auto",
-    output: OutputOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> int:
     """Finds the smallest memory limit under which a command still finishes, and what each limit costs in time.
 
@@ -35,7 +32,7 @@ def fit(
       hfmemdebug fit -- python train.py --epochs 1
       hfmemdebug fit -o fit.md -- python count_words.py ./my-ds
     """
-    check_outputs(output, as_json=as_json, recorded=False)
+    output.check(recorded=False)
 
     from hfmemdebug.cli.measure import typed_command
     from hfmemdebug.probes.cgroup import memory_available
@@ -44,7 +41,7 @@ def fit(
     from hfmemdebug.supervise.limits.words import limit_words, trial_line
     from hfmemdebug.units import parse_size
 
-    console = Console(as_json=as_json, quiet=quiet)
+    console = output.console
     console.hint("The command is run several times, from the start each time: mind what it writes.")
 
     def begin(limit: int | None) -> None:
@@ -69,9 +66,7 @@ def fit(
         return EXIT_INTERRUPTED if runs.interrupted else failed.ended.status
     console.passing("")
     assert runs.last is not None
-    result = fit_result(
-        found, runs.last, command, command_line=typed_command(sys.argv[1:]), interrupted=runs.interrupted
-    )
-    show_result(result, console, paths=output)
-    write_outputs(result, (), output, console)
+    result = fit_result(found, runs.last, command, command_line=typed_command(), interrupted=runs.interrupted)
+    output.show(result)
+    output.write(result)
     return EXIT_INTERRUPTED if runs.interrupted else 0

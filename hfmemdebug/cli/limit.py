@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hfmemdebug.cli.console import Console
-from hfmemdebug.cli.options import BackendOption, JsonOption, OutputOption, QuietOption
-from hfmemdebug.cli.write import check_outputs, claims_stdout, show_result, write_outputs
+from hfmemdebug.cli.options import BackendOption
+from hfmemdebug.cli.output import OutputOptions
 from hfmemdebug.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,13 +22,11 @@ CommandArgument = Annotated[
 
 
 def limit(
+    output: OutputOptions,
     command: CommandArgument,
     memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="Memory at most.")],
     swap: Annotated[str, typer.Option("--swap", metavar="SIZE", help="Swap beyond that.")] = "0",
     backend: BackendOption = "auto",
-    output: OutputOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
 ) -> int:
     """Runs a command, with all that it starts, under a real memory limit.
 
@@ -48,12 +45,11 @@ def limit(
     from hfmemdebug.supervise.limits.command import run_limited
     from hfmemdebug.supervise.limits.outcome import limit_result
 
-    check_outputs(output, as_json=as_json, recorded=False, drawn=False)
-    console = Console(as_json=as_json, quiet=quiet)
+    output.check(recorded=False, drawn=False)
     asked = read_request(memory, swap)
-    request = within_outer_limit(asked, console)
+    request = within_outer_limit(asked, output.console)
     # Beside a document on standard output there is no place for what the command prints.
-    streams = {"stdout": 2} if as_json or claims_stdout(output) else {}
+    streams = {"stdout": 2} if output.claims_stdout else {}
     ended = run_limited(
         command,
         request,
@@ -61,16 +57,16 @@ def limit(
         extra={"MEMLIMIT": memory if request == asked else str(request.bytes)},
         streams=streams,
     )
-    result = limit_result(ended, command, command_line=typed_command(sys.argv[1:]))
-    console.closing(result.summary)
-    if as_json:
-        show_result(result, console)
-    write_outputs(result, (), output, console)
+    result = limit_result(ended, command, command_line=typed_command())
+    output.console.closing(result.summary)
+    if output.as_json:
+        output.show(result)
+    output.write(result)
     return ended.status
 
 
 def read_request(memory: str, swap: str, *, option: str = "--memory") -> Request:
-    """The limit that the options ask for.
+    """Reads the limit that the options ask for.
 
     Raises:
         UsageError: A size is none, or leaves no memory at all.
@@ -85,7 +81,7 @@ def read_request(memory: str, swap: str, *, option: str = "--memory") -> Request
 
 
 def within_outer_limit(request: Request, console: Console) -> Request:
-    """The request, lowered to a limit that holds around this process already.
+    """Returns the request, lowered to a limit that holds around this process already.
 
     A new group may stand beside ours, where that limit would not hold.
     """

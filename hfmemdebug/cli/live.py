@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from hfmemdebug.measure.attach import Attachment
     from hfmemdebug.recording.sample import Sample
 
-_BARS = "▁▂▃▄▅▆▇█"
 _MOST_ROWS = 12
+_BARS = 40
 # Growth is shown over as much of the last time.
 _WINDOW_SECONDS = 30.0
 
 
 class PlainView:
-    """Where nobody watches: the first answer as soon as there is one, then a line every ten seconds.
+    """Lines for where there is no terminal: the first answer as soon as there is one, then a line every ten seconds.
 
     Args:
         console: Where the lines go.
@@ -40,7 +40,7 @@ class PlainView:
         self._next = 0.0
 
     def __call__(self, attachment: Attachment) -> bool:
-        """Takes a look; goes on for ever."""
+        """Takes a sample; goes on for ever."""
         from hfmemdebug.measure.attach import snapshot_summary
 
         last = attachment.samples[-1]
@@ -103,18 +103,21 @@ class LiveView:
 
 
 def draw(attachment: Attachment) -> Group:
-    """The view: a row for each process, the sums, what holds pages, and the judgement so far."""
+    """Returns the view: a row for each process, the sums, what holds pages, and the judgement so far."""
     from rich import box
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
+    from hfmemdebug.analysis.program_open import judge_so_far
+    from hfmemdebug.render.chart import thin
     from hfmemdebug.render.redact import Redactor
+    from hfmemdebug.render.terminal import bars
 
     trees = [sample for sample in attachment.samples if sample.kind == "tree"]
     last = trees[-1]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("Process", "PSS", "RSS", "anonymous", "file", "shared mem.", "growth that stays"):
+    for title in ("Process", "PSS", "RSS", "anonymous", "file", "shared mem.", "unreclaimable growth"):
         table.add_column(title, justify="left" if title == "Process" else "right", no_wrap=True)
     processes = [s for s in attachment.samples[-(last.children or 0) - 2 :] if s.kind == "process"]
     since = _window(attachment.samples)
@@ -125,15 +128,15 @@ def draw(attachment: Attachment) -> Group:
     if len(processes) > _MOST_ROWS:
         table.add_row(Text(f"and {len(processes) - _MOST_ROWS} more"))
     table.add_row(
-        Text("all, shared pages once", style="bold"), format_bytes(last.pss), "", format_bytes(last.anon),
+        Text("total (shared pages counted once)", style="bold"), format_bytes(last.pss), "", format_bytes(last.anon),
         format_bytes(last.file), format_bytes(last.shmem), _rate(since.get(0), last),
     )  # fmt: skip
     redact = Redactor.of_this_machine()
     lines = []
     if attachment.tree is not None:
         lines += [
-            f"can be taken back: {format_bytes(attachment.tree.reclaimable)}, "
-            f"cannot: {format_bytes(attachment.tree.unreclaimable)}"
+            f"reclaimable: {format_bytes(attachment.tree.reclaimable)}, "
+            f"not reclaimable: {format_bytes(attachment.tree.unreclaimable)}"
         ]
         lines += [
             redact(f"  {format_bytes(f.resident_bytes)} of {format_bytes(f.size_bytes)}: {f.path} ({f.kind})")
@@ -143,48 +146,17 @@ def draw(attachment: Attachment) -> Group:
     values = [float((t.anon or 0) + (t.swap or 0) + (t.shmem or 0)) for t in trees]
     heading = Text(
         f"process {attachment.target.pid} ({attachment.target.name}), {format_seconds(last.seconds)}: "
-        f"{judgement(attachment)}",
+        f"{judge_so_far(attachment.header, attachment.samples)}",
         style="bold",
     )
-    chart = f"memory that stays  {spark(values)}  {format_bytes(values[0])} → {format_bytes(values[-1])}"
+    ends = f"{format_bytes(values[0])} → {format_bytes(values[-1])}"
+    chart = f"unreclaimable  {bars(thin(values, _BARS), max(values))}  {ends}"
     below = (Text(line) for line in (*lines, chart))
     return Group(heading, Text(""), table, *below, Text("q ends with a report", style="dim"))
 
 
-def judgement(attachment: Attachment) -> str:
-    """The running judgement in a few words."""
-    from hfmemdebug.analysis.program import read_program
-    from hfmemdebug.analysis.program_open import is_steady_below_floor
-    from hfmemdebug.recording.file import Recording
-
-    program = read_program(
-        Recording(attachment.header, attachment.samples), min_leak=attachment.header.min_leak
-    )
-    owner = program.owners.get("pages")
-    if owner is None:
-        return "watching"
-    if is_steady_below_floor(program, owner):
-        return "growing, too little so far to judge"
-    words = {
-        "growing": "sustained growth",
-        "stable": "not growing",
-        "step": "grew once",
-        "plateau": "grew and stopped",
-        "inconclusive": "not clear yet",
-    }
-    return words[owner.growth.shape]
-
-
-def spark(values: list[float], width: int = 40) -> str:
-    """Values as a row of bars, scaled from 0 so that noise does not look like growth."""
-    if len(values) > width:
-        values = [values[round(i * (len(values) - 1) / (width - 1))] for i in range(width)]
-    top = max(values, default=0.0) or 1.0
-    return "".join(_BARS[min(len(_BARS) - 1, int(value / top * len(_BARS)))] for value in values)
-
-
 def _window(samples: list[Sample]) -> dict[int, Sample]:
-    """Each process as it was at the start of the window; the tree under 0."""
+    """Returns each process as it was at the start of the window; the tree under 0."""
     start = samples[-1].seconds - _WINDOW_SECONDS
     found: dict[int, Sample] = {}
     for sample in samples:

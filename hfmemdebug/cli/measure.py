@@ -1,20 +1,20 @@
-"""What `profile` and `diagnose` do alike around their experiments: the recording's folder, the result, the
-exit status.
-"""
+"""Measures for a command: the folder of the run, the answer, the exit status."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from hfmemdebug.cli.console import Console
-from hfmemdebug.cli.write import show_result, write_outputs
+from hfmemdebug.cli.output import OutputOptions
 from hfmemdebug.errors import (
     EXIT_INCONCLUSIVE,
     EXIT_INTERRUPTED,
@@ -30,67 +30,72 @@ if TYPE_CHECKING:
     from hfmemdebug.result import Result
 
 
-def measure(
-    command: str,
-    experiment: Callable[[Path], Measured],
-    console: Console,
-    outputs: Sequence[Path] | None,
-    *,
-    show_names: bool = False,
-) -> int:
+def measure(command: str, experiment: Callable[[Path], Measured], output: OutputOptions) -> int:
     """Runs an experiment, shows and writes its result, and returns the exit status.
 
     Args:
         command: ``profile`` or ``diagnose``.
         experiment: Measures into a folder.
-        console: Where the result goes.
-        outputs: The values of `-o`.
-        show_names: Whether names of private datasets may be shown.
+        output: Where the result goes.
     """
-    import json
-
     from hfmemdebug.analysis.verdict import judge
-    from hfmemdebug.recording.store import end_run, new_run, recordings_of
-    from hfmemdebug.render.redact import Redactor
 
-    run = new_run(command, warn=console.warn)
-    try:
+    with kept_run(command, output.console) as folder:
         with signals_like_ctrl_c():
-            measured = experiment(run)
+            measured = experiment(folder)
         recordings = [recording for recording in measured.recordings if recording.slices]
         if not recordings:
-            if measured.interrupted:
-                raise ProgramFailed("nothing was measured: it was interrupted", EXIT_INTERRUPTED)
-            if measured.unreadable is not None:
-                raise measured.unreadable
-            why = "; ".join(dict.fromkeys(measured.failures))
-            if measured.timed_out:
-                raise ProgramFailed(
-                    f"nothing was measured: {why}",
-                    EXIT_INCONCLUSIVE,
-                    next="Loading alone takes seconds: give a larger --budget.",
-                )
-            raise ProgramFailed(f"nothing was measured: {why}", EXIT_PROGRAM_FAILED)
+            raise _nothing_measured(measured)
         result = judge(measured.recordings)
         unknown = [line for line in measured.failures if not any(line in known for known in result.warnings)]
         result = replace(result, interrupted=measured.interrupted, warnings=(*result.warnings, *unknown))
-        (run / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
-        redactor = Redactor.of_this_machine(show_names=show_names)
-        show_result(result, console, recordings=recordings, paths=outputs, redactor=redactor)
-        write_outputs(result, recordings, outputs, console, redactor=redactor)
-        if not outputs:
-            console.hint("For a GitHub issue: hfmemdebug report --last -o report.md")
-    finally:
-        end_run(run)
-        if not recordings_of(run):
-            # Nothing began: a folder without a recording would be taken for the newest run.
-            shutil.rmtree(run, ignore_errors=True)
+        keep_result(folder, result)
+        output.show(result, recordings)
+        output.write(result, recordings)
+        if not output.paths:
+            output.console.hint("For a GitHub issue: hfmemdebug report --last -o report.md")
     return status_of(result, measured.unreadable)
+
+
+def _nothing_measured(measured: Measured) -> HfmemdebugError:
+    if measured.interrupted:
+        return ProgramFailed("nothing was measured: it was interrupted", EXIT_INTERRUPTED)
+    if measured.unreadable is not None:
+        return measured.unreadable
+    why = "; ".join(dict.fromkeys(measured.failures))
+    if measured.timed_out:
+        return ProgramFailed(
+            f"nothing was measured: {why}",
+            EXIT_INCONCLUSIVE,
+            next="Loading alone takes seconds: give a larger --budget.",
+        )
+    return ProgramFailed(f"nothing was measured: {why}", EXIT_PROGRAM_FAILED)
+
+
+@contextmanager
+def kept_run(command: str, console: Console) -> Iterator[Path]:
+    """Makes the folder in which a run is kept, and removes it again where nothing was recorded in it."""
+    from hfmemdebug.recording.store import end_run, new_run, recordings_of
+
+    folder = new_run(command, warn=console.warn)
+    try:
+        yield folder
+    finally:
+        end_run(folder)
+        if not recordings_of(folder):
+            # It would be taken for the newest run, and an old one be removed for it.
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep_result(folder: Path, result: Result) -> None:
+    """Keeps the result beside its recordings, for `report --list`; without room for it the answer is still shown."""
+    with suppress(OSError):
+        (folder / "result.json").write_text(json.dumps(result.to_dict(), ensure_ascii=False))
 
 
 @contextmanager
 def signals_like_ctrl_c() -> Iterator[None]:
-    """A polite end (SIGTERM) and a closed terminal (SIGHUP) keep what was measured, as Ctrl-C does."""
+    """Lets a polite end (SIGTERM) and a closed terminal (SIGHUP) keep what was measured, as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -104,10 +109,10 @@ def signals_like_ctrl_c() -> Iterator[None]:
 
 
 def status_of(result: Result, unreadable: HfmemdebugError | None = None) -> int:
-    """Returns the exit status of the contract.
+    """Returns the exit status that the contract gives to a verdict.
 
     Args:
-        result: What was found.
+        result: The result.
         unreadable: Why the data could not be read to their end, where that ended the measurement.
     """
     if result.interrupted:
@@ -122,8 +127,8 @@ def status_of(result: Result, unreadable: HfmemdebugError | None = None) -> int:
     return EXIT_PROGRAM_FAILED if died else EXIT_INCONCLUSIVE
 
 
-def typed_command(arguments: Sequence[str]) -> str:
-    """The command line for the report, without what is private in it."""
+def typed_command() -> str:
+    """Returns this process's command line for the report, without what is private in it."""
     from hfmemdebug.render.redact import Redactor
 
-    return Redactor.of_this_machine().command_line(["hfmemdebug", *arguments])
+    return Redactor.of_this_machine().command_line(["hfmemdebug", *sys.argv[1:]])

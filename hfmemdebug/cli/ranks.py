@@ -23,7 +23,7 @@ _DRAWN = 4
 
 
 def recording_place(folder: Path | None, launch: Launch | None) -> Path | None:
-    """The file of this process's recording in a folder for all ranks; None without such a folder.
+    """Returns the file of this process's recording in a folder for all ranks; None without such a folder.
 
     Raises:
         AccessError: The folder cannot be made or written.
@@ -48,7 +48,7 @@ def recording_place(folder: Path | None, launch: Launch | None) -> Path | None:
 def split_outputs(
     outputs: Sequence[Path] | None, launch: Launch | None
 ) -> tuple[Path | None, list[Path] | None]:
-    """The folder for recordings among the values of `-o`, and the files.
+    """Returns the folder for recordings among the values of `-o`, and the files.
 
     Of several ranks, each writes its own report: `report.md` is then `report.rank-3.md`.
 
@@ -73,7 +73,7 @@ def split_outputs(
 
 
 def show_rank(result: Result, launch: Launch, folder: Path | None, console: Console) -> None:
-    """What one rank of many says of itself: a line, since all of them write to the same terminal."""
+    """Prints the verdict of one rank of many: a line, since all of them write to the same terminal."""
     from hfmemdebug.render.redact import Redactor
     from hfmemdebug.render.terminal import render_verdict_line
 
@@ -87,7 +87,7 @@ def show_rank(result: Result, launch: Launch, folder: Path | None, console: Cons
 
 
 def files_of_ranks(sources: Sequence[Path]) -> list[Path]:
-    """The recordings of ranks among what `report` was given; empty where it is something else.
+    """Returns the recordings of ranks among what `report` was given; empty where it is something else.
 
     Raises:
         UsageError: Recordings of ranks stand beside others, or two runs of ranks beside each other.

@@ -15,68 +15,64 @@ from typing import Annotated, Any
 import typer
 
 from hfmemdebug.cli.console import Console
-from hfmemdebug.cli.options import DATA, OUTPUT, JsonOption
+from hfmemdebug.cli.options import DATA, OUTPUT, option
+from hfmemdebug.cli.output import JsonOption
 
 
+# Long because each option is described where it is declared.
 def synth(
     out: Annotated[Path, typer.Argument(help="The folder to write.")] = Path("synthetic-ds"),
-    rows: Annotated[int, typer.Option("--rows", help="Number of rows.", rich_help_panel=DATA)] = 1_000_000,
+    rows: Annotated[int, option(DATA, "--rows", help="Number of rows.")] = 1_000_000,
     row: Annotated[
         str | None,
-        typer.Option(
+        option(
+            DATA,
             "--row",
             metavar="JSON",
             show_default='{"foo": [{"a": 500 letters, "b": 1000 letters}]}',
             help="The row, as a JSON object.",
-            rich_help_panel=DATA,
         ),
     ] = None,
     schema: Annotated[
         str | None,
-        typer.Option(
+        option(
+            DATA,
             "--schema",
             metavar="JSON",
             help='Types and sizes instead of a row, as reports write them: \'{"text": "string:1500"}\'.',
-            rich_help_panel=DATA,
         ),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(
+        option(
+            DATA,
             "--preset",
             metavar="NAME",
             show_default="nested",
             help="A ready-made row: nested, text, numeric, image (PNG), audio (WAV), tokens (1024 a row).",
-            rich_help_panel=DATA,
         ),
     ] = None,
     vary: Annotated[
         float,
-        typer.Option(
+        option(
+            DATA,
             "--vary",
             metavar="CV",
             help="Let lengths vary as in real text: log-normal, with this coefficient of variation (0.3).",
-            rich_help_panel=DATA,
         ),
     ] = 0.0,
-    seed: Annotated[
-        int, typer.Option("--seed", help="Decides the lengths with --vary.", rich_help_panel=DATA)
-    ] = 0,
-    shards: Annotated[
-        int, typer.Option("--shards", metavar="N", help="Number of Arrow files.", rich_help_panel=DATA)
-    ] = 1,
+    seed: Annotated[int, option(DATA, "--seed", help="Decides the lengths with --vary.")] = 0,
+    shards: Annotated[int, option(DATA, "--shards", metavar="N", help="Number of Arrow files.")] = 1,
     force: Annotated[
         bool,
-        typer.Option(
+        option(
+            OUTPUT,
             "--force",
             help="Replace a saved dataset that is not what is asked for. Nothing else is ever replaced.",
-            rich_help_panel=OUTPUT,
         ),
     ] = False,
     as_json: JsonOption = False,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="The path alone.", rich_help_panel=OUTPUT)
-    ] = False,
+    quiet: Annotated[bool, option(OUTPUT, "-q", "--quiet", help="The path alone.")] = False,
 ) -> None:
     """Builds a dataset of rows that are all alike, so that data are no factor.
 

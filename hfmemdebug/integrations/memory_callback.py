@@ -16,6 +16,7 @@ from transformers.trainer_callback import (
 )
 from transformers.training_args import TrainingArguments
 
+import hfmemdebug.render.notebook  # noqa: F401 - results show themselves
 from hfmemdebug.analysis.assess import LIBRARY_FLOOR
 from hfmemdebug.errors import UsageError
 from hfmemdebug.integrations.pace import Pace

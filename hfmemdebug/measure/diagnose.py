@@ -16,6 +16,7 @@ from hfmemdebug.measure.session import ArmKind, Listener, Round
 from hfmemdebug.measure.settings import Settings
 from hfmemdebug.measure.workers import LEAST_SECONDS, trace_workers
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.store import cache_folder
 from hfmemdebug.result import Result
 
 BUDGET_SECONDS = 120.0
@@ -115,12 +116,6 @@ def synthetic_dataset(cache: Path | None = None) -> Path:
     folder = (cache or cache_folder()) / f"synthetic-{SYNTHETIC_ROWS}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     return synthesize(folder, rows=SYNTHETIC_ROWS).path
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/hfmemdebug`, or `~/.cache/hfmemdebug`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "hfmemdebug"
 
 
 def diagnose(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from hfmemdebug.errors import InputError
 from hfmemdebug.probes.environment import environment
@@ -56,6 +56,9 @@ class Recorder:
     Raises:
         UsageError: `min_leak` is no size.
     """
+
+    # Notebooks show it by this: `hfmemdebug.render.notebook`, which the public names import.
+    _repr_html_: ClassVar[Callable[[Recorder], str]]
 
     def __init__(
         self,
@@ -226,20 +229,6 @@ class Recorder:
             recording = replace(recording, end=End("completed"))
         return judge([recording])
 
-    def _repr_html_(self) -> str:
-        """A table and a chart of what was recorded so far, as notebooks show the last value of a cell."""
-        from hfmemdebug.render.notebook import notebook_html, notebook_note
-        from hfmemdebug.render.redact import Redactor
-
-        redactor = Redactor.of_this_machine()
-        try:
-            result = self.result()
-            recording = load_recording(self.path)
-        except InputError as error:
-            line = error.line()
-            return notebook_note(redactor(line[:1].upper() + line[1:]))
-        return notebook_html(redactor.result(result), [redactor.recording(recording)])
-
     def __repr__(self) -> str:
         return f"<Recorder {self._name!r}: epoch {self._epoch}, {self._items} {self._iteration}s in it>"
 
@@ -280,6 +269,8 @@ def _of(error: BaseException) -> str:
 class Watched(Generic[T]):
     """An iterable that records while it is iterated; each pass over it is an epoch."""
 
+    _repr_html_: ClassVar[Callable[[Watched[Any]], str]]
+
     def __init__(self, iterable: Iterable[T], recorder: Recorder, *, own: bool) -> None:
         self._iterable = iterable
         self._own = own
@@ -301,10 +292,6 @@ class Watched(Generic[T]):
         finally:
             self._passes -= 1
             recorder.end_epoch()
-
-    def _repr_html_(self) -> str:
-        """As its recorder shows itself."""
-        return self.recorder._repr_html_()
 
     def __repr__(self) -> str:
         return f"<watched by {self.recorder!r}>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -15,13 +16,17 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from hfmemdebug.errors import InputError
+from hfmemdebug.recording.file import load_recording
+from hfmemdebug.result import Result
 
 KEEP_RUNS = 20
 KEEP_BYTES = 200 << 20
+RESULT = "result.json"
 _LOCK = ".running"
 _NEW = ".new-"
 _RUN = re.compile(r"\d{8}T\d{6}\.\d{6}Z-")
@@ -31,14 +36,27 @@ _locks: dict[Path, int] = {}
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """`$XDG_STATE_HOME/hfmemdebug`, by default `~/.local/state/hfmemdebug`.
+    """Returns the folder of kept runs: `$XDG_STATE_HOME/hfmemdebug`, by default `~/.local/state/hfmemdebug`.
 
     Raises:
         RuntimeError: There is no home directory.
     """
-    base = Path(environ.get("XDG_STATE_HOME", ""))
+    return _xdg_folder("XDG_STATE_HOME", ".local/state", environ)
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Returns the folder of what can be made anew: `$XDG_CACHE_HOME/hfmemdebug`, or `~/.cache/hfmemdebug`.
+
+    Raises:
+        RuntimeError: There is no home directory.
+    """
+    return _xdg_folder("XDG_CACHE_HOME", ".cache", environ)
+
+
+def _xdg_folder(variable: str, below_home: str, environ: Mapping[str, str]) -> Path:
+    base = Path(environ.get(variable, ""))
     # The XDG specification has relative paths ignored.
-    return (base if base.is_absolute() else Path.home() / ".local" / "state") / "hfmemdebug"
+    return (base if base.is_absolute() else Path.home() / below_home) / "hfmemdebug"
 
 
 def new_run(command: str, *, warn: Callable[[str], None] | None = None) -> Path:
@@ -119,6 +137,73 @@ def last_run() -> Path:
     raise InputError(
         "no run has been recorded yet", next="Run `hfmemdebug diagnose` first, or name a recording (.jsonl)."
     )
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """One run that is kept.
+
+    Attributes:
+        folder: Where it is.
+        when: When it began, in UTC, as ``2026-03-01 10:11:12``.
+        command: The command line; the command alone where it was not typed.
+        verdict: ``"no-leak"``, ``"leak"``, ``"inconclusive"``, or None: it was not judged.
+        ended: ``"completed"``, ``"failed"``, ``"killed"``, ``"interrupted"``, ``"running"`` or ``"damaged"``.
+    """
+
+    folder: Path
+    when: str
+    command: str
+    verdict: str | None
+    ended: str
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Returns the entry in the document of `report --list --json`."""
+        return {**asdict(self), "folder": str(self.folder)}
+
+
+def kept_runs() -> list[KeptRun]:
+    """Returns the runs that have a recording, the newest first."""
+    with contextlib.suppress(OSError, RuntimeError):
+        return [_kept_run(run) for run in _runs(state_folder()) if recordings_of(run)]
+    return []
+
+
+def _kept_run(run: Path) -> KeptRun:
+    when = datetime.strptime(run.name[:15], "%Y%m%dT%H%M%S").isoformat(" ")
+    command = run.name.partition("Z-")[2].rpartition("-")[0]
+    verdict, outcomes = None, ["running"]
+    try:
+        result = Result.from_dict(json.loads((run / RESULT).read_text()))
+        command, verdict = result.command_line or command, result.verdict
+        outcomes = ["interrupted"] if result.interrupted else [arm.outcome for arm in result.arms]
+    except (OSError, ValueError, TypeError, KeyError):
+        if not _is_running(run):
+            # Its process was killed before it judged, or it was made by `watch`.
+            outcomes = [_outcome_of(recording) for recording in recordings_of(run)]
+    ended = next((outcome for outcome in outcomes if outcome != "completed"), "completed")
+    return KeptRun(run, when, command, verdict, ended)
+
+
+def _outcome_of(file: Path) -> str:
+    try:
+        return load_recording(file).end.outcome
+    except InputError:
+        return "damaged"
+
+
+def _is_running(run: Path) -> bool:
+    try:
+        lock = os.open(run / _LOCK, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def recordings_of(run: Path) -> tuple[Path, ...]:

@@ -1,8 +1,8 @@
-"""Charts as text: a recording's memory as a mermaid `xychart-beta` block, which GitHub draws."""
+"""Charts as text: mermaid `xychart-beta` blocks, which GitHub draws."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from hfmemdebug.recording.file import Recording
@@ -24,22 +24,59 @@ T = TypeVar("T")
 
 
 def thin(items: Sequence[T], most: int) -> list[T]:
-    """At most `most` of the items, evenly spread, the first and the last among them."""
+    """Returns at most `most` of the items, evenly spread, the first and the last among them."""
     if len(items) <= most:
         return list(items)
     return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
 
 
+def mermaid(
+    title: str,
+    x: str,
+    y: tuple[str, float, float],
+    lines: Sequence[Sequence[float]],
+    *,
+    colours: Sequence[str] = (),
+    below: str = "",
+) -> str:
+    """Returns a line chart in its fence.
+
+    Args:
+        title: The chart's title; quotes and brackets are taken out of it, since mermaid would stumble.
+        x: The x axis as mermaid writes it: ``"MB" 1 --> 9``.
+        y: The y axis: its name, its lower and its upper end.
+        lines: The values of each line.
+        colours: The colours of the lines.
+        below: A paragraph of Markdown below the fence.
+    """
+    name, low, high = y
+    palette = (
+        f'%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{", ".join(colours)}"}}}}}}}}%%'
+    )
+    return "\n".join(
+        [
+            "```mermaid",
+            *([palette] if colours else []),
+            "xychart-beta",
+            f'    title "{_plain(title)}"',
+            f"    x-axis {x}",
+            f'    y-axis "{name}" {low:g} --> {high:g}',
+            *(f"    line [{', '.join(f'{value:g}' for value in line)}]" for line in lines),
+            "```",
+            *(["", below] if below else []),
+        ]
+    )
+
+
 def mermaid_chart(recording: Recording, title: str) -> str | None:
-    """RSS split over the slices of one arm, as the text inside a mermaid fence.
+    """Returns RSS split over the slices of one arm, with a line of Markdown below it that names the series.
 
     Args:
         recording: The arm.
-        title: The chart's title; quotes and brackets are taken out of it, since mermaid would stumble.
+        title: The chart's title.
 
     Returns:
-        The block, with a line of Markdown below it that names the series; None where fewer than two
-        samples have the split.
+        None where fewer than two samples have the split.
     """
     samples = [s for s in recording.slices if s.file is not None and s.anon is not None]
     if len(samples) < 2:
@@ -47,8 +84,6 @@ def mermaid_chart(recording: Recording, title: str) -> str | None:
     shown = thin(samples, MOST_POINTS)
     series = [s for s in SERIES if s[0] != "shmem" or max(_megabytes(shown, "shmem")) >= 1]
     lines = [_megabytes(shown, name) for name, _, _ in series]
-    top = max(1, round(max(max(line) for line in lines) * 1.05))
-    palette = ", ".join(colour for _, _, colour in series)
     named = "; ".join(f"{colour}: {_SERIES_WORDS[name]}" for name, colour, _ in series)
     # Without this a reader takes our own doing for the kernel's, or for an error.
     dropped = (
@@ -56,51 +91,44 @@ def mermaid_chart(recording: Recording, title: str) -> str | None:
         if recording.settled("drop_pages")
         else ""
     )
-    return "\n".join(
-        [
-            "```mermaid",
-            f'%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{palette}"}}}}}}}}%%',
-            "xychart-beta",
-            f'    title "{_plain(title)}"',
-            f'    x-axis "{work_words(recording)}" 1 --> {len(samples)}',
-            f'    y-axis "MB" 0 --> {top}',
-            *(f"    line [{', '.join(map(str, line))}]" for line in lines),
-            "```",
-            "",
-            f"{named[0].upper()}{named[1:]}.{dropped} One MB is 1024 × 1024 bytes.",
-        ]
+    return mermaid(
+        title,
+        f'"{work_words(recording)}" 1 --> {len(samples)}',
+        ("MB", 0, max(1, round(max(max(line) for line in lines) * 1.05))),
+        lines,
+        colours=[colour for _, _, colour in series],
+        below=f"{named[0].upper()}{named[1:]}.{dropped} One MB is 1024 × 1024 bytes.",
     )
 
 
-def fit_chart(fit: dict[str, Any]) -> str | None:
-    """Wall time over the limits under which a command finished; None where those are fewer than two."""
+def fit_chart(fit: Mapping[str, Any]) -> str | None:
+    """Returns wall time over the limits under which a command finished; None where those are fewer than two."""
     passed = {t["bytes"]: t["seconds"] for t in fit["tried"] if t["outcome"] == "completed"}
     if len(passed) < 2:
         return None
     limits = sorted(passed)
     names = ", ".join(f'"{round(limit / _MB)}"' for limit in limits)
     times = [round(passed[limit], 2) for limit in limits]
-    return "\n".join(
-        [
-            "```mermaid",
-            "xychart-beta",
-            '    title "Wall time under each limit"',
-            f'    x-axis "limit, MB" [{names}]',
-            f'    y-axis "seconds" 0 --> {max(times) * 1.05:.2f}',
-            f"    line [{', '.join(map(str, times))}]",
-            "```",
-        ]
+    return mermaid(
+        "Wall time under each limit", f'"limit, MB" [{names}]', ("seconds", 0, max(times) * 1.05), [times]
     )
 
 
+def arm_name(recording: Recording) -> str:
+    """Returns the name in a recording's header, on one line."""
+    return one_line(recording.header.arm.name or "run", 60)
+
+
 def work_words(recording: Recording) -> str:
-    """What a chart's axis counts."""
-    return "look, from start to end" if recording.watched else f"{work_unit(recording)}, all epochs in a row"
+    """Returns the words for a chart's axis."""
+    return (
+        "sample, from start to end" if recording.watched else f"{work_unit(recording)}, all epochs in a row"
+    )
 
 
 def work_unit(recording: Recording) -> str:
-    """What a recording has a reading after: ``slice``, ``item``, ``call``, ``step``; ``look`` from outside."""
-    return "look" if recording.watched else one_line(recording.header.iteration, 30)
+    """Returns what a sample is taken after: ``slice``, ``item``, ``call``, ``step``; ``sample`` from outside."""
+    return "sample" if recording.watched else one_line(recording.header.iteration, 30)
 
 
 def _megabytes(samples: Sequence[Sample], name: str) -> list[int]:

@@ -1,30 +1,25 @@
-"""A result as Markdown for a GitHub issue: whoever reads the paste alone can decide."""
+"""A result as Markdown for a GitHub issue: enough to decide by the paste alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hfmemdebug._version import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
-from hfmemdebug.render.arms import arm_rows
-from hfmemdebug.render.chart import fit_chart, mermaid_chart, thin
-from hfmemdebug.render.escape import fence, html, prose, table, verbatim
-from hfmemdebug.render.kept import mermaid_ramp
-from hfmemdebug.render.limits import FIT_HEADER, LIMIT_HEADER, fit_cells, limit_cells
-from hfmemdebug.render.plot import arm_name
-from hfmemdebug.render.processes import Table, process_tables
-from hfmemdebug.render.ranks import rank_tables
-from hfmemdebug.render.text import one_line
+from hfmemdebug.render.chart import arm_name, fit_chart, mermaid_chart, thin
+from hfmemdebug.render.retained_chart import mermaid_ramp
+from hfmemdebug.render.sections import Extent, Section, heading_lines, sections
+from hfmemdebug.render.tables import arm_table
+from hfmemdebug.render.text import fence, html, prose, table
 from hfmemdebug.result import Result
 from hfmemdebug.units import format_bytes, format_count
 
 # GitHub refuses a body of more characters.
 LIMIT = 65_536
-_MOST_ARMS = 8
-_MOST_LINES = 25
+_SHOWN = Extent(arms=8, findings=25, lines=25)
 _MOST_CHARTS = 2
 _MOST_ENVIRONMENT_LINES = 60
 _MOST_SLICE_ROWS = 200
@@ -40,23 +35,39 @@ _OF_A_PROGRAM = {
     "fsspec version": "`fsspec` version",
 }
 _NO_ROOM = "*Left out, since GitHub takes 65,536 characters at most: {}. The recording has it all.*"
+# In the order in which they stand; where there is too much, those of the highest number are left out first.
+_RANKS = {
+    "verdict": 0,
+    "limit": 1,
+    "fit": 1,
+    "ranks": 1,
+    "runs": 1,
+    "all figures": 5,
+    "processes": 2,
+    "findings": 2,
+    "detection": 2,
+    "sites": 3,
+    "holders": 3,
+    "retained": 4,
+    "charts": 6,
+    "advice": 3,
+    "warnings": 4,
+    "commands": 3,
+    "environment": 2,
+    "settings": 5,
+    "slices": 7,
+}
 
 
 @dataclass(frozen=True)
-class _Section:
-    """A part of the report. Where there is too much, those of the highest `rank` are left out first."""
-
+class _Part:
     title: str
     text: str
     rank: int
-    heading: bool = True
-
-    def __str__(self) -> str:
-        return f"#### {self.title}\n\n{self.text}\n" if self.heading else f"{self.text}\n"
 
 
 def render_markdown(result: Result, recordings: Sequence[Recording]) -> str:
-    """The report: verdict, arms, findings, chart, what to do, how to reproduce it, environment, slices.
+    """Returns the report: verdict, runs, findings, charts, what to do, how to reproduce it, environment, slices.
 
     Args:
         result: The result. Private text in it is shown as it stands: redact it before.
@@ -65,137 +76,86 @@ def render_markdown(result: Result, recordings: Sequence[Recording]) -> str:
     Returns:
         Markdown of fewer than 65,536 characters, whatever there is to tell.
     """
-    recordings = recordings[:_MOST_ARMS]
-    sections = [
-        section
-        for section in (
-            _Section("Verdict", _verdict(result), 0, heading=False),
-            _Section("Memory limit", _limit(result), 1),
-            _Section("The ranks", _tables(rank_tables(result)), 1),
-            _Section("The runs", _arms(result), 1),
-            _Section("All figures of the runs", _all_figures(result), 5, heading=False),
-            _Section("The processes", _tables(process_tables(result)), 2),
-            _Section("What grew", _findings(result), 2),
-            _Section("What can be taken back, and what could be seen", _proof(result), 2),
-            _Section("Where it is allocated", _list(words.site_lines(result)), 3),
-            _Section("What keeps it alive", _list(words.holder_lines(result)), 3),
-            _Section("What stays", mermaid_ramp(result, recordings) or "", 4),
-            _Section("Memory over the run", _charts(recordings), 6),
-            _Section("What to do next", _list(result.advice), 3),
-            _Section("Warnings", _list(result.warnings), 4),
-            _Section("Steps to reproduce", _commands(result), 3),
-            _Section("Environment info", _environment(result), 2),
-            _Section("Memory settings", _settings(result), 5, heading=False),
-            _Section("Slices", _slices(recordings), 7, heading=False),
-        )
-        if section.text
-    ]
-    return _fit(sections)
+    recordings = recordings[: _SHOWN.arms]
+    found = sections(result, replace(_SHOWN, thorough=True))
+    if "runs" in found:
+        # The runs as on the screen; the other figures are folded.
+        found["runs"] = sections(result, _SHOWN)["runs"]
+    texts = {key: (section.title, _section(section)) for key, section in found.items()}
+    if result.fit and (curve := fit_chart(result.fit)):
+        texts["fit"] = (texts["fit"][0], f"{texts['fit'][1]}\n\n{curve}")
+    texts |= {
+        "verdict": ("", _verdict(result)),
+        "all figures": ("", _all_figures(result)),
+        "retained": ("Retained", mermaid_ramp(result, recordings) or ""),
+        "charts": ("Memory over the run", _charts(recordings)),
+        "environment": ("Environment info", _environment(result)),
+        "settings": ("", _settings(result)),
+        "slices": ("", _slices(recordings)),
+    }
+    parts = []
+    for key, rank in _RANKS.items():
+        title, text = texts.get(key, ("", ""))
+        if text:
+            body = f"#### {title}\n\n{text}\n" if title else f"{text}\n"
+            parts.append(_Part(title or f"the {key}", body, rank))
+    return _fit(parts)
 
 
-def _fit(sections: list[_Section]) -> str:
+def _fit(parts: list[_Part]) -> str:
     end = f"<sub>Made by hfmemdebug {__version__}</sub>\n"
     left_out: list[str] = []
     while True:
         note = [_NO_ROOM.format(", ".join(left_out)) + "\n"] if left_out else []
-        text = "\n".join([*map(str, sections), *note, end])
+        text = "\n".join([*(part.text for part in parts), *note, end])
         if len(text) < LIMIT:
             return text
-        last = max(sections, key=lambda section: section.rank)
+        last = max(parts, key=lambda part: part.rank)
         if last.rank == 0:
-            sections = [replace(last, text=last.text[: LIMIT // 2])]
+            parts = [replace(last, text=last.text[: LIMIT // 2])]
         else:
-            sections = [section for section in sections if section is not last]
+            parts = [part for part in parts if part is not last]
         left_out.append(last.title.lower())
+
+
+def _section(section: Section) -> str:
+    parts = []
+    for each in section.tables:
+        parts.append(table(each.header, each.rows, each.text))
+        if each.left_out:
+            parts.append(prose(each.left_out))
+    if section.lines:
+        parts.append("\n".join(f"- {prose(line)}" for line in section.lines))
+    for introduced_by, command in section.commands:
+        block = fence(command[:2000], "sh")
+        parts.append(f"{introduced_by}:\n\n{block}" if introduced_by else block)
+    return "\n\n".join(parts)
 
 
 def _verdict(result: Result) -> str:
     verdict, rest = words.verdict_sentence(result)
-    lines = [f"### {verdict}{_after(rest)}" if verdict else prose(rest, 1000)]
-    if result.interrupted:
-        lines.append("Interrupted: this is what had been measured until then.")
-    origin = {"user-code": "the user's code", "library": "a library"}.get(result.origin or "")
-    if result.cause:
-        cause = f"Cause: {prose(words.cause_words(result.cause))} (`{one_line(result.cause, 40)}`)"
-        lines.append(f"{cause}, in {origin}." if origin else f"{cause}.")
-    if rates := words.rates_line(result):
-        lines.append(f"{prose(rates)}.")
-    return "\n\n".join(lines)
-
-
-def _after(rest: str) -> str:
-    """What follows the verdict; the blank before it is not foreign text's to lose."""
-    return (" " if rest.startswith(" ") else "") + prose(rest, 1000)
-
-
-def _arms(result: Result) -> str:
-    arms = result.arms[:_MOST_ARMS]
-    if not arms or result.verdict is None or result.ranks is not None:
-        return ""
-    parts = [_arm_table(result, thorough=False)]
-    if len(result.arms) > _MOST_ARMS:
-        parts.append(f"and {len(result.arms) - _MOST_ARMS} more arms.")
-    if outcomes := words.outcome_lines(result):
-        parts.append(_list(outcomes))
-    return "\n\n".join(parts)
-
-
-def _tables(tables: Iterable[Table]) -> str:
-    parts = []
-    for header, rows, left in tables:
-        parts.append(table(list(header), rows))
-        if left:
-            parts.append(prose(left))
-    return "\n\n".join(parts)
-
-
-def _arm_table(result: Result, *, thorough: bool) -> str:
-    rows = [[label, *cells[:_MOST_ARMS]] for label, cells in arm_rows(result, thorough=thorough)]
-    return table(["", *(one_line(arm.name, 60) for arm in result.arms[:_MOST_ARMS])], rows)
+    # The blank before it is not foreign text's to lose.
+    after = (" " if rest.startswith(" ") else "") + prose(rest, 1000)
+    heading = f"### {verdict}{after}" if verdict else prose(rest, 1000)
+    return "\n\n".join([heading, *map(prose, heading_lines(result))])
 
 
 def _all_figures(result: Result) -> str:
-    """What the table of the runs leaves out, folded."""
+    """Returns the rows that the table of the runs leaves out, folded."""
     if result.ranks is not None or not result.arms:
         return ""
-    if len(arm_rows(result, thorough=True)) == len(arm_rows(result)):
+    all_rows = arm_table(result, _SHOWN.arms, thorough=True)
+    if len(all_rows.rows) == len(arm_table(result, _SHOWN.arms).rows):
         return ""
-    return _folded("All figures of the runs", _arm_table(result, thorough=True))
+    return _folded("All figures of the runs", table(all_rows.header, all_rows.rows))
 
 
 def _folded(summary: str, text: str) -> str:
     return f"<details><summary>{html(summary)}</summary>\n\n{text}\n\n</details>"
 
 
-def _findings(result: Result) -> str:
-    findings = result.findings[:_MOST_LINES]
-    if not findings:
-        return ""
-    cells = [words.finding_cells(finding, thorough=True) for finding in findings]
-    parts = [table(words.finding_header(result), cells, right=6)]
-    if len(result.findings) > len(findings):
-        parts.append(f"and {len(result.findings) - len(findings)} smaller ones.")
-    if details := [f"{words.cause_words(f.cause)}: {f.detail}" for f in findings if f.detail]:
-        parts.append(_list(list(dict.fromkeys(details))))
-    return "\n\n".join(parts)
-
-
-def _limit(result: Result) -> str:
-    parts = [table(LIMIT_HEADER, limit_cells(result.limit))] if result.limit else []
-    if result.fit:
-        parts.append(table(FIT_HEADER, fit_cells(result.fit)))
-        if curve := fit_chart(result.fit):
-            parts.append(curve)
-    return "\n\n".join(parts)
-
-
-def _proof(result: Result) -> str:
-    seen = [] if result.verdict is None else [words.detectable_line(result)]
-    return _list([*words.reclaim_lines(result)[:_MOST_ARMS], *seen])
-
-
 def _charts(recordings: Sequence[Recording]) -> str:
-    """One after the other; those of further arms folded, which say the same of the same rows once more."""
+    """Returns one after the other; those of further arms folded, which say the same of the same rows once more."""
     drawn = {arm_name(r): chart for r in recordings if (chart := mermaid_chart(r, arm_name(r)))}
     shown, further = list(drawn)[:_MOST_CHARTS], list(drawn)[_MOST_CHARTS:]
     parts = [drawn[name] for name in shown]
@@ -204,40 +164,29 @@ def _charts(recordings: Sequence[Recording]) -> str:
     return "\n\n".join(parts)
 
 
-def _commands(result: Result) -> str:
-    parts = []
-    if result.command_line:
-        parts.append(fence(result.command_line[:2000], "sh"))
-    if result.reproduce and result.reproduce != result.command_line:
-        what = "The same without the data" if result.verdict else "What was run"
-        parts.append(f"{what}:\n\n{fence(result.reproduce[:2000], 'sh')}")
-    return "\n\n".join(parts)
-
-
 def _environment(result: Result) -> str:
-    """What the datasets bug template asks for, word for word as `datasets-cli env` prints it."""
-    ours = list(result.environment).index(_FIRST_OF_OURS) if _FIRST_OF_OURS in result.environment else None
-    lines = list(result.environment.items())[:ours][:_MOST_ENVIRONMENT_LINES]
+    """Returns the lines that the datasets bug template asks for, word for word as `datasets-cli env` prints them."""
+    lines, _ = _environment_lines(result)
     if not lines:
         # Another program's, which has told of its own modules: in the template's order, and with its labels.
-        lines = [
-            (said, result.environment[name])
-            for name, said in _OF_A_PROGRAM.items()
-            if name in result.environment
-        ]
-    return "\n".join(f"- {verbatim(label, 80)}: {verbatim(value)}" for label, value in lines)
+        told = result.environment
+        lines = [(said, told[name]) for name, said in _OF_A_PROGRAM.items() if name in told]
+    return "\n".join(f"- {html(label, 80)}: {html(value)}" for label, value in lines)
 
 
 def _settings(result: Result) -> str:
-    """What matters to memory beyond that, folded."""
-    if _FIRST_OF_OURS not in result.environment:
-        return ""
-    ours = list(result.environment).index(_FIRST_OF_OURS)
-    lines = list(result.environment.items())[ours:][:_MOST_ENVIRONMENT_LINES]
-    return _folded(
-        "Memory settings of this machine",
-        "\n".join(f"- {prose(label, 80)}: {prose(value, 200)}" for label, value in lines),
-    )
+    """Returns settings of the machine that matter to memory beyond that, folded."""
+    _, lines = _environment_lines(result)
+    text = "\n".join(f"- {prose(label, 80)}: {prose(value, 200)}" for label, value in lines)
+    return _folded("Memory settings of this machine", text) if lines else ""
+
+
+def _environment_lines(result: Result) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Splits the environment into the lines of `datasets-cli env` and ours."""
+    names = list(result.environment)
+    ours = names.index(_FIRST_OF_OURS) if _FIRST_OF_OURS in names else len(names)
+    lines = list(result.environment.items())
+    return lines[:ours][:_MOST_ENVIRONMENT_LINES], lines[ours:][:_MOST_ENVIRONMENT_LINES]
 
 
 def _slices(recordings: Sequence[Recording]) -> str:
@@ -254,18 +203,7 @@ def _slices(recordings: Sequence[Recording]) -> str:
 
 
 def _slice_table(samples: Sequence[Sample]) -> str:
-    header = [
-        "Epoch",
-        "Slice",
-        "Rows",
-        "RSS",
-        "Anonymous",
-        "File",
-        "Shared",
-        "Arrow",
-        "malloc",
-        "Python blocks",
-    ]
+    header = ["Epoch", "Slice", "Rows", "RSS", "Anonymous", "File", "Shared", "Arrow", "malloc"]
     rows = [
         [
             f"{sample.epoch}{' (warm-up)' if sample.warmup else ''}",
@@ -279,11 +217,4 @@ def _slice_table(samples: Sequence[Sample]) -> str:
         ]
         for sample in samples
     ]
-    return table(header, rows, right=0)
-
-
-def _list(items: Sequence[str]) -> str:
-    lines = [f"- {prose(item)}" for item in items[:_MOST_LINES]]
-    if len(items) > _MOST_LINES:
-        lines.append(f"- and {len(items) - _MOST_LINES} more")
-    return "\n".join(lines)
+    return table([*header, "Python blocks"], rows, ())

@@ -1,30 +1,37 @@
 """A result in a cell of a notebook: the verdict, a chart that is drawn in place, and tables.
 
 No script and nothing from the network: a notebook that is not trusted, or is shown on GitHub, looks the same.
+
+Results and recorders lie below this room and know nothing of it: they are given the methods that show them here, and
+`hfmemdebug` imports this module with the first public name that leads to one of them.
 """
 
 from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from typing import Any
 
-from hfmemdebug.recording.file import Recording
+from hfmemdebug.errors import InputError
+from hfmemdebug.measure.recorder import Recorder, Watched
+from hfmemdebug.recording.file import Recording, load_recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render import words
-from hfmemdebug.render.arms import arm_rows
 from hfmemdebug.render.chart import SERIES, thin
+from hfmemdebug.render.sections import Extent, sections
+from hfmemdebug.render.tables import Table
 from hfmemdebug.result import Result
 from hfmemdebug.units import format_bytes
 
+_SHOWN = Extent(arms=8)
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 640, 180, 70, 26, 22
 _MOST_POINTS = 300
 _NAMES = {"file": "mapped file pages", "anon": "anonymous", "shmem": "shared"}
 _COLOUR_OF = {"leak": "#dc2626", "no-leak": "#15803d"}
-_CELL = 'style="text-align:right;padding:1px 8px"'
 
 
 def notebook_html(result: Result, recordings: Sequence[Recording] = ()) -> str:
-    """The cell: verdict, a chart of each recording, the arms' figures and what grew.
+    """Returns the cell: verdict, a chart of each recording, the arms' figures and what grew.
 
     Args:
         result: The result. Private text in it is shown as it stands: redact it before.
@@ -34,25 +41,21 @@ def notebook_html(result: Result, recordings: Sequence[Recording] = ()) -> str:
     colour = _COLOUR_OF.get(result.verdict or "", "#b45309")
     parts = [f'<p><strong style="color:{colour}">{html.escape(verdict)}</strong>{html.escape(rest)}</p>']
     parts += [chart for recording in recordings if (chart := svg_chart(recording))]
-    if result.verdict is not None and result.arms:
-        rows = [[label, *cells] for label, cells in arm_rows(result)]
-        parts.append(_table(["", *(arm.name for arm in result.arms)], rows))
-    if result.findings:
-        header = words.finding_header(result)
-        parts.append(_table(header, [words.finding_cells(finding) for finding in result.findings]))
-    lines = [*words.site_lines(result), *words.holder_lines(result), *result.advice, *result.warnings]
+    found = sections(result, _SHOWN)
+    parts += [_table(table) for key in ("runs", "findings") if key in found for table in found[key].tables]
+    lines = [
+        line
+        for key in ("sites", "holders", "advice", "warnings")
+        if key in found
+        for line in found[key].lines
+    ]
     if lines:
         parts.append(f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>")
     return f"<div>{''.join(parts)}</div>"
 
 
-def notebook_note(text: str) -> str:
-    """A cell that has nothing but a line to show."""
-    return f"<p>{html.escape(text)}</p>"
-
-
 def svg_chart(recording: Recording) -> str:
-    """The parts of RSS over a recording as lines on one scale from 0; empty where there are fewer than two readings."""
+    """Draws the parts of RSS as lines on one scale from 0; empty where there are fewer than two samples."""
     samples = thin([s for s in recording.slices if s.anon is not None], _MOST_POINTS)
     shown = [s for s in SERIES if s[0] != "shmem" or any((x.shmem or 0) >= 1 << 20 for x in samples)]
     top = max((getattr(sample, name) or 0 for sample in samples for name, _, _ in shown), default=0)
@@ -65,7 +68,7 @@ def svg_chart(recording: Recording) -> str:
         lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         ends = f"{format_bytes(getattr(samples[0], name))} to {format_bytes(getattr(samples[-1], name))}"
         legend.append(f'<text x="{_LEFT + place * 270}" y="14" fill="{colour}">{_NAMES[name]}: {ends}</text>')
-    unit = "looks" if recording.watched else "items"
+    unit = "samples" if recording.watched else "items"
     axes = (
         f'<line x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH}" y2="{bottom}" stroke="currentColor" opacity="0.4"/>'
         f'<text x="{_LEFT - 6}" y="{_TOP + 8}" text-anchor="end">{format_bytes(top)}</text>'
@@ -85,10 +88,52 @@ def _point(number: int, count: int, sample: Sample, name: str, top: int) -> str:
     return f"{across:.1f},{_HEIGHT - _BOTTOM - height:.1f}"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(table: Table) -> str:
     def line(tag: str, cells: Sequence[str]) -> str:
-        first = f'<{tag} style="text-align:left;padding:1px 8px">{html.escape(cells[0])}</{tag}>'
-        return first + "".join(f"<{tag} {_CELL}>{html.escape(cell)}</{tag}>" for cell in cells[1:])
+        return "".join(
+            f'<{tag} style="text-align:{"left" if place in table.text else "right"};padding:1px 8px">'
+            f"{html.escape(cell)}</{tag}>"
+            for place, cell in enumerate(cells)
+        )
 
-    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{line('th', header)}</tr></thead><tbody>{body}</tbody></table>"
+    body = "".join(f"<tr>{line('td', row)}</tr>" for row in table.rows)
+    return f"<table><thead><tr>{line('th', table.header)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _markdown_of_result(result: Result) -> str:
+    """Returns the result as Markdown for a GitHub issue, without what is private and without a chart."""
+    from hfmemdebug.render.markdown import render_markdown
+    from hfmemdebug.render.redact import Redactor
+
+    return render_markdown(Redactor.of_this_machine().result(result), ())
+
+
+def _html_of_result(result: Result) -> str:
+    """Returns the result as notebooks show the last value of a cell."""
+    from hfmemdebug.render.redact import Redactor
+
+    return notebook_html(Redactor.of_this_machine().result(result))
+
+
+def _html_of_recorder(recorder: Recorder) -> str:
+    """Returns a table and a chart of what was recorded so far, as notebooks show the last value of a cell."""
+    from hfmemdebug.render.redact import Redactor
+
+    redactor = Redactor.of_this_machine()
+    try:
+        result = recorder.result()
+        recording = load_recording(recorder.path)
+    except InputError as error:
+        line = error.line()
+        return f"<p>{html.escape(redactor(line[:1].upper() + line[1:]))}</p>"
+    return notebook_html(redactor.result(result), [redactor.recording(recording)])
+
+
+def _html_of_watched(watched: Watched[Any]) -> str:
+    return _html_of_recorder(watched.recorder)
+
+
+Result.to_markdown = _markdown_of_result
+Result._repr_html_ = _html_of_result
+Recorder._repr_html_ = _html_of_recorder
+Watched._repr_html_ = _html_of_watched

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
 
-from hfmemdebug.errors import UsageError
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
-from hfmemdebug.render.fit_plot import fit_curve
-from hfmemdebug.render.kept import kept_chart
-from hfmemdebug.render.plot import Spec, arm_chart, parts_of, top_of
+from hfmemdebug.render.plot import Spec, arm_chart, fit_curve, parts_of, top_of
+from hfmemdebug.render.reporters import drawing_library
+from hfmemdebug.render.retained_chart import retained_chart
 from hfmemdebug.result import ArmSummary, Result
 from hfmemdebug.units import format_bytes
 
-EXTRA = "plot"
 _MOST_ARMS = 4
 # One look must show pages rising: further epochs repeat the first ones.
 _EPOCHS = 3
@@ -25,25 +22,6 @@ _ACROSS = 2 * _WIDTH + 90
 # Letters of the title that fit above two charts.
 _LINE = 150
 _COLOUR_OF = {"no-leak": "#15803d", "leak": "#b91c1c", "inconclusive": "#a16207"}
-
-
-def drawing_library(wanted_by: str) -> Any:
-    """The module `vl_convert`.
-
-    Args:
-        wanted_by: What cannot be made without it, for the error's line.
-
-    Raises:
-        UsageError: It is not installed.
-    """
-    try:
-        import vl_convert
-    except ImportError:
-        raise UsageError(
-            f"{wanted_by} needs vl-convert-python, which is not installed",
-            next=f"pip install 'hfmemdebug[{EXTRA}]', or choose .md.",
-        ) from None
-    return vl_convert
 
 
 def render_png(result: Result, recordings: Sequence[Recording]) -> bytes:
@@ -92,17 +70,17 @@ def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
         )
         is not None
     ]
-    kept = kept_chart(result, shown)
+    retained = retained_chart(result, shown)
     curve = fit_curve(result.fit) if result.fit else None
     rows: list[Spec] = []
     if curve is not None:
         rows.append({**curve, "width": 2 * _WIDTH, "height": 2 * _HEIGHT})
     if arms:
         rows.append({"concat": arms, "columns": 2, "spacing": 40, "resolve": {"scale": {"color": "shared"}}})
-    if kept is not None:
+    if retained is not None:
         # Where there is a leak, its ramp is what there is to see.
         place = 0 if result.verdict == "leak" else len(rows)
-        rows.insert(place, {**kept, "width": _ACROSS, "height": _HEIGHT})
+        rows.insert(place, {**retained, "width": _ACROSS, "height": _HEIGHT})
     if not rows:
         # A picture has to show something; the title says what there is to say.
         rows.append({"data": {"values": []}, "mark": "point", "width": 2 * _WIDTH, "height": 1})

@@ -15,10 +15,9 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.comparison import Comparison
 from hfmemdebug.recording.decode import encode
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.result import Result
+from hfmemdebug.result import Comparison, Result
 
 HIDDEN = "***"
 

@@ -2,50 +2,41 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
-from hfmemdebug.render.arms import arm_rows
-from hfmemdebug.render.limits import FIT_HEADER, fit_bars, fit_cells
-from hfmemdebug.render.processes import Table as Cells
-from hfmemdebug.render.processes import process_tables
-from hfmemdebug.render.ranks import rank_tables
-from hfmemdebug.render.spark import spark_lines
+from hfmemdebug.render.chart import arm_name, thin, work_unit
+from hfmemdebug.render.sections import Extent, Section, heading_lines, sections
+from hfmemdebug.render.tables import Table, with_bars
 from hfmemdebug.render.text import one_line
 from hfmemdebug.result import Result
+from hfmemdebug.units import format_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
 _COLOUR_OF = {"no-leak": "bold green", "leak": "bold red", "inconclusive": "bold yellow"}
-_MOST_ARMS = 6
-# The first column of a table at least, and what lies between two of them.
-_LEAST, _GAP = 8, 2
-# The column of the arms' figures' names.
-_LABELS = 32
-_MOST_FINDINGS = 5
-_MOST_LINES = 3
+_SHOWN = Extent(arms=6, findings=5, lines=3)
+_ABOVE_THE_CHART = ("fit", "ranks", "runs", "processes", "findings")
+_BELOW_THE_CHART = ("sites", "holders", "detection", "advice", "warnings")
+# The first column of a table where there is room and where there is little, and the blanks between two of them.
+_LEAST, _LEAST_LABEL, _GAP = 8, 6, 2
+_BARS = " ▁▂▃▄▅▆▇█"
+_ASCII_BARS = " .:-=+*#@"
+_LABELS = {"file": "mapped pages", "anon": "anonymous", "shmem": "shared"}
+_MOST_CHARTS = 2
+_MB = 1 << 20
 _ASCII = str.maketrans(
-    {
-        "–": "-",
-        "—": "-",
-        "─": "-",
-        "·": ".",
-        "×": "x",
-        "→": "->",
-        "…": "...",
-        "≥": ">=",
-        "≤": "<=",
-        "±": "+/-",
-    }
+    {"–": "-", "—": "-", "─": "-", "·": ".", "×": "x", "→": "->", "…": "...", "≥": ">=", "≤": "<=", "±": "+/-"}
     | {"‘": "'", "’": "'", "“": '"', "”": '"', "\u00a0": " "}
-)
+)  # fmt: skip
 
 
 def render_terminal(
@@ -56,7 +47,7 @@ def render_terminal(
     unicode: bool = True,
     colour: bool = False,
 ) -> str:
-    """The result as text of at most `width` columns: the verdict first, warnings last.
+    """Returns the result as text of at most `width` columns: the verdict first, warnings last.
 
     Args:
         result: The result. Private text in it is shown as it stands: redact it before.
@@ -80,51 +71,86 @@ def render_terminal(
         _environ={},
     )
     _verdict(console, result)
+    found = sections(result, _SHOWN)
     if result.fit is not None:
-        _fit(console, result.fit)
-        _warnings(console, result)
-    if result.verdict is None and result.processes is None:
-        return _finished(file, unicode=unicode)
-    if result.ranks is not None:
-        _tables(console, rank_tables(result))
-    elif result.arms and result.verdict is not None:
-        _arms(console, result)
-    if result.processes is not None:
-        _tables(console, process_tables(result))
-    if result.findings:
-        _findings(console, result)
+        found["fit"] = replace(found["fit"], tables=[with_bars(found["fit"].tables[0], result.fit)])
+    for key in _ABOVE_THE_CHART:
+        _section(console, found.get(key))
     leaking = {f.arm for f in result.findings if f.role == "leak" and f.arm is not None}
-    if lines := spark_lines(recordings, width=width, unicode=unicode, leaking=leaking):
+    if lines := chart_lines(recordings, width=width, unicode=unicode, leaking=leaking):
         console.print()
         for line in lines:
             console.print(_plain(line), overflow="crop", no_wrap=True)
-    _leak(console, result)
-    if result.verdict is not None or result.arms:
-        _proof(console, result)
-    _advice(console, result)
-    _warnings(console, result)
-    return _finished(file, unicode=unicode)
-
-
-def _finished(file: StringIO, *, unicode: bool) -> str:
+    for key in _BELOW_THE_CHART:
+        if key == "detection" and key in found:
+            console.print()
+            for line in found[key].lines:
+                console.print(_plain(line))
+        else:
+            _section(console, found.get(key))
     text = "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
-    return text if unicode else _to_ascii(text)
-
-
-def _fit(console: Console, fit: dict[str, Any]) -> None:
-    table = _table()
-    for place, head in enumerate([*FIT_HEADER, ""]):
-        table.add_column(_plain(head), justify="left" if place in (1, len(FIT_HEADER)) else "right")
-    for cells, bar in zip(fit_cells(fit), fit_bars(fit), strict=True):
-        table.add_row(*map(_plain, cells), _plain(bar))
-    console.print()
-    console.print(table)
+    return text if unicode else text.translate(_ASCII).encode("ascii", "replace").decode()
 
 
 def render_verdict_line(result: Result) -> str:
-    """The verdict in one line, as `-q` prints it: the verdict in capitals and why."""
+    """Returns the verdict in one line, as `-q` prints it: the verdict in capitals and why."""
     verdict, rest = words.verdict_sentence(result)
     return verdict + rest
+
+
+def chart_lines(
+    recordings: Sequence[Recording], *, width: int, unicode: bool = True, leaking: Collection[str] = ()
+) -> list[str]:
+    """Draws mapped pages and anonymous memory over the slices, of the first arm of each mode, or of one that leaks.
+
+    All rows of all arms have one scale, from nothing to the highest, so that what is flat looks flat.
+
+    Args:
+        recordings: The arms in the order in which they are shown.
+        width: Columns at most.
+        unicode: Whether characters beyond ASCII may be used.
+        leaking: Names of the arms that leak.
+    """
+    first = sorted(recordings, key=lambda recording: recording.header.arm.name not in leaking)
+    one_a_mode = {r.header.arm.mode: r for r in reversed(first)}.values()
+    drawn = [
+        (recording, rows)
+        for recording in reversed(one_a_mode)
+        if (rows := {name: row for name in _LABELS if len(row := _values(recording, name)) > 1})
+    ][:_MOST_CHARTS]
+    top = max((max(row) for _, rows in drawn for row in rows.values()), default=0)
+    if top == 0:
+        return []
+    lines: list[str] = []
+    for recording, rows in drawn:
+        unit = work_unit(recording)
+        lines.append(f"{arm_name(recording)}, over its {len(recording.slices):,} {unit}s:")
+        for name, row in rows.items():
+            if name == "shmem" and max(row) < _MB:
+                continue
+            ends = f"{format_bytes(row[0])} to {format_bytes(row[-1])}, at most {format_bytes(max(row))}"
+            picture = bars(thin(row, max(10, width - 18 - len(ends))), top, unicode=unicode)
+            lines.append(f"  {_LABELS[name]:<13} {picture}  {ends}")
+    return lines
+
+
+def _values(recording: Recording, name: str) -> list[int]:
+    return [value for sample in recording.slices if (value := getattr(sample, name)) is not None]
+
+
+def bars(values: Sequence[float], top: float, *, unicode: bool = True) -> str:
+    """Returns values as a row of bars, scaled from 0 so that noise does not look like growth.
+
+    Args:
+        values: One bar each, from 0.
+        top: The value of a full bar.
+        unicode: Whether characters beyond ASCII may be used.
+    """
+    marks = _BARS if unicode else _ASCII_BARS
+    # Anything above nothing is seen.
+    return "".join(
+        marks[max(min(8, round(8 * value / top)), 1 if value else 0) if top else 0] for value in values
+    )
 
 
 def _verdict(console: Console, result: Result) -> None:
@@ -132,162 +158,84 @@ def _verdict(console: Console, result: Result) -> None:
 
     verdict, rest = words.verdict_sentence(result)
     console.print(Text.assemble((verdict, _COLOUR_OF.get(result.verdict or "", "bold")), (rest, "bold")))
-    if result.interrupted:
-        console.print(Text("Interrupted: this is what had been measured until then."))
-
-
-def _arms(console: Console, result: Result) -> None:
-    table = _table()
-    arms = result.arms[:_MOST_ARMS]
-    table.add_column("", no_wrap=True)
-    room = (console.width - _LABELS) // max(1, len(arms))
-    for arm in arms:
-        # At its hyphens, where it does not fit: a word is not to be torn.
-        name = "\n".join(textwrap.wrap(one_line(arm.name, 60), max(12, room)))
-        table.add_column(_plain(name), justify="right", overflow="fold")
-    for label, cells in arm_rows(result):
-        table.add_row(_plain(label), *(_plain(cell) for cell in cells[:_MOST_ARMS]))
-    console.print()
-    console.print(table)
-    if len(result.arms) > _MOST_ARMS:
-        console.print(
-            f"and {len(result.arms) - _MOST_ARMS} more arms (all are in the report that -o FILE.json writes)"
-        )
-    for line in words.outcome_lines(result)[:_MOST_ARMS]:
+    for line in heading_lines(result):
         console.print(_plain(line))
 
 
-def _tables(console: Console, tables: Iterable[Cells]) -> None:
-    """Tables one below the other; counts of what is left out."""
-    for header, rows, left in tables:
-        table = _table()
-        # What a column of figures needs so that neither a figure nor a word of its title is torn.
-        needs = [
-            max(*map(len, title.split()), *(len(row[place]) for row in rows)) if place else _LEAST
-            for place, title in enumerate(header)
-        ]
-        wants = [max(len(title), *(len(row[place]) for row in rows)) for place, title in enumerate(header)]
-        room = console.width - _GAP * (len(header) - 1)
-        tight = sum(wants) > room >= sum(needs)
-        for place, title in enumerate(header):
-            # Text to the left, figures to the right.
-            text = place == 0 or title in ("What it is", "Verdict", "Ended")
-            table.add_column(
-                _plain(title),
-                justify="left" if text else "right",
-                overflow="fold",
-                width=needs[place] if tight and place else None,
-            )
-        for row in rows:
-            table.add_row(*map(_plain, row))
-        console.print()
-        console.print(table)
-        if left:
-            console.print(_plain(left))
-
-
-def _findings(console: Console, result: Result) -> None:
-    table = _table()
-    header = words.finding_header(result)
-    rows = [words.finding_cells(finding) for finding in result.findings[:_MOST_FINDINGS]]
-    if len({finding.arm for finding in result.findings}) == 1:
-        header, rows = [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
-    for place, head in enumerate(header):
-        # Columns may be wrapped at blanks but not within words, as far as that goes.
-        longest = max(len(word) for cell in (head, *(row[place] for row in rows)) for word in cell.split())
-        right = head == "Growth" or head.startswith("Per ")
-        table.add_column(
-            _plain(head), justify="right" if right else "left", min_width=min(longest, 16), overflow="fold"
-        )
-    for finding, row in zip(result.findings, rows, strict=False):
-        table.add_row(*map(_plain, row), style="red" if finding.role == "leak" else None)
-    console.print()
-    console.print(table)
-    if len(result.findings) > _MOST_FINDINGS:
-        console.print(f"and {len(result.findings) - _MOST_FINDINGS} smaller ones")
-
-
-def _leak(console: Console, result: Result) -> None:
-    details = [f.detail for f in result.findings if f.role == "leak" and f.detail]
-    parts = {
-        "What leaks": details,
-        "Copied on write": words.copied_lines(result),
-        "Allocated at": words.site_lines(result),
-        "Kept by": words.holder_lines(result),
-    }
-    if any(parts.values()):
-        console.print()
-    for title, lines in parts.items():
-        _list(console, title, lines)
-
-
-def _proof(console: Console, result: Result) -> None:
-    console.print()
-    for line in words.reclaim_lines(result)[:_MOST_ARMS]:
-        console.print(_plain(line))
-    if result.verdict is None:
-        # One reading shows no growth, and so has no size that it could have missed.
+def _section(console: Console, section: Section | None) -> None:
+    if section is None:
         return
-    rates = words.rates_line(result)
-    console.print(
-        _plain(f"{rates}. {words.detectable_line(result)}" if rates else words.detectable_line(result))
+    for table in section.tables:
+        console.print()
+        _table(console, table)
+    if not section.tables:
+        console.print()
+        if len(section.lines) == 1:
+            console.print(_plain(f"{section.title}: {one_line(section.lines[0])}"))
+            return
+        console.print(_plain(f"{section.title}:"))
+    for line in section.lines:
+        _hanging(console, "  - ", line)
+
+
+def _table(console: Console, table: Table) -> None:
+    from rich import box
+    from rich.table import Table as Grid
+
+    widths = _widths(table, console.width)
+    shown = Grid(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
+    for place, title in enumerate(table.header):
+        shown.add_column(
+            # At its hyphens, where it does not fit: a word is not to be torn.
+            _plain("\n".join(textwrap.wrap(title, widths[place])) if widths else title),
+            justify="left" if place in table.text else "right",
+            overflow="fold",
+            width=widths[place] if widths else None,
+        )
+    for number, row in enumerate(table.rows):
+        shown.add_row(*map(_plain, row), style="red" if number in table.leaks else None)
+    console.print(shown)
+    if table.left_out:
+        console.print(_plain(table.left_out))
 
 
-def _advice(console: Console, result: Result) -> None:
-    if result.advice:
-        console.print()
-        _list(console, "What to do next", result.advice)
-
-
-def _list(console: Console, title: str, items: Sequence[str]) -> None:
-    if len(items) == 1:
-        console.print(_plain(f"{title}: {one_line(items[0])}"))
-        return
-    if items:
-        console.print(_plain(f"{title}:"))
-    for item in items[:_MOST_LINES]:
-        _hanging(console, "  - ", item)
-    if len(items) > _MOST_LINES:
-        console.print(f"  and {len(items) - _MOST_LINES} more")
-
-
-def _warnings(console: Console, result: Result) -> None:
-    if not result.warnings:
-        return
-    console.print()
-    for warning in result.warnings[: _MOST_LINES + 1]:
-        _hanging(console, "warning: ", warning)
-    if len(result.warnings) > _MOST_LINES + 1:
-        console.print(f"and {len(result.warnings) - _MOST_LINES - 1} more warnings")
+def _widths(table: Table, room: int) -> list[int] | None:
+    """Returns the columns' widths so that neither a figure nor a word is torn; None where that does not go."""
+    room -= _GAP * (len(table.header) - 1)
+    wants, needs = [], []
+    for place, title in enumerate(table.header):
+        cells = [row[place] for row in table.rows]
+        title_words = re.split(r"\s+|(?<=-)", title)
+        longest = max(map(len, [*title_words, *(cell for cell in cells if place not in table.text)]))
+        if place in table.text:
+            longest = max([longest, *(min(16, len(word)) for cell in cells for word in cell.split())])
+        wants.append(max(len(title), *map(len, cells), 1))
+        needs.append(min(longest, _LEAST) if place == 0 and place in table.text else max(longest, 1))
+    # Labels may be torn before figures are.
+    needs[0] -= max(0, min(sum(needs) - room, needs[0] - _LEAST_LABEL)) if 0 in table.text else 0
+    if sum(needs) > room:
+        return None
+    widths = needs
+    for place, want in enumerate(wants):
+        widths[place] += min(want - widths[place], room - sum(widths)) if want > widths[place] else 0
+    return widths
 
 
 def _hanging(console: Console, mark: str, text: str) -> None:
-    """A paragraph whose further lines are set in under the first one's text."""
-    from rich.table import Table
+    """Prints a paragraph whose further lines are set in under the first one's text."""
+    from rich.table import Table as Grid
 
-    grid = Table.grid()
+    grid = Grid.grid()
     grid.add_column(width=len(mark))
     grid.add_column(overflow="fold")
     grid.add_row(_plain(mark), _plain(one_line(text)))
     console.print(grid)
 
 
-def _table() -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
-    )
-
-
 def _plain(text: str) -> Text:
-    """Text in which square brackets are no markup: names of files and arms may hold them."""
+    """Returns text in which square brackets are no markup: names of files and arms may hold them."""
     from rich.text import Text
 
     return Text(text)
-
-
-def _to_ascii(text: str) -> str:
-    return text.translate(_ASCII).encode("ascii", "replace").decode()

@@ -1,7 +1,4 @@
-"""What is shown, whatever the format: human words for causes, and the cells of each table.
-
-Terminal and Markdown differ in how they draw; what they say is decided once, here.
-"""
+"""Sentences and cells of a report, the same in every format."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ CAUSE_WORDS = {
     "file-mapping": "file mappings",
     "anonymous-other": "private memory",
     "mmap-file-pages": "mapped pages",
-    "allocator-retention": "kept by allocator",
+    "allocator-retention": "held by the allocator",
     "bounded-cache": "filled cache",
     "step": "one-off step",
 }
@@ -40,14 +37,14 @@ _SHAPE_WORDS = {
 
 
 def verdict_words(result: Result) -> str:
-    """``NO LEAK``, ``LEAK`` or ``INCONCLUSIVE``; nothing for a command without a verdict."""
+    """Returns ``NO LEAK``, ``LEAK`` or ``INCONCLUSIVE``; nothing for a command without a verdict."""
     if result.verdict is None:
         return ""
     return VERDICT_WORDS.get(result.verdict, one_line(result.verdict, 40).upper())
 
 
 def verdict_sentence(result: Result, most: int = 1000) -> tuple[str, str]:
-    """The summary in two parts: the verdict in capitals, and what follows it, separator included."""
+    """Returns the summary in two parts: the verdict in capitals, and what follows it, separator included."""
     verdict = verdict_words(result)
     summary = one_line(result.summary, most)
     if not verdict:
@@ -58,18 +55,18 @@ def verdict_sentence(result: Result, most: int = 1000) -> tuple[str, str]:
 
 
 def sentence_after(rest: str) -> str:
-    """What follows the verdict, where it stands below it and not behind it."""
+    """Returns what follows the verdict as a sentence of its own."""
     sentence = rest.lstrip(":, ")
     return sentence[:1].upper() + sentence[1:]
 
 
 def cause_words(cause: str) -> str:
-    """A cause in words that need no manual."""
+    """Returns a cause in words that need no manual."""
     return CAUSE_WORDS.get(cause, one_line(cause, 60))
 
 
 def finding_cells(finding: Finding, *, thorough: bool = False) -> list[str]:
-    """A finding as cells under `finding_header`; `thorough` adds the bounds of its rate, and its shape."""
+    """Returns a finding as cells; `thorough` adds the bounds of its rate, and its shape."""
     return [
         cause_words(finding.cause),
         one_line(finding.arm or "–", 60),
@@ -80,18 +77,13 @@ def finding_cells(finding: Finding, *, thorough: bool = False) -> list[str]:
     ]
 
 
-def finding_header(result: Result) -> list[str]:
-    """The heads of `finding_cells`' columns."""
-    return ["What grew", "Arm", "Growth", f"Per {unit(result)}", "Reclaimable", "What it is"]
-
-
 def unit(result: Result) -> str:
-    """The iteration that rates refer to."""
+    """Returns the iteration that rates refer to."""
     return one_line(result.iteration, 30)
 
 
 def rates_line(result: Result) -> str | None:
-    """What settled growth amounts to per iteration, row and second; None where nothing of it is known."""
+    """Returns settled growth per iteration, row and second; None where nothing of it is known."""
     of = {
         unit(result): result.rate_bytes_per_iteration,
         "row": result.rate_bytes_per_row,
@@ -101,25 +93,25 @@ def rates_line(result: Result) -> str | None:
     if not known:
         return None
     if not any(of.values()):
-        return "Growth that cannot be taken back: none"
-    return f"Growth that cannot be taken back: {', '.join(known)}"
+        return "Unreclaimable growth: none"
+    return f"Unreclaimable growth: {', '.join(known)}"
 
 
 def detectable_line(result: Result) -> str:
-    """What this run could have seen."""
+    """Returns the smallest leak that this run could have seen."""
     smallest = result.smallest_detectable_bytes_per_iteration
     if smallest is None:
-        return "How small a leak this run could have seen is not known."
-    return f"This run would have seen a leak of {format_bytes(smallest)} per {unit(result)} or more."
+        return "Detection limit: not known"
+    return f"Detection limit: {format_bytes(smallest)} per {unit(result)}"
 
 
 def reclaim_lines(result: Result) -> list[str]:
-    """For each arm where taking back was tried: what it proved, or why nothing is proved here."""
+    """Returns for each run where reclaim was tested what it showed, or why it was not possible."""
     return [_reclaim(one_line(arm.name, 60), arm.reclaim) for arm in result.arms if arm.reclaim is not None]
 
 
 def outcome_lines(result: Result) -> list[str]:
-    """For each arm that did not complete: where and of what it ended."""
+    """Returns for each run that did not complete where and of what it ended."""
     return [
         f"{one_line(arm.name, 60)}: {one_line(arm.outcome, 40)}"
         + (f": {one_line(arm.outcome_detail)}" if arm.outcome_detail else "")
@@ -128,17 +120,26 @@ def outcome_lines(result: Result) -> list[str]:
     ]
 
 
-def copied_lines(result: Result) -> list[str]:
-    """Which files' pages were copied because they were written to, and how many there can be, a line an arm."""
+def detail_lines(result: Result, *, thorough: bool) -> list[str]:
+    """Returns what is known of findings beyond their figures: of a leak, and of pages that were copied on write.
+
+    Args:
+        result: The result.
+        thorough: Of every finding.
+    """
     return [
-        f"{one_line(finding.arm or 'this run', 60)}: {finding.detail}"
+        f"{cause_words(finding.cause)}{_of_arm(finding)}: {finding.detail}"
         for finding in result.findings
-        if finding.cause == "copy-on-write" and finding.role == "benign" and finding.detail
+        if finding.detail and (thorough or finding.role == "leak" or finding.cause == "copy-on-write")
     ]
 
 
+def _of_arm(finding: Finding) -> str:
+    return f" ({one_line(finding.arm, 60)})" if finding.arm and finding.role != "leak" else ""
+
+
 def site_lines(result: Result) -> list[str]:
-    """Where leaked memory was allocated, one line a site."""
+    """Returns where leaked memory was allocated, one line a site."""
     return [
         one_line(
             f"{site.get('file') or '?'}:{site.get('line') or '?'}, in {site.get('function') or '?'}"
@@ -151,12 +152,12 @@ def site_lines(result: Result) -> list[str]:
 
 
 def _in_c(frames: Sequence[str] | None) -> str:
-    """The C functions that the line has called, the one that asked for the memory first."""
+    """Returns the C functions that the line has called, the one that asked for the memory first."""
     return f"; in C: {' ← '.join(map(str, frames))}" if frames else ""
 
 
 def _allocations(count: float | None) -> str:
-    """Nothing where they were not counted, as those of a native library."""
+    """Returns nothing where they were not counted, as those of a native library."""
     if count is None:
         return ""
     shown = format_count(count)
@@ -164,7 +165,7 @@ def _allocations(count: float | None) -> str:
 
 
 def holder_lines(result: Result) -> list[str]:
-    """What keeps leaked memory alive, one line a holder."""
+    """Returns what keeps leaked memory alive, one line a holder."""
     return [
         one_line(f"{holder.get('path') or '?'}{_growth_of(holder, unit(result))}{_pinned(holder)}")
         for holder in result.holders
@@ -184,7 +185,7 @@ def _growth_of(holder: dict[str, Any], per: str) -> str:
 
 
 def _pinned(holder: dict[str, Any]) -> str:
-    """How few bytes are used of how many are held."""
+    """Returns how few bytes are used of how many are held."""
     pins = holder.get("pins")
     if not isinstance(pins, dict):
         return ""
@@ -204,14 +205,14 @@ def _meaning(finding: Finding, *, thorough: bool) -> str:
 
 def _reclaim(arm: str, proof: dict[str, Any]) -> str:
     if proof.get("why_not"):
-        return f"Taking back is not provable here ({arm}), because {one_line(str(proof['why_not']))}"
+        return f"Reclaim test not possible here ({arm}), because {one_line(str(proof['why_not']))}"
     before, after = format_bytes(proof.get("rss_before")), format_bytes(proof.get("rss_after"))
     freed = f" ({format_bytes(proof['freed_bytes'])} freed)" if proof.get("freed_bytes") is not None else ""
     compared = {True: "the re-read data is the same", False: "BUT THE RE-READ DATA DIFFERS"}
     same = (
         compared.get(bool(proof["same_data"])) if proof.get("same_data") is not None else "data not compared"
     )
-    return f"Taken back when asked ({arm}): RSS {before} → {after}{freed}, {same}"
+    return f"Reclaim test ({arm}): RSS {before} → {after}{freed}, {same}"
 
 
 def _rate(value: float | None, interval: tuple[float, float] | None) -> str:

@@ -205,10 +205,43 @@ def test_nothing_private_is_shown(state: Path, capsys: pytest.CaptureFixture[str
         assert "hf_A1" not in out
 
 
+def test_all_that_are_kept_the_newest_first(
+    kept: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = f"hf_{'A1' * 17}"
+    judged = replace(samples.LEAK, command_line=f"hfmemdebug run {state}/train.py --token {secret}")
+    (kept / "result.json").write_text(json.dumps(judged.to_dict()))
+    killed, going = new_run("run"), new_run("attach")
+    saved(killed / "program.jsonl", replace(measured(), end=MISSING_END))
+    saved(going / "program.jsonl", replace(measured(), end=MISSING_END))
+    end_run(new_run("profile"))
+    end_run(killed)
+    assert run(["report", "--list", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    told = [(entry["command"], entry["verdict"], entry["ended"]) for entry in document["runs"]]
+    assert told == [
+        ("attach", None, "running"),
+        ("run", None, "killed"),
+        ("hfmemdebug run ./train.py --token ***", "leak", "completed"),
+    ]
+    assert run(["report", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[2] for line in out.splitlines()[1:4]] == ["not", "not", "leak"]
+    assert secret not in out
+    end_run(going)
+
+
+def test_nothing_is_kept_yet(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", "--list"]) == 0
+    assert capsys.readouterr().out.startswith("No run is kept.")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         ([], "nothing to report on"),
+        (["--list", "--last"], "both --list and --last"),
+        (["--list", "-o", "x.md"], "--list writes no file"),
         (["--last"], "no run has been recorded yet"),
         (["a.jsonl", "--last"], "both --last and a recording"),
         (["missing.jsonl"], "cannot be read"),

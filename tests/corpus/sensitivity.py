@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from corpus.pair import as_they_end, build_datasets, keep_line, measure_pair, missing, read_lines, slices_read
 
-from hfmemdebug.measure.diagnose import cache_folder
+from hfmemdebug.recording.store import cache_folder
 
 PLANTED = Path(__file__).parent / "planted.py"
 

@@ -14,8 +14,8 @@ import pytest
 from render import samples
 from render.test_plot import leaking, settled, watched
 
-from hfmemdebug.render.arms import arm_rows
 from hfmemdebug.render.html import render_html
+from hfmemdebug.render.tables import arm_table
 from hfmemdebug.units import format_bytes
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -94,7 +94,7 @@ def test_figures_hover_and_silence(browser: Any, report: Path) -> None:
     assert found[4] == f"{(sample.file or 0) / samples.MB:,.1f}"
     # The tables.
     shown = page.locator("body").inner_text()
-    for label, cells in arm_rows(samples.NO_LEAK, thorough=True):
+    for label, *cells in arm_table(samples.NO_LEAK, 8, thorough=True).rows:
         assert label.strip() in shown
         assert all(cell in shown for cell in cells)
     assert format_bytes(samples.NO_LEAK.findings[0].growth_bytes, signed=True) in shown

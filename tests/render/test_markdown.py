@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 from render import samples
 
+import hfmemdebug
 from hfmemdebug.probes.environment import environment
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render.chart import mermaid_chart, thin
-from hfmemdebug.render.escape import cell, fence, html, prose, table
 from hfmemdebug.render.markdown import LIMIT, render_markdown
+from hfmemdebug.render.text import cell, fence, html, prose, table
 from hfmemdebug.render.words import cause_words
 from hfmemdebug.result import Finding, Result
 
@@ -82,7 +83,7 @@ def test_says_all_there_is() -> None:
         "list `seen`",
         "Every slice adds 20,001 objects",
         "RSS 1.7 GB → 346 MB",
-        "would have seen a leak of 32 B per slice",
+        "Detection limit: 32 B per slice",
         "```mermaid\n",
         "Blue: mapped file pages",
         "<summary>memory-mapped: 100 of 100 slices</summary>",
@@ -329,4 +330,5 @@ def test_every_cause_has_words() -> None:
 
 
 def test_to_markdown_of_a_result() -> None:
+    assert hfmemdebug.Result is type(samples.NO_LEAK)
     assert samples.NO_LEAK.to_markdown() == render_markdown(samples.NO_LEAK, ())

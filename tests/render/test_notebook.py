@@ -60,6 +60,7 @@ def test_foreign_text_is_no_markup() -> None:
 
 
 def test_a_result_shows_itself_without_what_is_private() -> None:
+    assert hfmemdebug.Result is type(samples.LEAK)
     home = str(Path.home())
     page = shown(replace(samples.every_cause(), warnings=(f"{home}/project/train.py was read",)))[1]
     assert "~/project/train.py was read" in page

@@ -17,10 +17,10 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
 from hfmemdebug.recording.sample import Sample
 from hfmemdebug.render.html import render_html
-from hfmemdebug.render.kept import kept_chart, mermaid_ramp
 from hfmemdebug.render.markdown import render_markdown
 from hfmemdebug.render.picture import picture, render_png, render_svg
 from hfmemdebug.render.plot import arm_chart, process_charts, top_of
+from hfmemdebug.render.retained_chart import mermaid_ramp, retained_chart
 from hfmemdebug.result import Result, without_verdict
 
 MB = samples.MB
@@ -61,7 +61,7 @@ def test_the_runs_of_fit_are_drawn_and_listed() -> None:
     page = render_html(result, (), library="")
     assert "The runs under each limit" in page
     assert "225 MB" in page
-    assert "How small a leak" not in page
+    assert "Detection limit" not in page
 
 
 def test_a_limit_is_a_table_of_the_page() -> None:
@@ -122,7 +122,7 @@ def test_an_arm_without_the_split_shows_its_rss() -> None:
 
 
 def test_a_leak_is_a_ramp_with_its_rate() -> None:
-    chart = kept_chart(*leaking())
+    chart = retained_chart(*leaking())
     assert chart is not None
     ramp = [p["value"] for p in chart["data"]["values"] if p["arm"] == "memory-mapped + consumer"]
     assert ramp == [0, 20480, 40960, 61440]
@@ -145,15 +145,15 @@ def test_the_ramp_as_mermaid_stands_beside_its_control() -> None:
 
 
 def test_without_a_leak_the_smallest_that_could_be_seen_stands_beside() -> None:
-    chart = kept_chart(samples.NO_LEAK, [settled("memory-mapped")])
+    chart = retained_chart(samples.NO_LEAK, [settled("memory-mapped")])
     assert "what a leak of 32 B per slice would look like" in json.dumps(chart)
 
 
 def test_what_was_never_settled_is_shown_by_its_pages() -> None:
-    chart = kept_chart(samples.LEAK, [samples.recording()])
+    chart = retained_chart(samples.LEAK, [samples.recording()])
     assert chart is not None
     assert "anonymous memory" in chart["title"]["text"]
-    assert kept_chart(samples.LEAK, [samples.recording(bare=True)]) is None
+    assert retained_chart(samples.LEAK, [samples.recording(bare=True)]) is None
 
 
 def heights(png: bytes, colour: tuple[int, int, int]) -> list[int]:
@@ -235,9 +235,9 @@ def test_a_program_that_was_looked_at_is_drawn_over_its_looks() -> None:
     assert "epoch 1" not in json.dumps(chart["layer"][0])
     # The parts are higher than a sum that was read at another moment.
     assert top_of([recording]) > (looks[-1].file or 0) / MB
-    kept = kept_chart(samples.LEAK, [recording])
+    kept = retained_chart(samples.LEAK, [recording])
     assert kept is not None
-    assert kept["title"]["subtitle"].startswith("at each look")
+    assert kept["title"]["subtitle"].startswith("at each sample")
 
 
 def test_without_the_library_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +299,7 @@ def test_a_ramp_has_one_label_which_is_that_of_its_cause() -> None:
     others = [
         replace(result.findings[0], cause="native-heap", rate_bytes_per_iteration=7.0, growth_bytes=1 << 30)
     ]
-    chart = kept_chart(replace(result, findings=(*others, *result.findings)), recordings)
+    chart = retained_chart(replace(result, findings=(*others, *result.findings)), recordings)
     assert chart is not None
     labels = re.findall(r'"text": "(\+[^"]* per slice)"', json.dumps(chart))
     assert labels == ["+1.0 KB per slice"]
@@ -308,7 +308,7 @@ def test_a_ramp_has_one_label_which_is_that_of_its_cause() -> None:
 def test_where_the_code_has_no_settled_end_its_slices_are_drawn() -> None:
     _, recordings = leaking()
     cut = replace(recordings[1], samples=recordings[1].samples[:15], end={"type": "end", "outcome": "killed"})
-    chart = kept_chart(samples.INCONCLUSIVE, [recordings[0], cut])
+    chart = retained_chart(samples.INCONCLUSIVE, [recordings[0], cut])
     assert chart is not None
     assert {point["arm"] for point in chart["data"]["values"]} == {
         "memory-mapped",

@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 from render import samples
 
-from hfmemdebug.cli.console import Console
-from hfmemdebug.cli.write import show_result, write_outputs
-from hfmemdebug.comparison import Comparison
+from hfmemdebug.cli.output import OutputOptions
 from hfmemdebug.errors import InputError
 from hfmemdebug.measure.failure import describe
 from hfmemdebug.origin import holders
@@ -24,10 +22,10 @@ from hfmemdebug.recording.end import End, LimitUsage, Reclaim, Trace
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import LoadReport, Workload
 from hfmemdebug.recording.sample import Sample
-from hfmemdebug.render.comparison import comparison_markdown, comparison_terminal
 from hfmemdebug.render.picture import picture, render_png, render_svg
 from hfmemdebug.render.redact import Redactor
-from hfmemdebug.result import Finding, Result
+from hfmemdebug.render.runs import comparison_markdown, comparison_terminal
+from hfmemdebug.result import Comparison, Finding, Result
 
 RANDOM = random.Random(500)
 HOME, CWD, USER, HOST = "/data/homes/zephyrine", "/data/homes/zephyrine/thesis", "zephyrine", "gpu-quokka-17"
@@ -177,12 +175,19 @@ def runs() -> Iterator[tuple[Planted, list[str]]]:
         yield Planted([text for text, _ in some], dataset), [*(secret for _, secret in some), dataset]
 
 
+def asked(redactor: Redactor, **options: Any) -> OutputOptions:
+    """What a command is given, on another machine than this."""
+    made = OutputOptions(**options)
+    vars(made)["redactor"] = redactor
+    return made
+
+
 def outputs(
     run: Planted, folder: Path, redactor: Redactor, capsys: pytest.CaptureFixture[str]
 ) -> dict[str, str]:
     """Every format's text; a picture's is the specification that it is drawn from."""
     paths = [folder / f"report.{ending}" for ending in ("md", "html", "json", "jsonl")]
-    write_outputs(run.result, run.recordings, paths, Console(quiet=True), redactor=redactor)
+    asked(redactor, paths=paths, quiet=True).write(run.result, run.recordings)
     found = {path.suffix: path.read_text(encoding="utf-8") for path in paths}
     shown = redactor.result(run.result), [redactor.recording(r) for r in run.recordings]
     found["picture"] = json.dumps(picture(*shown), ensure_ascii=False)
@@ -195,11 +200,11 @@ def outputs(
     found["error"] = json.dumps(redactor.document(InputError(run.text, next=run.text).to_dict()))
     capsys.readouterr()
     for kind, console in (
-        ("screen", Console()),
-        ("--json", Console(as_json=True)),
-        ("-q", Console(quiet=True)),
+        ("screen", asked(redactor)),
+        ("--json", asked(redactor, as_json=True)),
+        ("-q", asked(redactor, quiet=True)),
     ):
-        show_result(run.result, console, redactor=redactor)
+        console.show(run.result)
         found[kind] = capsys.readouterr().out
     return found
 

@@ -10,21 +10,25 @@ from pathlib import Path
 import pytest
 from render import samples
 
-from hfmemdebug.cli.console import Console
-from hfmemdebug.cli.write import check_outputs, claims_stdout, show_result, write_outputs
+from hfmemdebug.cli.output import OutputOptions
 from hfmemdebug.errors import AccessError, DiskError, HfmemdebugError, UsageError
 from hfmemdebug.recording.file import load_recordings
 from hfmemdebug.render.redact import Redactor
 from hfmemdebug.result import Result
 
-NOBODY = Redactor()
+
+def output(*paths: Path, redactor: Redactor | None = None, **options: bool) -> OutputOptions:
+    """What a command is given; nothing is private in these samples."""
+    made = OutputOptions(list(paths), **options)
+    vars(made)["redactor"] = redactor or Redactor()
+    return made
 
 
 def test_each_ending_its_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [tmp_path / name for name in ("a.md", "b.json", "c.jsonl", "d.MD", "e.html", "f.png", "g.svg")]
     recordings = [samples.recording("memory-mapped"), samples.recording("in-memory", slices=10)]
-    check_outputs(paths)
-    write_outputs(samples.LEAK, recordings, paths, Console(), redactor=NOBODY)
+    output(*paths).check()
+    output(*paths).write(samples.LEAK, recordings)
     assert paths[0].read_text().startswith("### LEAK")
     assert "mermaid" in paths[0].read_text()
     assert Result.from_dict(json.loads(paths[1].read_text())) == samples.LEAK
@@ -45,7 +49,7 @@ def test_each_ending_its_format(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_files_are_redacted(tmp_path: Path) -> None:
     paths = [tmp_path / f"a.{ending}" for ending in ("md", "json", "jsonl", "html")]
     redactor = Redactor(home="~none", cwd=None, environ={"MY_TOKEN": "synthetic-ds"})
-    write_outputs(samples.LEAK, [samples.recording()], paths, Console(quiet=True), redactor=redactor)
+    output(*paths, redactor=redactor).write(samples.LEAK, [samples.recording()])
     for path in paths:
         assert "synthetic-ds" not in path.read_text()
         assert "***" in path.read_text().replace("\\", "")
@@ -65,7 +69,7 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path, name: str, says:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.md").mkdir()
     with pytest.raises(UsageError) as error:
-        check_outputs([tmp_path / "fine.md", tmp_path / name])
+        output(tmp_path / "fine.md", tmp_path / name).check()
     assert says in error.value.line()
     assert "\n" not in error.value.line()
 
@@ -76,7 +80,7 @@ def test_the_extra_that_is_missing_is_named_before(
 ) -> None:
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(UsageError) as error:
-        check_outputs([tmp_path / f"a.{ending}"])
+        output(tmp_path / f"a.{ending}").check()
     assert "needs vl-convert-python, which is not installed" in error.value.line()
     assert "pip install 'hfmemdebug[plot]'" in error.value.line()
     assert "\n" not in error.value.line()
@@ -86,16 +90,16 @@ def test_a_place_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     # Root may write everywhere, so that permissions alone would not be tested for everybody.
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
     with pytest.raises(AccessError, match="may not be written"):
-        check_outputs([tmp_path / "a.md"])
+        output(tmp_path / "a.md").check()
 
 
 def test_standard_output_is_claimed_once() -> None:
-    check_outputs([Path("-")])
-    check_outputs(None)
+    output(Path("-")).check()
+    OutputOptions().check()
     with pytest.raises(UsageError, match="standard output"):
-        check_outputs([Path("-")], as_json=True)
-    assert claims_stdout([Path("a.md"), Path("-")])
-    assert not claims_stdout(None)
+        output(Path("-"), as_json=True).check()
+    assert output(Path("a.md"), Path("-")).claims_stdout
+    assert not OutputOptions().claims_stdout
 
 
 def test_a_file_is_replaced_whole_and_keeps_its_permissions(tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_a_file_is_replaced_whole_and_keeps_its_permissions(tmp_path: Path) -> N
     target.write_text("old")
     target.chmod(0o640)
     link.symlink_to(target)
-    write_outputs(samples.LEAK, [], [link], Console(quiet=True), redactor=NOBODY)
+    output(link).write(samples.LEAK)
     assert link.is_symlink()
     assert target.read_text().startswith("### LEAK")
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
@@ -112,7 +116,7 @@ def test_a_file_is_replaced_whole_and_keeps_its_permissions(tmp_path: Path) -> N
 def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
     umask = os.umask(0o022)
     try:
-        write_outputs(samples.LEAK, [], [tmp_path / "a.md"], Console(quiet=True), redactor=NOBODY)
+        output(tmp_path / "a.md").write(samples.LEAK)
     finally:
         os.umask(umask)
     assert stat.S_IMODE((tmp_path / "a.md").stat().st_mode) == 0o644
@@ -132,7 +136,7 @@ def test_a_failing_disk_leaves_the_old_file(
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(kind, match=r"a\.md could not be written"):
-        write_outputs(samples.LEAK, [], [target], Console(quiet=True), redactor=NOBODY)
+        output(target).write(samples.LEAK)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -142,10 +146,10 @@ def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
     target = tmp_path / "a.json"
     target.write_text("old")
     code = (
-        "import json, resource, sys; from pathlib import Path; from hfmemdebug.cli.console import Console;"
-        "from hfmemdebug.cli.write import write_outputs; from hfmemdebug.result import Result;"
+        "import json, resource, sys; from pathlib import Path;"
+        "from hfmemdebug.cli.output import OutputOptions; from hfmemdebug.result import Result;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
-        "write_outputs(Result.from_dict(json.loads(sys.argv[1])), [], [Path(sys.argv[2])], Console())"
+        "OutputOptions([Path(sys.argv[2])]).write(Result.from_dict(json.loads(sys.argv[1])))"
     )
     arguments = [sys.executable, "-c", code, json.dumps(samples.LEAK.to_dict()), str(target)]
     done = subprocess.run(arguments, capture_output=True, text=True)
@@ -155,15 +159,15 @@ def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
 
 
 def test_shown_as_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    show_result(samples.LEAK, Console(quiet=True), redactor=NOBODY)
+    output(quiet=True).show(samples.LEAK)
     assert capsys.readouterr().out.splitlines() == [
         "LEAK: each slice leaves 5.9 MB of Python objects behind; only with the consumer, so yours."
     ]
-    show_result(samples.LEAK, Console(as_json=True), redactor=NOBODY)
+    output(as_json=True).show(samples.LEAK)
     assert Result.from_dict(json.loads(capsys.readouterr().out)) == samples.LEAK
-    show_result(samples.LEAK, Console(), redactor=NOBODY)
+    output().show(samples.LEAK)
     assert "Who" not in (screen := capsys.readouterr().out)
     assert screen.startswith("LEAK")
     assert "\x1b" not in screen
-    show_result(samples.LEAK, Console(), paths=[Path("-")], redactor=NOBODY)
+    output(Path("-")).show(samples.LEAK)
     assert capsys.readouterr().out == ""

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 from render import samples
 
-from hfmemdebug.render.spark import spark_lines
-from hfmemdebug.render.terminal import render_terminal
+from hfmemdebug.render.terminal import chart_lines, render_terminal
 
 
 def test_what_rises_rises_and_what_is_flat_is_flat() -> None:
-    lines = spark_lines([samples.recording(slices=60, epochs=1)], width=80)
+    lines = chart_lines([samples.recording(slices=60, epochs=1)], width=80)
     assert lines[0] == "memory-mapped, over its 60 slices:"
     pages, anonymous = (line[16:].split("  ")[0] for line in lines[1:])
     assert pages[0] < pages[len(pages) // 2] < pages[-1] == "█"
@@ -29,14 +28,14 @@ def test_without_unicode_in_eighty_columns_within_the_screen() -> None:
 
 def test_the_arm_that_leaks_is_drawn_and_not_its_control() -> None:
     recordings = [samples.recording(name) for name in ("memory-mapped", "memory-mapped + consumer")]
-    assert spark_lines(recordings, width=80)[0].startswith("memory-mapped, ")
-    leaking = spark_lines(recordings, width=80, leaking={"memory-mapped + consumer"})
+    assert chart_lines(recordings, width=80)[0].startswith("memory-mapped, ")
+    leaking = chart_lines(recordings, width=80, leaking={"memory-mapped + consumer"})
     assert leaking[0].startswith("memory-mapped + consumer, ")
 
 
 def test_what_could_not_be_read_is_not_drawn() -> None:
-    assert spark_lines([samples.recording(bare=True)], width=80) == []
-    assert spark_lines([], width=80) == []
+    assert chart_lines([samples.recording(bare=True)], width=80) == []
+    assert chart_lines([], width=80) == []
     some = samples.recording(slices=10)
     shared = tuple(replace(s, shmem=300 << 20) for s in some.samples)
-    assert any("shared" in line for line in spark_lines([replace(some, samples=shared)], width=80))
+    assert any("shared" in line for line in chart_lines([replace(some, samples=shared)], width=80))

@@ -1,4 +1,4 @@
-"""What is shown while arms run: what was loaded, a row per slice, a bar per arm."""
+"""Progress while arms run: what was loaded, a row per slice, a bar per arm."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class ArmBars:
 
 
 def describe_load(report: LoadReport) -> str:
-    """What was really loaded, in a line."""
+    """Returns what was really loaded, in a line."""
     parts = [f"{report.source} {report.name}"]
     if report.split:
         parts.append(f"split {report.split}")

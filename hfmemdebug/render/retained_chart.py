@@ -1,4 +1,4 @@
-"""What stays in use: a chart of its own, since a leak of kilobytes does not show beside pages of megabytes."""
+"""Retained memory: a chart of its own, since a leak of kilobytes does not show beside pages of megabytes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
-from hfmemdebug.render.chart import thin
-from hfmemdebug.render.plot import SECONDS, SECONDS_AXIS, SLICE_AXIS, Spec, arm_name
+from hfmemdebug.render.chart import arm_name, mermaid, thin
+from hfmemdebug.render.plot import SECONDS, SECONDS_AXIS, SLICE_AXIS, Spec
 from hfmemdebug.result import Result
 from hfmemdebug.units import format_bytes
 
@@ -38,8 +38,8 @@ _COUNTED = ("file_maps", "fds")
 _SINCE_WARMUP = "after each reading, beyond what was there after the warm-up"
 
 
-def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
-    """What is in use at the ends of epochs, above what was after the first one: a leak is a ramp.
+def retained_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
+    """Draws what is in use at the ends of epochs, above what was after the first one: a leak is a ramp.
 
     Without a leak, the ramp of the smallest leak that the run could have seen stands beside the flat lines.
 
@@ -49,13 +49,13 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
     counted = _FIELDS_OF_CAUSE.get(result.cause or "", _IN_USE) if result.verdict == "leak" else _IN_USE
     fields = counted
     lines: dict[str, Sequence[tuple[float, int]]] = {
-        arm_name(r): ends for r in recordings if len(ends := _kept(r, fields)) > 1
+        arm_name(r): ends for r in recordings if len(ends := _retained(r, fields)) > 1
     }
     looked_at = {arm_name(r) for r in recordings if r.header.arm.consumer and len(r.slices) > 1}
     if not lines or (looked_at.isdisjoint(lines) and looked_at):
         # No ends of epochs: a killed arm, or a loop that is not ours to settle.
         fields = ("anon", "swap")
-        lines = {arm_name(r): line for r in recordings if len(line := _kept_by_slice(r, fields)) > 1}
+        lines = {arm_name(r): line for r in recordings if len(line := _retained_by_slice(r, fields)) > 1}
     if not lines:
         return None
     things = fields == _COUNTED
@@ -104,13 +104,13 @@ def kept_chart(result: Result, recordings: Sequence[Recording]) -> Spec | None:
     if reference:
         layers.append(_reference(reference, scale, result))
     since = (
-        "at each look, beyond what was there at the first; starting up is not judged"
+        "at each sample, beyond what was there at the first; starting up is not judged"
         if watched
         else _SINCE_WARMUP
     )
     return {
         "title": {
-            "text": f"What stays: {_WORDS_OF_FIELDS[fields]}",
+            "text": f"Retained: {_WORDS_OF_FIELDS[fields]}",
             "subtitle": "at the ends of epochs, beyond what was there after the first one"
             if fields == counted
             else since,
@@ -142,35 +142,29 @@ def mermaid_ramp(result: Result, recordings: Sequence[Recording]) -> str | None:
     if result.verdict != "leak" or leak is None or guilty is None:
         return None
     fields = _FIELDS_OF_CAUSE.get(leak.cause, _IN_USE)
-    line = _kept(guilty, fields)
+    line = _retained(guilty, fields)
     if len(line) < 2:
         return None
     mode = guilty.header.arm.mode
     controls = (r for r in recordings if r.header.arm.mode == mode and not r.header.arm.consumer)
-    control = [value for r in controls if r is not guilty for _, value in _kept(r, fields)]
+    control = [value for r in controls if r is not guilty for _, value in _retained(r, fields)]
     lines = [[value for _, value in line], *([control] if len(control) == len(line) else [])]
     scale, unit = (1.0, "things") if fields == _COUNTED else _unit(v for values in lines for v in values)
     shown = [[round(value / scale, 2) for value in values] for values in lines]
     low, high = min(min(values) for values in shown), max(max(values) for values in shown)
     rate = format_bytes(leak.rate_bytes_per_iteration, signed=True)
     beside = "; grey: the same rows without the code" if len(shown) > 1 else ""
-    return "\n".join(
-        [
-            "```mermaid",
-            '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#dc2626, #94a3b8"}}}}%%',
-            "xychart-beta",
-            f'    title "What stays, at the ends of epochs: {rate} per {words.unit(result)}"',
-            f'    x-axis "{words.unit(result)}s" {line[0][0]} --> {line[-1][0]}',
-            f'    y-axis "{unit}" {min(low, 0.0):g} --> {max(high * 1.05, 0.01):g}',
-            *(f"    line [{', '.join(f'{value:g}' for value in values)}]" for values in shown),
-            "```",
-            "",
-            f"Red: {_WORDS_OF_FIELDS[fields]} beyond what was there after the first epoch{beside}.",
-        ]
+    return mermaid(
+        f"Retained at the ends of epochs: {rate} per {words.unit(result)}",
+        f'"{words.unit(result)}s" {line[0][0]} --> {line[-1][0]}',
+        (unit, min(low, 0.0), max(high * 1.05, 0.01)),
+        shown,
+        colours=("#dc2626", "#94a3b8"),
+        below=f"Red: {_WORDS_OF_FIELDS[fields]} beyond what was there after the first epoch{beside}.",
     )
 
 
-def _kept(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
+def _retained(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
     """Slices read and the growth of the fields since the end of the first epoch, at each epoch's end."""
     line: list[tuple[int, int]] = []
     done = 0
@@ -183,7 +177,7 @@ def _kept(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
     return [(number, value - line[0][1]) for number, value in line]
 
 
-def _kept_by_slice(recording: Recording, fields: Sequence[str]) -> list[tuple[float, int]]:
+def _retained_by_slice(recording: Recording, fields: Sequence[str]) -> list[tuple[float, int]]:
     line = [
         (s.seconds if recording.watched else number, sum(getattr(s, name) or 0 for name in fields))
         for number, s in enumerate(recording.slices, start=1)
