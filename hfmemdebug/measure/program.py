@@ -26,9 +26,8 @@ from hfmemdebug.recording.end import MISSING_END, End, LimitOutcome, ObserverSec
 from hfmemdebug.recording.file import RecordingWriter, append
 from hfmemdebug.recording.header import Header
 from hfmemdebug.recording.sample import Sample
-from hfmemdebug.supervise.segments import Segments
+from hfmemdebug.supervise.shared_memory import Segments, Writers
 from hfmemdebug.supervise.watch import TreeWatch, read_tree
-from hfmemdebug.supervise.writers import Writers
 from hfmemdebug.units import format_bytes
 
 if TYPE_CHECKING:

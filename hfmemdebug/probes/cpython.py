@@ -1,4 +1,4 @@
-"""What CPython's own allocator has in use: blocks at any time, bytes by size class at a price."""
+"""Reads what CPython's own allocator has in use: blocks at any time, bytes by size class at a price."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class PythonHeap(NamedTuple):
 
 
 def allocated_blocks() -> int | None:
-    """Blocks in use by CPython's allocators; None on other interpreters. 20 to 40 microseconds."""
+    """Counts the blocks in use by CPython's allocators; None on other interpreters. 20 to 40 microseconds."""
     read = getattr(sys, "getallocatedblocks", None)
     return read() if read is not None else None
 
 
 def collector_runs() -> bool:
-    """Whether the collector runs by itself: it is neither off nor told never to, by a threshold of 0."""
+    """Says if the collector runs by itself: it is neither off nor told never to, by a threshold of 0."""
     return gc.isenabled() and gc.get_threshold()[0] > 0
 
 
@@ -43,13 +43,14 @@ def clear_type_cache() -> None:
     each of those takes another of the 4096 entries until addresses repeat: for hundreds of calls, a loop over
     files, tables or tensors seems to keep one or two strings a slice. CPython has the call for hunting leaks.
     """
-    clear = getattr(sys, "_clear_type_cache", None) or getattr(sys, "_clear_internal_caches", None)
+    # The first came with 3.13, where it empties this cache too; the second is deprecated there.
+    clear = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
     if clear is not None:
         clear()
 
 
 def parse_malloc_stats(text: str) -> PythonHeap | None:
-    """What small objects have in use, from the text of ``sys._debugmallocstats``.
+    """Parses what small objects have in use, from the text of ``sys._debugmallocstats``.
 
     Returns:
         The sum over all size classes of block size times blocks in use, and the rest of the arenas; None where the
@@ -63,7 +64,7 @@ def parse_malloc_stats(text: str) -> PythonHeap | None:
 
 
 def python_heap() -> PythonHeap | None:
-    """What CPython's small-object allocator has.
+    """Reads what CPython's small-object allocator has.
 
     About a millisecond for each 100 MB: for the ends of epochs. None on other interpreters.
     """

@@ -33,7 +33,7 @@ class NewFiles:
         self._folder = folder
         # Those of others.
         self._known = _Marks()
-        for _, file in _files_with_status(folder):
+        for _, file in files_below(folder):
             self._known.add(file)
         # Those of ours, and those of which nobody knows.
         self._seen = _Marks()
@@ -51,7 +51,7 @@ class NewFiles:
         # stay in the interpreter's free lists.
         known, seen = _Marks(), _Marks()
         new: list[tuple[_File, int]] = []
-        for stat, file in _files_with_status(self._folder):
+        for stat, file in files_below(self._folder):
             if file in self._known:
                 known.add(file)
             elif stat.st_uid == user:
@@ -90,12 +90,27 @@ class _Marks:
         return bool(self._bits[place >> 3] >> (place & 7) & 1)
 
 
-def _files_with_status(folder: str) -> Iterator[tuple[os.stat_result, _File]]:
-    for entry in _files(folder):
-        # It may be removed meanwhile.
-        with contextlib.suppress(OSError):
-            stat = entry.stat(follow_symlinks=False)
-            yield stat, (stat.st_dev, stat.st_ino)
+def used() -> int | None:
+    """Reads the bytes used in /dev/shm by all programs, files without a name included."""
+    try:
+        shm = os.statvfs(FOLDER)
+    except OSError:
+        return None
+    return (shm.f_blocks - shm.f_bfree) * shm.f_frsize
+
+
+def files_below(folder: str) -> Iterator[tuple[os.stat_result, _File]]:
+    """Yields the files in a folder and those below it, each with what tells it from others."""
+    seen = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            # It may be removed meanwhile.
+            with contextlib.suppress(OSError):
+                stat = os.lstat(f"{parent}/{name}")
+                yield stat, (stat.st_dev, stat.st_ino)
+            seen += 1
+            if seen > _MOST:
+                return
 
 
 def _held_by_others(files: Set[_File], folder: str) -> set[_File]:
@@ -146,20 +161,3 @@ def _in_memfds(written: bool) -> int:
     """Sums the memory behind this process's descriptors of memfd_create(2), each file once."""
     found = {stat.st_ino: _bytes_of(stat, written) for _, stat in _open_below("self", (_MEMFD,))}
     return sum(found.values())
-
-
-def _files(folder: str) -> Iterator[os.DirEntry[str]]:
-    waiting, seen = [folder], 0
-    while waiting:
-        try:
-            entries = list(os.scandir(waiting.pop()))
-        except OSError:
-            continue
-        for entry in entries:
-            seen += 1
-            if seen > _MOST:
-                return
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            else:
-                yield entry

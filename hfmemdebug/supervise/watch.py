@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from hfmemdebug.probes import devshm
 from hfmemdebug.probes.maps import Memory, memory_by_file, read_mappings, read_rollup
 from hfmemdebug.probes.process_table import UNREADABLE, command_line, descendants, is_living
 from hfmemdebug.probes.status import Status, StatusReader
@@ -426,16 +427,7 @@ class TreeWatch:
             blocks=total(s.blocks for s in samples),
             python=total(s.python for s in samples),
             rows=(total(s.rows for s in samples) or 0) + self.rows_of_the_ended,
-            dev_shm=dev_shm(),
+            dev_shm=devshm.used(),
             segments=in_segments,
             segments_reserved=reserved_in_segments,
         )
-
-
-def dev_shm() -> int | None:
-    """Reads the bytes used in /dev/shm by all programs, files without a name included."""
-    try:
-        shm = os.statvfs("/dev/shm")
-    except OSError:
-        return None
-    return (shm.f_blocks - shm.f_bfree) * shm.f_frsize

@@ -1,6 +1,9 @@
-"""How much memory the shared segments have that a program has made and not unlinked, by their names.
+"""Attributes memory in /dev/shm to a program: its segments by their names, other new files by what was written.
 
-/dev/shm is everybody's: what others put there and take away hides a leak of the program's own.
+All programs put files there: what others put there and take away hides a leak of the program's own. No file tells
+which process has made it. The sampler inside a program notes the names of the segments that it makes; PyTorch's carry
+the number of their maker. Of the rest only an upper bound is known: a process cannot have filled more than it has
+written (``wchar`` of ``/proc/PID/io``), though it may have written elsewhere.
 """
 
 from __future__ import annotations
@@ -10,14 +13,20 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from hfmemdebug.recording.end import SegmentLine
+import psutil
 
-_SHM = "/dev/shm"
+from hfmemdebug.probes.devshm import FOLDER, files_below
+from hfmemdebug.recording.end import SegmentLine
+from hfmemdebug.recording.sample import Sample
+
+# Less than this is no program's leak.
+_NOTEWORTHY = 1 << 20
 # PyTorch's own name who has made them.
 _OF_TORCH = re.compile(r"torch_(\d+)_")
+_WCHAR = re.compile(rb"^wchar: (\d+)$", re.MULTILINE)
 # From one sum to the next, in seconds and in times of what one costs: each segment is asked for.
 _PAUSE = 0.5
 _COSTS = 200
@@ -50,7 +59,7 @@ class Segments:
         self._by_line: dict[tuple[str, int], list[int]] = {}
 
     def size(self, pids: Iterable[int]) -> int | None:
-        """Bytes in them, as of half a second ago at most where they are few; None where none was ever made.
+        """Sums the bytes in them, as of half a second ago at most where they are few; None where none was ever made.
 
         Args:
             pids: The processes of the program that live now.
@@ -70,7 +79,7 @@ class Segments:
             self._read += len(new)
             self._living.update(map(_parsed, new.decode(errors="surrogateescape").splitlines()))
         with contextlib.suppress(OSError):
-            for name in os.listdir(_SHM):
+            for name in os.listdir(FOLDER):
                 made = _OF_TORCH.match(name)
                 if made is not None and int(made[1]) in self._makers:
                     self._living.setdefault(name)
@@ -80,7 +89,7 @@ class Segments:
         by_line: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
         for name, place in list(self._living.items()):
             try:
-                segment = os.stat(f"{_SHM}/{name}")
+                segment = os.stat(f"{FOLDER}/{name}")
             except OSError:
                 del self._living[name]
                 continue
@@ -102,6 +111,67 @@ class Segments:
             SegmentLine(file, line, function_at(file, line), size, count)
             for (file, line), (size, count) in self._by_line.items()
         )
+
+
+class Writers:
+    """What a program's processes and the others of its user have written, and the new files in /dev/shm.
+
+    Args:
+        since: Time of day when the program began, in seconds.
+
+    Attributes:
+        new_files_bytes: Bytes in files of this user that came since then, when there were most.
+    """
+
+    def __init__(self, since: float) -> None:
+        self._since = since
+        self._others = _written(psutil.pids())
+        self._ours: dict[int, int] = {}
+        self._least: int | None = None
+        self.new_files_bytes = 0
+
+    def look(self, samples: Sequence[Sample]) -> None:
+        """Reads the counters of the program's processes, and the files: programs tidy up as they end.
+
+        Args:
+            samples: Those of the tree at one time.
+        """
+        self._ours |= _written(sample.pid for sample in samples if sample.pid is not None)
+        used = samples[-1].dev_shm if samples else None
+        if used is None:
+            return
+        self._least = used if self._least is None else min(used, self._least)
+        if used - self._least >= _NOTEWORTHY:
+            self.new_files_bytes = max(self.new_files_bytes, self._new_files())
+
+    @property
+    def written(self) -> int | None:
+        """Sums the bytes that the program's processes have written, wherever to, as far as they were looked at."""
+        return sum(self._ours.values()) if self._ours else None
+
+    def written_by_others(self) -> int:
+        """Sums the bytes that other processes of this user have written since the program began."""
+        others = _written(pid for pid in psutil.pids() if pid not in self._ours and pid != os.getpid())
+        return sum(max(0, now - self._others.get(pid, 0)) for pid, now in others.items())
+
+    def _new_files(self) -> int:
+        stats = (stat for stat, _ in files_below(FOLDER))
+        return sum(
+            stat.st_blocks * 512
+            for stat in stats
+            if stat.st_ctime >= self._since and stat.st_uid == os.getuid()
+        )
+
+
+def _written(pids: Iterable[int]) -> dict[int, int]:
+    """Reads what processes of this user have written in all, by PID; of others it may not be read."""
+    found: dict[int, int] = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{pid}").st_uid == os.getuid():
+                wchar = _WCHAR.search(Path(f"/proc/{pid}/io").read_bytes())
+                found |= {pid: int(wchar[1])} if wchar is not None else {}
+    return found
 
 
 def _parsed(line: str) -> tuple[str, tuple[str, int] | None]:

@@ -1,16 +1,18 @@
-"""Segments of shared memory that a program has made, by their names."""
-
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from multiprocessing import shared_memory
 from pathlib import Path
 
 from hfmemdebug.recording.end import SegmentLine
-from hfmemdebug.supervise.segments import Segments
+from hfmemdebug.recording.sample import Sample
+from hfmemdebug.supervise.shared_memory import Segments, Writers
 
 # A line of the function below.
-LINE = 17
+LINE = 19
 
 
 def test_what_was_made_and_not_unlinked(tmp_path: Path) -> None:
@@ -66,3 +68,42 @@ def test_what_pytorch_has_named_after_its_maker(tmp_path: Path) -> None:
     finally:
         for path in made:
             path.unlink(missing_ok=True)
+
+
+MB = 1 << 20
+_WRITES = """
+import pathlib, sys
+path = pathlib.Path(sys.argv[1])
+path.write_bytes(bytes(3 << 20))
+print("written", flush=True)
+sys.stdin.read()
+path.unlink()
+"""
+
+
+def tree(pid: int, dev_shm: int) -> list[Sample]:
+    moment = {"epoch": 1, "slice": 0, "seconds": 0.0}
+    return [Sample(kind="process", pid=pid, **moment), Sample(kind="tree", dev_shm=dev_shm, **moment)]
+
+
+def test_what_was_written_into_dev_shm() -> None:
+    path = Path(f"/dev/shm/hfmemdebug-test-{os.getpid()}")
+    began = time.time() - 1
+    ours, theirs = Writers(began), Writers(began)
+    command = [sys.executable, "-c", _WRITES, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for writers in (ours, theirs):
+            # What was there before is not the program's.
+            pid = process.pid if writers is ours else 0
+            writers.look(tree(pid, 0))
+            assert writers.new_files_bytes == 0
+            writers.look(tree(pid, 4 * MB))
+            assert writers.new_files_bytes >= 3 * MB
+        assert ours.written is not None
+        assert ours.written >= 3 * MB
+        # To the watcher of another program these bytes are others'.
+        assert theirs.written_by_others() >= 3 * MB
+        assert theirs.written is None
+        process.communicate()
