@@ -123,7 +123,7 @@ class ProcessTrace:
     began: float
     from_: float
     to: float
-    blocks: int = 0
+    blocks: float = 0.0
     block_bytes: float | None = None
     sites: tuple[dict[str, Any], ...] = ()
     holders: tuple[dict[str, Any], ...] = ()
