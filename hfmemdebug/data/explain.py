@@ -29,9 +29,10 @@ from hfmemdebug.errors import AccessError, DiskError, HfmemdebugError, InputErro
 
 # A person waits for the number of a broken line no longer than this.
 LONGEST_SEARCH_SECONDS = 5.0
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FAILING = frozenset({errno.EIO, errno.ESTALE})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_ROOM = "Free some space, choose a larger disk (for the cache HF_HOME), or do with less: --streaming, fewer --rows."
 _FULL_PHRASE = "Not enough disk space"
 _SHORT_PHRASE = "Consistency check failed"
 _NETWORK_PACKAGES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "aiohttp"})
@@ -172,7 +173,7 @@ def explain(
     if any(isinstance(each, MemoryError) for each in chain):
         return None
     return (
-        _of_the_system(chain)
+        of_the_system(chain, "the data could not be loaded, or built in the datasets cache")
         or _of_known_classes(chain, spec, repo, searching=searching)
         or _of_the_network(chain, repo or spec.dataset, spec)
         or (None if _is_ours(error) else _of_the_data(chain, spec, repo, files, quote=quote))
@@ -193,22 +194,24 @@ def explained(
         raise found from error
 
 
-def _of_the_system(chain: Sequence[BaseException]) -> HfmemdebugError | None:
-    """The operating system refused: the disk is full or fails, a file may not be read."""
+def of_the_system(chain: Sequence[BaseException], failed: str) -> HfmemdebugError | None:
+    """Explains a refusal of the operating system: the disk is full or fails, a file may not be read or written.
+
+    Args:
+        chain: The error and what it came from.
+        failed: What failed, for a message that names no file.
+    """
     for error in chain:
         code = error.errno if isinstance(error, OSError) else None
         if code in _FULL or _FULL_PHRASE in str(error):
-            return DiskError(
-                "the disk is full: the data could not be downloaded and built in the datasets cache",
-                next="Free some space, set HF_HOME to a folder on a larger disk, or read them with --streaming.",
-            )
+            return DiskError(f"the disk is full, or a limit of it is reached: {failed}", next=_ROOM)
         if code in _FAILING:
-            return DiskError(f"a disk cannot be read or written: {os.strerror(code or 0)}")
+            return DiskError(f"the disk fails ({os.strerror(code or 0)}): {failed}")
         if code in _FORBIDDEN:
-            place = getattr(error, "filename", None) or "the datasets cache"
+            place = getattr(error, "filename", None)
             return AccessError(
-                f"{shown(place)}: permission denied",
-                next="Make it accessible for the user who runs this, or set HF_HOME to a folder of your own.",
+                f"{shown(place) if place else failed}: permission denied",
+                next="Make it accessible for the user who runs this, or choose another folder (for the cache HF_HOME).",
             )
     return None
 

@@ -1,22 +1,31 @@
-"""Builds a dataset of rows that are all alike, so that data are no factor in what memory does."""
+"""Builds a dataset of rows that are all alike, so that data are no factor in what memory does.
+
+A folder is complete or does not exist: it is written under a hidden name beside its place and renamed when all is
+there. The hidden folder is locked for as long as its process lives, and so the next run knows what a killed one left.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
 import os
+import secrets
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.data import synth_folder as folders
+from hfmemdebug.data.arrow_files import ends_as_stream
+from hfmemdebug.data.explain import of_the_system
 from hfmemdebug.data.rows import MAX_VARY, Row, preset_row, row_of
-from hfmemdebug.data.synth_arrow import Messages, make_messages
-from hfmemdebug.errors import InputError, UsageError
-from hfmemdebug.units import format_count
+from hfmemdebug.data.synth_stream import RowStream, make_stream, write_stream
+from hfmemdebug.errors import DiskError, InputError, UsageError
+from hfmemdebug.units import format_bytes, format_count
 
 DEFAULT_PRESET = "nested"
 DEFAULT_ROWS = 1_000_000
@@ -24,6 +33,10 @@ DEFAULT_ROWS = 1_000_000
 GENERATION = 1
 # state.json, dataset_info.json and the recipe, generously.
 SMALL_FILES_BYTES = 1 << 16
+STATE = "state.json"
+INFO = "dataset_info.json"
+# `datasets` reads the files that state.json names and no others.
+SIDECAR = ".hfmemdebug-synth.json"
 
 
 @dataclass(frozen=True)
@@ -103,18 +116,18 @@ def synthesize(
         "seed": seed if vary else 0,
         "generation": GENERATION,
     }
-    with folders.os_errors_for(shown):
+    with _os_errors_for(shown):
         target = Path(os.path.realpath(out))
         if not target.parent.is_dir():
             raise InputError(
                 f"there is no folder to put '{shown}' into", next="Create its parent folder first."
             )
-        folders.sweep(target)
+        _sweep(target)
         reused = _reusable(target, shown, recipe, force)
         written = 0
         if not reused:
             written, reused = _build(target, shown, chosen, recipe, force, on_progress)
-        size = folders.folder_bytes(target)
+        size = sum(path.stat().st_size for path in target.glob("*.arrow"))
     return Synthesized(
         path=Path(out),
         rows=rows,
@@ -165,9 +178,9 @@ def _reusable(target: Path, shown: str, recipe: Mapping[str, Any], force: bool) 
     if not target.is_dir():
         raise InputError(f"'{shown}' is a file, not a folder", next="Choose another name.")
     if not any(target.iterdir()):
-        folders.refuse_to_replace(target, shown)
+        _refuse_to_replace(target, shown)
         return False
-    difference = folders.difference(target, recipe)
+    difference = _difference(target, recipe)
     if difference is None:
         return True
     if not force:
@@ -175,7 +188,7 @@ def _reusable(target: Path, shown: str, recipe: Mapping[str, Any], force: bool) 
             f"'{shown}' exists and is not what was asked for: {difference}",
             next="Choose another folder, or replace it with --force.",
         )
-    folders.refuse_to_replace(target, shown)
+    _refuse_to_replace(target, shown)
     return False
 
 
@@ -189,13 +202,12 @@ def _build(
 ) -> tuple[int, bool]:
     """Writes the folder; returns the bytes written and whether somebody else was quicker."""
     rows, shards = recipe["rows"], recipe["shards"]
-    messages = make_messages(row, rows=rows, vary=recipe["vary"], seed=recipe["seed"])
+    stream = make_stream(row, rows=rows, vary=recipe["vary"], seed=recipe["seed"])
     # A lower bound first: adding up a number of rows that no disk holds would take for ever.
-    folders.check_space(target.parent, shown, messages.smallest_stream(rows))
+    _check_space(target.parent, shown, stream.least_bytes(rows))
     counts = [rows // shards + (shard < rows % shards) for shard in range(shards)]
-    sizes = [messages.stream_bytes(count, shard) for shard, count in enumerate(counts)]
-    total = sum(sizes)
-    folders.check_space(target.parent, shown, total + SMALL_FILES_BYTES)
+    total = sum(sum(map(len, stream.messages(count, shard))) for shard, count in enumerate(counts))
+    _check_space(target.parent, shown, total + SMALL_FILES_BYTES)
     done = 0
 
     def count_bytes(written: int) -> None:
@@ -204,16 +216,14 @@ def _build(
         if on_progress is not None:
             on_progress(done, total)
 
-    with folders.fresh_folder(target) as folder:
-        for shard, (count, size) in enumerate(zip(counts, sizes, strict=True)):
-            stream = messages.stream(count, shard)
-            folders.write_stream(folder / _shard_name(shard, shards), stream, size, count_bytes)
-        _describe(folder, messages, recipe)
-        folders.write_sidecar(folder, recipe)
+    with _fresh_folder(target) as folder:
+        for shard, count in enumerate(counts):
+            write_stream(folder / _shard_name(shard, shards), stream.messages(count, shard), count_bytes)
+        _describe(folder, stream, recipe)
         # Somebody may have put a folder there meanwhile, perhaps the same one.
         if _reusable(target, shown, recipe, force):
             return 0, True
-        folders.put_in_place(folder, target)
+        _put_in_place(folder, target)
     return done, False
 
 
@@ -221,12 +231,12 @@ def _shard_name(shard: int, shards: int) -> str:
     return f"data-{shard:05d}-of-{shards:05d}.arrow"
 
 
-def _describe(folder: Path, messages: Messages, recipe: Mapping[str, Any]) -> None:
+def _describe(folder: Path, stream: RowStream, recipe: Mapping[str, Any]) -> None:
     """Writes the two files with which `load_from_disk` begins, as `save_to_disk` does."""
-    described = json.dumps([dict(recipe), messages.features])
+    described = json.dumps([dict(recipe), stream.features])
     shards = recipe["shards"]
-    folders.write_json(
-        folder / folders.STATE,
+    _write_json(
+        folder / STATE,
         {
             "_data_files": [{"filename": _shard_name(shard, shards)} for shard in range(shards)],
             # The name under which `datasets` caches what is derived: the same data, the same name.
@@ -238,7 +248,168 @@ def _describe(folder: Path, messages: Messages, recipe: Mapping[str, Any]) -> No
             "_split": None,
         },
     )
-    folders.write_json(
-        folder / folders.INFO,
-        {"citation": "", "description": "", "features": messages.features, "homepage": "", "license": ""},
+    _write_json(
+        folder / INFO,
+        {"citation": "", "description": "", "features": stream.features, "homepage": "", "license": ""},
     )
+    files = {
+        path.name: _digest(path) if path.suffix == ".json" else path.stat().st_size
+        for path in sorted(folder.iterdir())
+    }
+    _write_json(folder / SIDECAR, {"recipe": dict(recipe), "files": files})
+
+
+@contextmanager
+def _os_errors_for(shown: str) -> Iterator[None]:
+    """Turns what the operating system complains about into one line about the folder `shown`."""
+    try:
+        yield
+    except OSError as error:
+        explanation = of_the_system([error], f"'{shown}' was not written, and nothing was left behind")
+        raise explanation or InputError(
+            f"'{shown}' cannot be written: {error.strerror or error}", next="Choose another folder."
+        ) from error
+
+
+@contextmanager
+def _fresh_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside `target` that is gone afterwards, unless it was renamed meanwhile."""
+    folder = _hidden(target)
+    lock = None
+    try:
+        while lock is None:
+            folder.mkdir()
+            lock = _locked(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """A descriptor that holds the folder's lock; None where another run swept it before it was locked."""
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    # Some network file systems cannot lock a folder; what is left there is never swept.
+    with suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    if folder.exists():
+        return lock
+    os.close(lock)
+    return None
+
+
+def _hidden(target: Path) -> Path:
+    return target.with_name(f".{target.name}.synth-{secrets.token_hex(6)}")
+
+
+def _sweep(target: Path) -> None:
+    """Removes the hidden folders that killed runs left beside `target`."""
+    with suppress(OSError):
+        for folder in list(target.parent.iterdir()):
+            if folder.name.startswith(f".{target.name}.synth-"):
+                with suppress(OSError):
+                    _remove_if_abandoned(folder)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Writes a document as `datasets` lays it out."""
+    path.write_text(json.dumps(document, indent=2), encoding="utf-8")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _difference(folder: Path, recipe: Mapping[str, Any]) -> str | None:
+    """What tells a folder from the one that the recipe makes; None where it is the same and complete."""
+    try:
+        sidecar = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
+        made, files = dict(sidecar["recipe"]), dict(sidecar["files"])
+    except FileNotFoundError:
+        return "it was not made by hfmemdebug synth"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"its {SIDECAR} cannot be read"
+    for name, wanted in recipe.items():
+        if made.get(name) != wanted:
+            # The row is known by its digest, which says nothing to people.
+            return (
+                "it holds another row" if name == "row" else f"it has {name} {made.get(name)}, not {wanted}"
+            )
+    for name, known in files.items():
+        path = folder / name
+        try:
+            same = (
+                path.stat().st_size == known and ends_as_stream(path)
+                if isinstance(known, int)
+                else _digest(path) == known
+            )
+        except OSError:
+            return f"its file {name} is missing"
+        if not same:
+            return f"its file {name} was changed or is not complete"
+    return None
+
+
+def _refuse_to_replace(folder: Path, shown: str) -> None:
+    """Makes sure that nothing but a saved dataset is replaced.
+
+    Raises:
+        InputError: The folder holds anything that `save_to_disk` and `datasets`' cache do not write there.
+    """
+    refusal = f"'{shown}' is not replaced, even with --force: "
+    entries = sorted(folder.iterdir())
+    names = {path.name for path in entries}
+    here = Path.cwd()
+    if folder == here or folder in here.parents:
+        raise InputError(f"{refusal}it is the current folder or holds it", next="Choose another folder.")
+    if names and not {STATE, INFO} <= names:
+        raise InputError(f"{refusal}it is not a saved dataset", next="Choose another folder.")
+    for path in entries:
+        known = path.name in (STATE, INFO, SIDECAR) or path.suffix == ".arrow"
+        if not known or path.is_dir() or path.is_symlink():
+            raise InputError(
+                f"{refusal}it holds '{path.name}', which is no part of a saved dataset",
+                next="Move that elsewhere, or choose another folder.",
+            )
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    """Renames a finished folder to its place; what was there is removed afterwards."""
+    if not target.exists():
+        folder.rename(target)
+        return
+    old = _hidden(target)
+    target.rename(old)
+    try:
+        folder.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_space(parent: Path, shown: str, needed: int) -> None:
+    """Compares what is to be written with what is free.
+
+    Raises:
+        DiskError: It does not fit.
+    """
+    free = shutil.disk_usage(parent).free
+    if needed > free:
+        raise DiskError(
+            f"'{shown}' needs {format_bytes(needed)} and only {format_bytes(free)} are free there",
+            next="Free some space, choose another disk, or write fewer rows with --rows.",
+        )

