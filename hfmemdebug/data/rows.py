@@ -1,4 +1,4 @@
-"""The rows of a synthetic dataset: presets, a row given as JSON, and rows of varying length."""
+"""The rows of a synthetic dataset: presets, a row or its types given as JSON, and rows of varying length."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from hfmemdebug.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-IMAGE_SIDE = 32
 AUDIO_RATE = 16_000
-AUDIO_SAMPLES = 1_600
 TOKENS = 1_024
 # Above this a log-normal row is hundreds of times its median: no text is like that, and the size of
 # the dataset would rest on a handful of rows.
 MAX_VARY = 3.0
+MEDIA: dict[str, dict[str, Any]] = {
+    "image": {"_type": "Image"},
+    "audio": {"sampling_rate": AUDIO_RATE, "_type": "Audio"},
+}
+"""The serialised features of what Arrow's type does not tell."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +38,16 @@ class Row:
         values: The value of each column.
         key: What tells this row from any other, for the recipe that is kept beside the data.
         types: The Arrow type of each column, or None where Arrow infers them.
-        media: The serialised feature of each column that Arrow's type does not tell (images, audio).
-        scaled: The row at a multiple of its size, for what cannot simply be cut (images, audio).
+        media: ``image`` or ``audio`` for the columns that hold such: a PNG or a WAV file.
     """
 
     values: Mapping[str, Any]
     key: str
     types: Callable[[], dict[str, pa.DataType]] | None = None
-    media: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    scaled: Callable[[float], dict[str, Any]] | None = None
+    media: Mapping[str, str] = field(default_factory=dict)
 
     def varied(self, vary: float, rng: random.Random) -> dict[str, Any]:
-        """The row with its lengths drawn anew.
+        """Returns the row with its lengths drawn anew.
 
         The length of each text, list and byte string is multiplied by a log-normal factor of mean 1, as
         the lengths of sentences and documents are about log-normal. All values of one mapping share a
@@ -56,13 +57,17 @@ class Row:
             vary: Coefficient of variation of the lengths (standard deviation / mean).
             rng: The source of randomness.
         """
-        if self.scaled is not None:
-            return self.scaled(_factor(vary, rng))
-        varied: dict[str, Any] = _varied(dict(self.values), vary, rng, 1.0)
-        return varied
+        factor = _factor(vary, rng)
+        return {
+            # A picture that is cut is none: another one is made.
+            name: medium(self.media[name], len(value["bytes"]) * factor)
+            if name in self.media
+            else _varied(value, vary, rng, factor)
+            for name, value in self.values.items()
+        }
 
     def has_length(self) -> bool:
-        """Whether anything in the row has a length that can vary."""
+        """Tells whether anything in the row has a length that can vary."""
         return any(_has_length(value) for value in self.values.values())
 
 
@@ -90,7 +95,7 @@ def _has_length(value: Any) -> bool:
 
 
 def row_of(values: Mapping[str, Any]) -> Row:
-    """The row that holds these values, one for each column.
+    """Returns the row that holds these values, one for each column.
 
     Raises:
         UsageError: There is no column, or a name is no text.
@@ -137,7 +142,7 @@ def parse_row(text: str, *, option: str = "--row") -> dict[str, Any]:
 
 
 def preset_row(name: str) -> Row:
-    """The row of a preset.
+    """Returns the row of a preset.
 
     Raises:
         UsageError: There is no preset of this name.
@@ -170,47 +175,83 @@ def _tokens() -> Row:
     return row_of({"input_ids": [i * 7919 % 50_257 for i in range(TOKENS)], "attention_mask": [1] * TOKENS})
 
 
-def _bytes_and_path() -> pa.DataType:
-    import pyarrow as pa
-
-    return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-
-
-def _image() -> Row:
-    def scaled(factor: float) -> dict[str, Any]:
-        side = max(1, round(IMAGE_SIDE * math.sqrt(factor)))
-        return {"image": {"bytes": png(side), "path": None}, "label": 1}
-
-    def types() -> dict[str, pa.DataType]:
-        import pyarrow as pa
-
-        return {"image": _bytes_and_path(), "label": pa.int64()}
-
-    return Row(scaled(1.0), f"image:{IMAGE_SIDE}", types, {"image": {"_type": "Image"}}, scaled)
-
-
-def _audio() -> Row:
-    def scaled(factor: float) -> dict[str, Any]:
-        return {"audio": {"bytes": wav(max(1, round(AUDIO_SAMPLES * factor))), "path": None}, "label": 1}
-
-    def types() -> dict[str, pa.DataType]:
-        import pyarrow as pa
-
-        return {"audio": _bytes_and_path(), "label": pa.int64()}
-
-    feature = {"sampling_rate": AUDIO_RATE, "_type": "Audio"}
-    return Row(scaled(1.0), f"audio:{AUDIO_SAMPLES}", types, {"audio": feature}, scaled)
-
-
 _ROWS: dict[str, Callable[[], Row]] = {
     "nested": _nested,
     "text": _text,
     "numeric": _numeric,
-    "image": _image,
-    "audio": _audio,
+    "image": lambda: row_of_schema({"image": "image:3000", "label": "int64"}),
+    "audio": lambda: row_of_schema({"audio": "audio:3200", "label": "int64"}),
     "tokens": _tokens,
 }
 PRESETS = tuple(_ROWS)
+
+
+def row_of_schema(schema: Mapping[str, Any]) -> Row:
+    """Returns the row that a schema describes.
+
+    A schema is a JSON object from column to type: ``"int64"``, ``"string:1500"`` (letters), ``"binary:300"``,
+    ``"image:12000"`` and ``"audio:32000"`` (bytes), ``[TYPE, 20]`` for a list of so many, an object for a struct.
+
+    Raises:
+        UsageError: A type is not of the form that is wanted.
+    """
+    declared = {name: _declared(each, name) for name, each in schema.items()}
+    return Row(
+        {name: value for name, (value, _) in declared.items()},
+        key=f"schema:{json.dumps(schema, sort_keys=True)}",
+        types=lambda: {name: type for name, (_, type) in declared.items()},
+        media={
+            name: kind
+            for name, each in schema.items()
+            if isinstance(each, str) and (kind := each.partition(":")[0]) in MEDIA
+        },
+    )
+
+
+def _declared(declared: Any, column: str) -> tuple[Any, pa.DataType]:
+    """Returns a value of a declared type, and the type."""
+    import pyarrow as pa
+
+    if isinstance(declared, Mapping) and declared:
+        parts = {name: _declared(inner, column) for name, inner in declared.items()}
+        types = [(name, type) for name, (_, type) in parts.items()]
+        return {name: value for name, (value, _) in parts.items()}, pa.struct(types)
+    if (
+        isinstance(declared, list)
+        and len(declared) == 2
+        and isinstance(declared[1], int)
+        and declared[1] >= 0
+    ):
+        value, type = _declared(declared[0], column)
+        return [value] * declared[1], pa.list_(type)
+    name, colon, digits = declared.partition(":") if isinstance(declared, str) else ("", "", "")
+    if (digits.isdecimal() or not colon) and name in MEDIA:
+        return medium(name, int(digits or 3000)), pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    sized = name.endswith(("string", "binary"))
+    try:
+        type = pa.type_for_alias(name if not colon or (sized and digits.isdecimal()) else declared)
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"--schema: {declared!r} of column '{column}' is no type",
+            next="""Write it like '{"text": "string:1500", "label": "int64", "ids": ["int64", 20]}'.""",
+        ) from None
+    if sized:
+        size = int(digits or 0)
+        return ("abcdefghi " * (size // 10 + 1))[:size] if name.endswith("string") else b"Z" * size, type
+    if pa.types.is_null(type) or pa.types.is_boolean(type):
+        return None if pa.types.is_null(type) else True, type
+    return 0.5 if pa.types.is_floating(type) else 7, type
+
+
+def medium(kind: str, size: float) -> dict[str, Any]:
+    """Returns an image or a sound of about so many bytes, as `datasets` stores them.
+
+    Args:
+        kind: ``image`` or ``audio``.
+        size: Bytes; three a pixel of noise, which does not compress, and two a sample.
+    """
+    file = png(max(1, round(math.sqrt(size / 3)))) if kind == "image" else wav(max(1, round(size / 2)))
+    return {"bytes": file, "path": None}
 
 
 @cache

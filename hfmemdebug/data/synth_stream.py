@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.data.arrow_files import END_OF_STREAM
-from hfmemdebug.data.rows import Row
+from hfmemdebug.data.rows import MEDIA, Row
 from hfmemdebug.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -160,7 +160,10 @@ def make_stream(row: Row, *, rows: int, vary: float, seed: int) -> RowStream:
         raise UsageError("--vary has nothing to vary", next="Give the row a text or a list.")
     types = row.types() if row.types else {}
     columns = {name: _column_of(name, value, types.get(name)) for name, value in row.values.items()}
-    features = {name: row.media.get(name) or feature_of(column.type) for name, column in columns.items()}
+    features = {
+        name: MEDIA[row.media[name]] if name in row.media else feature_of(column.type)
+        for name, column in columns.items()
+    }
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     schema = pa.schema([(name, column.type) for name, column in columns.items()], metadata=metadata)
     row_bytes = max(1, sum(column.nbytes for column in columns.values()))

@@ -22,7 +22,7 @@ from typing import Any
 
 from hfmemdebug.data.arrow_files import ends_as_stream
 from hfmemdebug.data.explain import of_the_system
-from hfmemdebug.data.rows import MAX_VARY, Row, preset_row, row_of
+from hfmemdebug.data.rows import MAX_VARY, Row, preset_row, row_of, row_of_schema
 from hfmemdebug.data.synth_stream import RowStream, make_stream, write_stream
 from hfmemdebug.errors import DiskError, InputError, UsageError
 from hfmemdebug.units import format_bytes, format_count
@@ -86,7 +86,7 @@ def synthesize(
         out: The folder. Where it exists and is exactly what is asked for it is reused.
         rows: Number of rows, at least 1.
         row: The row as a mapping from column to value; not together with `schema` or `preset`.
-        schema: The columns' types and sizes, as `hfmemdebug.data.likeness` writes them.
+        schema: The columns' types and sizes, as `hfmemdebug.data.schema_sketch` writes them.
         preset: One of `hfmemdebug.data.rows.PRESETS`; without `row`, `"nested"` is the default.
         vary: Coefficient of variation of the lengths of texts, lists and byte strings, 0 for rows all alike.
             Lengths are log-normal around the row's own. They come from a pool of up to 64 different record
@@ -165,8 +165,6 @@ def _checked(
             "a row, a schema and a preset exclude each other", next="Give --row, --schema or --preset."
         )
     if schema is not None:
-        from hfmemdebug.data.likeness import row_of_schema
-
         return row_of_schema(schema)
     return row_of(row) if row is not None else preset_row(preset or DEFAULT_PRESET)
 

@@ -10,7 +10,8 @@ import datasets
 import pytest
 
 from hfmemdebug.cli.app import run
-from hfmemdebug.data.likeness import LONGEST_LINE, row_of_schema, synth_line
+from hfmemdebug.data.rows import row_of_schema
+from hfmemdebug.data.schema_sketch import LONGEST_LINE, synth_line
 from hfmemdebug.errors import UsageError
 
 SECRET = "Marie's salary is 4711 francs"
