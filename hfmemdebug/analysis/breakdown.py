@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hfmemdebug.analysis.program import PAGES_FLOOR
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 
 # Page counts lag behind by some hundred kilobytes, and settling leaves a megabyte more or less in the
 # heap: of growth below this, that would be a share of its own.
@@ -79,9 +79,9 @@ def break_down(recording: Recording) -> RssBreakdown | None:
     return RssBreakdown(owners, growth, round(explained, 4) if explained is not None else None)
 
 
-def _last_settling(samples: Sequence[Sample]) -> dict[str, Sample]:
+def _last_settling(samples: Sequence[ArmSample]) -> dict[str, ArmSample]:
     """The last complete settling's readings, by step."""
-    found: dict[str, Sample] = {}
+    found: dict[str, ArmSample] = {}
     for sample in reversed(samples):
         if sample.kind == "settle" and sample.step is not None and sample.step != "start":
             found[sample.step] = sample
@@ -92,10 +92,10 @@ def _last_settling(samples: Sequence[Sample]) -> dict[str, Sample]:
     return {}
 
 
-def _private(sample: Sample) -> int:
+def _private(sample: ArmSample) -> int:
     return (sample.anon or 0) + (sample.swap or 0)
 
 
-def _grown(start: Sample, end: Sample, name: str) -> int | None:
+def _grown(start: ArmSample, end: ArmSample, name: str) -> int | None:
     before, after = getattr(start, name), getattr(end, name)
     return None if before is None or after is None else after - before

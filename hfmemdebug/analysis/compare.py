@@ -24,10 +24,7 @@ def compare(before: Sequence[Recording], after: Sequence[Recording]) -> Comparis
     """
     results = judge(before), judge(after)
     arms = [{arm.name: arm for arm in result.arms} for result in results]
-    assessed = [
-        {a.name: a for a in assess_all([r for r in run if r.slices and not r.watched])}
-        for run in (before, after)
-    ]
+    assessed = [{a.name: a for a in assess_all([r for r in run if r.slices])} for run in (before, after)]
     common = [name for name in arms[0] if name in arms[1]]
     if not common:
         raise InputError(

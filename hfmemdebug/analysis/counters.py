@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hfmemdebug.analysis.trend import Trend
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ProcessSample
 
 MB = 1 << 20
 # `run` has no control: growth of less than this over the whole run is nobody's leak.
@@ -31,7 +31,7 @@ class CounterTrend:
 
     name: str
     growth: Trend
-    gained: tuple[tuple[Sample, float], ...] = ()
+    gained: tuple[tuple[ProcessSample, float], ...] = ()
     filled: bool = False
 
 

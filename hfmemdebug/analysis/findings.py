@@ -10,7 +10,7 @@ from hfmemdebug.analysis.series import Epochs
 from hfmemdebug.analysis.trend import rate_of_rising_lows
 from hfmemdebug.recording.end import Trace
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.result import Finding
 from hfmemdebug.units import format_bytes, format_count
 
@@ -335,7 +335,7 @@ def shown_growth(recording: Recording) -> dict[str, int | None]:
 def what_settling_gave_back(recording: Recording) -> dict[str, int | None]:
     """Bytes of RSS that each step of settling gave back: the most that it did at the end of any epoch."""
     gave: dict[str, int | None] = {}
-    previous: Sample | None = None
+    previous: ArmSample | None = None
     for sample in recording.samples:
         if sample.kind == "settle" and sample.step not in ("start", "before") and previous is not None:
             step = str(sample.step)

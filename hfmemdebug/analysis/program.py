@@ -28,7 +28,7 @@ from hfmemdebug.analysis.snapshots import (
 )
 from hfmemdebug.analysis.trend import STEADY, Trend
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ProcessSample, TreeSample
 
 # Noise that may hide a leak of up to this share of the program's memory is still called none, and said.
 TOLERATED_SHARE = 0.02
@@ -71,7 +71,7 @@ class Program:
     level: float
     exact: bool
     floor: float
-    first_of: dict[int, Sample] = field(default_factory=dict)
+    first_of: dict[int, ProcessSample] = field(default_factory=dict)
     baselines: dict[int, dict[str, float]] = field(default_factory=dict)
     gains: dict[str, int | None] = field(default_factory=dict)
     afterwards: dict[str, Trend] = field(default_factory=dict)
@@ -102,7 +102,7 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
         recording: The recording.
         min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
     """
-    seen, ending = read_snapshots(recording.samples)
+    seen, ending = read_snapshots(recording.trees)
     iteration, work, during = progress_axis(recording, seen)
     # What came before are imports and preparations, and what comes after them should be tidying up.
     after = (seen[during.stop :] if iteration == ROWS else (), ending)
@@ -259,12 +259,11 @@ def _unless_unread(
     return replace(malloc, growth=replace(growth, shape="inconclusive", needs=needs))
 
 
-def _first(snapshots: Sequence[TreeSnapshot]) -> dict[int, Sample]:
-    first: dict[int, Sample] = {}
+def _first(snapshots: Sequence[TreeSnapshot]) -> dict[int, ProcessSample]:
+    first: dict[int, ProcessSample] = {}
     for snapshot in snapshots:
         for process in snapshot.processes:
-            if process.pid is not None:
-                first.setdefault(process.pid, process)
+            first.setdefault(process.pid, process)
     return first
 
 
@@ -287,18 +286,18 @@ def _change(values: Sequence[float | None]) -> int | None:
     return round(known[-1] - known[0]) if known else None
 
 
-def _gained(snapshots: Sequence[TreeSnapshot], name: str) -> tuple[tuple[Sample, float], ...]:
+def _gained(snapshots: Sequence[TreeSnapshot], name: str) -> tuple[tuple[ProcessSample, float], ...]:
     """By process: from the end of the warm-up, or from when it was first seen, to when it was last seen."""
     name = {"other": "anon_swap", "pages": "anon_swap", "dev_shm": "shmem", "python": "blocks"}.get(
         name, name
     )
     if name in ("children", "fds") or not snapshots:
         return ()
-    start: dict[int, Sample] = {}
-    last: dict[int, Sample] = {}
+    start: dict[int, ProcessSample] = {}
+    last: dict[int, ProcessSample] = {}
     for snapshot in snapshots[len(snapshots) // 4 :]:
         for process in snapshot.processes:
-            if process.pid is not None and value(process, name) is not None:
+            if value(process, name) is not None:
                 start.setdefault(process.pid, process)
                 last[process.pid] = process
     gains = [
@@ -307,7 +306,7 @@ def _gained(snapshots: Sequence[TreeSnapshot], name: str) -> tuple[tuple[Sample,
     return tuple(sorted(gains, key=lambda item: -item[1]))
 
 
-def _owned(tree: Sample) -> float:
+def _owned(tree: TreeSample) -> float:
     return float((tree.anon or 0) + (tree.shmem or 0) + (tree.swap or 0))
 
 
@@ -324,7 +323,7 @@ def _block_bytes(snapshots: Sequence[TreeSnapshot]) -> float:
     last: dict[int, int] = {}
     for snapshot in snapshots:
         for p in snapshot.processes:
-            if p.pid is None or p.python is None or p.blocks is None:
+            if p.python is None or p.blocks is None:
                 continue
             # Bytes are read more seldom than blocks: only as they change are both of the same time.
             if last.get(p.pid, p.python) != p.python:

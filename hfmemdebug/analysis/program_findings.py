@@ -16,7 +16,7 @@ from hfmemdebug.analysis.snapshots import gain
 from hfmemdebug.analysis.trend import STEADY
 from hfmemdebug.analysis.words import OWNER
 from hfmemdebug.recording.end import BoundedText, Cache, ProcessTrace
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ProcessSample
 from hfmemdebug.result import Finding
 from hfmemdebug.units import format_bytes, format_count, format_seconds
 
@@ -360,7 +360,7 @@ def _copies(program: Program) -> list[Finding]:
     They are private and dirty, and neither new anonymous memory nor anything that an allocator handed out.
     """
     found = []
-    last: dict[int, Sample] = {p.pid: p for t in program.snapshots for p in t.processes if p.pid is not None}
+    last: dict[int, ProcessSample] = {p.pid: p for t in program.snapshots for p in t.processes}
     for pid, sample in last.items():
         first = program.first_of[pid]
         if not first.forked or sample.private_dirty is None or first.private_dirty is None:

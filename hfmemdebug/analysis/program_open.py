@@ -16,7 +16,7 @@ from hfmemdebug.analysis.program_findings import (
 from hfmemdebug.analysis.progress import imports_to_the_end
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import Header
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import TreeSample
 from hfmemdebug.units import format_bytes, format_seconds
 
 # Shared memory of a process that has the locks of queues and pools alone, each in a page of its own.
@@ -123,14 +123,14 @@ def _tracing_may_hide(program: Program, owner: CounterTrend) -> bool:
     return owner.growth.shape == "stable" and least >= program.floor
 
 
-def judge_so_far(header: Header, samples: Sequence[Sample]) -> str:
+def judge_so_far(header: Header, trees: Sequence[TreeSample]) -> str:
     """Judges a program that goes on, in a few words.
 
     Args:
         header: Its recording's header, with the floor below which nothing is called growth.
-        samples: What was read of it so far.
+        trees: What was read of it so far.
     """
-    program = read_program(Recording(header, samples), min_leak=header.min_leak)
+    program = read_program(Recording(header, trees=trees), min_leak=header.min_leak)
     owner = program.owners.get("pages")
     if owner is None:
         return "watching"

@@ -21,7 +21,7 @@ from hfmemdebug.analysis.program_words import advice, summary
 from hfmemdebug.analysis.progress import LEAST_SAMPLES, ROWS
 from hfmemdebug.analysis.words import program_limit_sentence
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import TreeSample
 from hfmemdebug.result import ArmSummary, Result
 from hfmemdebug.units import format_bytes
 
@@ -218,7 +218,7 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
             )
     last = program.snapshots[-1].processes
     # A process that was there for one sample alone has had no turn yet.
-    unread = [p for p in last if p.pss is None and p.seconds > program.first_of[p.pid or 0].seconds]
+    unread = [p for p in last if p.pss is None and p.seconds > program.first_of[p.pid].seconds]
     if unread and not any("PSS" in line for line in lines):
         who = ", ".join(f"{p.role} ({p.pid})" for p in unread[:8])
         more = f" and {len(unread) - 8} more" if len(unread) > 8 else ""
@@ -239,7 +239,7 @@ def _per_second(program: Program, rate: float) -> float | None:
     return round(rate * program.iterations / program.judged_seconds, 1) if program.judged_seconds else None
 
 
-def _unreclaimable(tree: Sample) -> int | None:
+def _unreclaimable(tree: TreeSample) -> int | None:
     anon = tree.pss_anon if tree.pss_anon is not None else tree.anon
     return None if anon is None else anon + (tree.shmem or 0) + (tree.swap or 0)
 
@@ -271,7 +271,7 @@ def _arm(program: Program, recording: Recording) -> ArmSummary:
         consumer=False,
         iterations=round(program.iterations),
         # Of all that was recorded: what the last workers read is known once they are gone.
-        rows=max((s.rows or 0 for s in recording.samples if s.kind == "tree"), default=0),
+        rows=max((tree.rows or 0 for tree in recording.trees), default=0),
         outcome=end.outcome,
         outcome_detail=end.detail,
         peak_rss_bytes=max(pss, default=None),

@@ -56,8 +56,7 @@ def rank_of_recording(recording: Recording, result: Result) -> Rank:
     """A rank from its recording and what that was judged to be."""
     launch = recording.header.launch
     assert launch is not None
-    last = recording.samples[-1].seconds if recording.samples else 0.0
-    return Rank(launch, result, recording.end.seconds or last)
+    return Rank(launch, result, recording.end.seconds or recording.seconds)
 
 
 def leaks(rank: Rank) -> list[Finding]:

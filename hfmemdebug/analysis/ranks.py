@@ -32,7 +32,7 @@ from hfmemdebug.analysis.rank import (
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import Launch
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ProcessSample, TreeSample
 from hfmemdebug.result import Finding, Result
 
 # As many of the ranks confirm each other.
@@ -102,7 +102,7 @@ def with_ranks(result: Result, recording: Recording) -> Result:
     parts = ranks_within(recording)
     if not parts:
         return result
-    merged = merge([rank_of_recording(part, judge_program(part)) for part in parts if part.samples])
+    merged = merge([rank_of_recording(part, judge_program(part)) for part in parts if part.trees])
     if merged.verdict != "leak":
         return replace(result, ranks=merged.ranks, nodes=merged.nodes)
     return replace(
@@ -287,24 +287,18 @@ def ranks_within(recording: Recording) -> list[Recording]:
     """
     heads: dict[int, int] = {}
     parents: dict[int, int | None] = {}
-    for sample in recording.samples:
-        if sample.kind == "process" and sample.pid is not None:
-            parents.setdefault(sample.pid, sample.ppid)
-            found = _ROLE.fullmatch(sample.role or "")
-            if found and sample.ppid is not None:
-                heads.setdefault(sample.pid, int(found[1]))
+    for sample in (process for tree in recording.trees for process in tree.processes):
+        parents.setdefault(sample.pid, sample.ppid)
+        found = _ROLE.fullmatch(sample.role or "")
+        if found and sample.ppid is not None:
+            heads.setdefault(sample.pid, int(found[1]))
     if len(set(heads.values())) < 2:
         return []
     rank_of = {pid: rank for pid in parents if (rank := _rank_above(pid, parents, heads)) is not None}
     parts: dict[int, _Part] = {rank: _Part() for rank in sorted(set(heads.values()))}
-    waiting: list[Sample] = []
-    for sample in recording.samples:
-        if sample.kind == "process":
-            waiting.append(sample)
-        elif sample.kind == "tree":
-            for rank, part in parts.items():
-                part.look([s for s in waiting if rank_of.get(s.pid or 0) == rank], sample)
-            waiting = []
+    for tree in recording.trees:
+        for rank, part in parts.items():
+            part.look([s for s in tree.processes if rank_of.get(s.pid) == rank], tree)
     return [_recording_of(recording, rank, part, len(parts), rank_of) for rank, part in parts.items()]
 
 
@@ -312,12 +306,12 @@ class _Part:
     """One rank's looks."""
 
     def __init__(self) -> None:
-        self.samples: list[Sample] = []
+        self.trees: list[TreeSample] = []
         self._rows: dict[int, int] = {}
         # By PID, the anonymous part of its PSS as it was read last, and what was anonymous then.
         self._read: dict[int | None, tuple[int, int]] = {}
 
-    def look(self, processes: Sequence[Sample], tree: Sample) -> None:
+    def look(self, processes: Sequence[ProcessSample], tree: TreeSample) -> None:
         """Adds a look: the rank's processes, then their sum."""
         if not processes:
             return
@@ -325,13 +319,9 @@ class _Part:
         known = {p.pid for p in processes}
         own = [replace(p, ppid=p.ppid if p.ppid in known else None) for p in processes]
         own.sort(key=lambda p: p.ppid is not None)
-        self._rows.update({p.pid: p.rows for p in own if p.pid is not None and p.rows is not None})
-        self.samples += own
-        self.samples.append(
-            Sample(
-                kind="tree",
-                epoch=1,
-                slice=tree.slice,
+        self._rows.update({p.pid: p.rows for p in own if p.rows is not None})
+        self.trees.append(
+            TreeSample(
                 seconds=tree.seconds,
                 rss=_sum(p.pss if p.pss is not None else p.rss for p in own),
                 anon=_sum(self._anonymous(p) for p in own),
@@ -345,10 +335,11 @@ class _Part:
                 pss_anon=_sum(p.pss_anon for p in own),
                 # Of those that have ended, what they had read last.
                 rows=sum(self._rows.values()),
+                processes=tuple(own),
             )
         )
 
-    def _anonymous(self, process: Sample) -> int | None:
+    def _anonymous(self, process: ProcessSample) -> int | None:
         """What it has of the anonymous memory by now: PSS is read seldom, and what came since is its own."""
         if process.pss_anon is None or process.anon is None:
             return process.anon if process.pss_anon is None else process.pss_anon
@@ -388,12 +379,13 @@ def _recording_of(
             detail=end.detail,
             versions=end.versions,
             observer_share=end.observer_share,
-            seconds=part.samples[-1].seconds if part.samples else 0.0,
+            seconds=part.trees[-1].seconds if part.trees else 0.0,
             processes=processes,
             total_pss_bytes=_sum(p.get("pss_bytes") for p in processes),
             total_reclaimable_bytes=_sum(p.get("reclaimable_bytes") for p in processes),
         )
-    return Recording(replace(recording.header, launch=launch), tuple(part.samples), end, recording.path)
+    header = replace(recording.header, launch=launch)
+    return Recording(header, end=end, path=recording.path, trees=tuple(part.trees))
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

@@ -8,7 +8,7 @@ from math import sqrt
 from statistics import linear_regression, median
 
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample, Sample
 
 # After this step nothing is left that the collector, the pools or malloc could give back.
 SETTLED = "trim"
@@ -74,16 +74,16 @@ class Epochs:
         settled: The settled sample of the start and of each epoch; None where the epoch was cut.
     """
 
-    slices: tuple[tuple[Sample, ...], ...]
-    settled: tuple[Sample | None, ...] = field(default=())
+    slices: tuple[tuple[ArmSample, ...], ...]
+    settled: tuple[ArmSample | None, ...] = field(default=())
     warmup: int = 0
 
     @classmethod
     def of(cls, recording: Recording) -> Epochs:
         """Sorts the samples of a recording."""
         count = max((s.epoch for s in recording.samples if s.kind == "slice"), default=0)
-        slices: list[list[Sample]] = [[] for _ in range(count)]
-        settled: list[Sample | None] = [None] * (count + 1)
+        slices: list[list[ArmSample]] = [[] for _ in range(count)]
+        settled: list[ArmSample | None] = [None] * (count + 1)
         for sample in recording.samples:
             if sample.kind == "slice":
                 slices[sample.epoch - 1].append(sample)
@@ -105,7 +105,7 @@ def value(sample: Sample, name: str) -> float | None:
     """A field of a sample; ``anon_swap`` is anonymous memory with what of it was swapped out."""
     if name == "anon_swap":
         return None if sample.anon is None else sample.anon + (sample.swap or 0)
-    found = getattr(sample, name)
+    found = getattr(sample, name, None)
     return None if found is None else float(found)
 
 

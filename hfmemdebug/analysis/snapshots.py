@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from hfmemdebug.analysis.growth import WARMUP
 from hfmemdebug.analysis.series import value
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ProcessSample, TreeSample
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class TreeSnapshot:
         processes: A sample for each living process.
     """
 
-    tree: Sample
-    processes: tuple[Sample, ...]
+    tree: TreeSample
+    processes: tuple[ProcessSample, ...]
 
 
-def read_snapshots(samples: Sequence[Sample]) -> tuple[tuple[TreeSnapshot, ...], tuple[TreeSnapshot, ...]]:
+def read_snapshots(trees: Sequence[TreeSample]) -> tuple[tuple[TreeSnapshot, ...], tuple[TreeSnapshot, ...]]:
     """The samples of a recording, up to where the program began to let go of its children, and those after that."""
-    snapshots = _with_malloc(_gather(samples))
+    snapshots = _with_malloc([TreeSnapshot(tree, tree.processes) for tree in trees])
     root = snapshots[0].processes[0].pid if snapshots and snapshots[0].processes else None
     # From there on memory is freed that it had all along.
     snapshots = [t for t in snapshots if not any(p.ending and p.pid == root for p in t.processes)]
@@ -83,18 +83,6 @@ def unread_malloc(snapshots: Sequence[TreeSnapshot], work: Sequence[float], pid:
     return [*found, Unread(seen - since, 0)]
 
 
-def _gather(samples: Sequence[Sample]) -> list[TreeSnapshot]:
-    snapshots: list[TreeSnapshot] = []
-    waiting: list[Sample] = []
-    for sample in samples:
-        if sample.kind == "process":
-            waiting.append(sample)
-        elif sample.kind == "tree":
-            snapshots.append(TreeSnapshot(sample, tuple(waiting)))
-            waiting = []
-    return snapshots
-
-
 def _with_malloc(snapshots: list[TreeSnapshot]) -> list[TreeSnapshot]:
     """Malloc's bytes at each sample: between two readings, which are far apart where its heap is torn, on the way."""
     fresh: dict[int | None, list[tuple[int, int]]] = {}
@@ -143,7 +131,7 @@ def read_baselines(snapshots: Sequence[TreeSnapshot]) -> Baselines:
     copies = {p.pid: p.forked for snapshot in snapshots for p in snapshot.processes}
     for snapshot in snapshots:
         for process in snapshot.processes:
-            if process.pid is None or not copies[process.pid]:
+            if not copies[process.pid]:
                 continue
             base = baselines.setdefault(process.pid, {})
             for name in _COUNTERS:
@@ -152,10 +140,10 @@ def read_baselines(snapshots: Sequence[TreeSnapshot]) -> Baselines:
     return baselines
 
 
-def gain(sample: Sample, baselines: Baselines, name: str) -> float | None:
+def gain(sample: ProcessSample, baselines: Baselines, name: str) -> float | None:
     """What a process has gained since it was first seen, or since it began where it is no copy."""
     now = value(sample, name)
-    return None if now is None else now - baselines.get(sample.pid or 0, {}).get(name, 0.0)
+    return None if now is None else now - baselines.get(sample.pid, {}).get(name, 0.0)
 
 
 @dataclass(frozen=True)
@@ -202,7 +190,7 @@ def read_deltas(
         deltas: dict[int, float] = {}
         for process in snapshot.processes:
             gained = gain(process, baselines, name)
-            if process.pid is None or gained is None:
+            if gained is None:
                 continue
             if process.pid in baselines:
                 freed[process.pid] = min(gained, freed.get(process.pid, 0.0))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hfmemdebug.cli.console import Console
     from hfmemdebug.measure.attach import Attachment
-    from hfmemdebug.recording.sample import Sample
+    from hfmemdebug.recording.sample import ProcessSample, TreeSample
 
 _MOST_ROWS = 12
 _BARS = 40
@@ -43,7 +43,7 @@ class PlainView:
         """Takes a sample; goes on for ever."""
         from hfmemdebug.measure.attach import snapshot_summary
 
-        last = attachment.samples[-1]
+        last = attachment.looks[-1]
         if last.seconds >= self._next and attachment.tree is not None:
             first = self._next == 0.0
             self._next = last.seconds + 10.0
@@ -114,19 +114,17 @@ def draw(attachment: Attachment) -> Group:
     from hfmemdebug.render.redact import Redactor
     from hfmemdebug.render.terminal import bars
 
-    trees = [sample for sample in attachment.samples if sample.kind == "tree"]
-    last = trees[-1]
+    last = attachment.looks[-1]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("Process", "PSS", "RSS", "anonymous", "file", "shared mem.", "unreclaimable growth"):
         table.add_column(title, justify="left" if title == "Process" else "right", no_wrap=True)
-    processes = [s for s in attachment.samples[-(last.children or 0) - 2 :] if s.kind == "process"]
-    since = _window(attachment.samples)
-    for process in processes[:_MOST_ROWS]:
+    since = _window(attachment.looks)
+    for process in last.processes[:_MOST_ROWS]:
         figures = (process.pss, process.rss, process.anon, process.file, process.shmem)
-        rate = _rate(since.get(process.pid or 0), process)
+        rate = _rate(since.get(process.pid), process)
         table.add_row(Text(f"{process.role} ({process.pid})"), *map(format_bytes, figures), rate)
-    if len(processes) > _MOST_ROWS:
-        table.add_row(Text(f"and {len(processes) - _MOST_ROWS} more"))
+    if len(last.processes) > _MOST_ROWS:
+        table.add_row(Text(f"and {len(last.processes) - _MOST_ROWS} more"))
     table.add_row(
         Text("total (shared pages counted once)", style="bold"), format_bytes(last.pss), "", format_bytes(last.anon),
         format_bytes(last.file), format_bytes(last.shmem), _rate(since.get(0), last),
@@ -143,10 +141,10 @@ def draw(attachment: Attachment) -> Group:
             for f in attachment.tree.files[:3]
         ]
         lines += [f"note: {redact(note)}" for note in attachment.tree.notes[:2]]
-    values = [float((t.anon or 0) + (t.swap or 0) + (t.shmem or 0)) for t in trees]
+    values = [float((t.anon or 0) + (t.swap or 0) + (t.shmem or 0)) for t in attachment.looks]
     heading = Text(
         f"process {attachment.target.pid} ({attachment.target.name}), {format_seconds(last.seconds)}: "
-        f"{judge_so_far(attachment.header, attachment.samples)}",
+        f"{judge_so_far(attachment.header, attachment.looks)}",
         style="bold",
     )
     ends = f"{format_bytes(values[0])} → {format_bytes(values[-1])}"
@@ -155,17 +153,18 @@ def draw(attachment: Attachment) -> Group:
     return Group(heading, Text(""), table, *below, Text("q ends with a report", style="dim"))
 
 
-def _window(samples: list[Sample]) -> dict[int, Sample]:
+def _window(looks: list[TreeSample]) -> dict[int, ProcessSample | TreeSample]:
     """Returns each process as it was at the start of the window; the tree under 0."""
-    start = samples[-1].seconds - _WINDOW_SECONDS
-    found: dict[int, Sample] = {}
-    for sample in samples:
-        if sample.seconds >= start:
-            found.setdefault(sample.pid or 0, sample)
+    found: dict[int, ProcessSample | TreeSample] = {}
+    for tree in looks:
+        if tree.seconds >= looks[-1].seconds - _WINDOW_SECONDS:
+            found.setdefault(0, tree)
+            for process in tree.processes:
+                found.setdefault(process.pid, process)
     return found
 
 
-def _rate(then: Sample | None, now: Sample) -> str:
+def _rate(then: ProcessSample | TreeSample | None, now: ProcessSample | TreeSample) -> str:
     if then is None or now.seconds - then.seconds < 1.0:
         return "–"
     gained = (now.unreclaimable or 0) - (then.unreclaimable or 0)

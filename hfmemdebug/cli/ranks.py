@@ -174,10 +174,5 @@ def judge_rank(file: Path) -> list[Rank]:
     from hfmemdebug.recording.file import load_recording
 
     recording = load_recording(file)
-    if not recording.samples:
-        return []
-    return [
-        rank_of_recording(part, judge([part]))
-        for part in ranks_within(recording) or [recording]
-        if part.samples
-    ]
+    parts = ranks_within(recording) or [recording]
+    return [rank_of_recording(part, judge([part])) for part in parts if part.samples or part.trees]

@@ -45,9 +45,9 @@ PAGE_BYTES = 4096
 MAGIC = 0x68666D3031
 # Slots of the page, 8 bytes each; -1 where something was not read. The supervisor writes how many processes it reads.
 (
-    S_MAGIC, S_PID, S_TICKS, S_ROWS, S_BLOCKS, S_MALLOC, S_ARROW, S_PYTHON, S_COLLECTIONS, S_ENDING, S_COST, S_GARBAGE,
+    S_MAGIC, S_PID, S_TICKS, S_ROWS, S_BLOCKS, S_MALLOC, S_ARROW, S_PYTHON, S_ENDING, S_COST, S_GARBAGE,
     S_ARROW_IS_MALLOC, S_MODULES, S_MALLOC_READS, S_PROCESSES,
-) = range(16)  # fmt: skip
+) = range(15)  # fmt: skip
 
 _SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
 
@@ -148,7 +148,6 @@ class _Sampler:
             # What the first rows import is there by now.
             self.tracked = _count_objects()
         slots[S_MODULES] = len(sys.modules)
-        slots[S_COLLECTIONS] = gc.get_stats()[-1]["collections"]
         arrow = self._arrow()
         if arrow is not None:
             slots[S_ARROW] = arrow

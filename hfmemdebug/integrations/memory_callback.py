@@ -22,7 +22,7 @@ from hfmemdebug.errors import UsageError
 from hfmemdebug.integrations.pace import Pace
 from hfmemdebug.measure.recorder import Recorder, closed_at_exit
 from hfmemdebug.recording.ranks import is_folder
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.result import Result
 from hfmemdebug.units import parse_size
 
@@ -71,7 +71,7 @@ class MemoryCallback(TrainerCallback):
         self._recording = False
         self._every = 1
         self._pace = Pace()
-        self._last: Sample | None = None
+        self._last: ArmSample | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -155,7 +155,7 @@ class MemoryCallback(TrainerCallback):
             )
         return self._recorder.result()
 
-    def _take(self, sample: Sample | None, step: int) -> None:
+    def _take(self, sample: ArmSample | None, step: int) -> None:
         self._last = sample
         if sample is not None and sample.unreclaimable is not None:
             self._pace.add(step, sample.unreclaimable)

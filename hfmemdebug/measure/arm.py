@@ -33,7 +33,7 @@ from hfmemdebug.recording.decode import decode, encode
 from hfmemdebug.recording.end import DataError, End, Trace
 from hfmemdebug.recording.file import RecordingWriter
 from hfmemdebug.recording.header import Header, LoadReport
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.workload.consumer import Consumer, load_consumer
 from hfmemdebug.workload.read import calibrate, epoch_reader, rows_in, take_into_memory
 from hfmemdebug.workload.reclaim import prove_reclaim
@@ -261,7 +261,7 @@ class Arm:
             del rows
             looked = clock()
             self._emit(
-                Sample(
+                ArmSample(
                     kind="slice",
                     epoch=number,
                     slice=index,
@@ -283,7 +283,7 @@ class Arm:
             self._find_files()
 
         def emit(step: str, values: dict[str, Any]) -> None:
-            self._emit(Sample(kind="settle", epoch=number, slice=done, step=step, **values))
+            self._emit(ArmSample(kind="settle", epoch=number, slice=done, step=step, **values))
 
         settle(self.probe, self.files, emit, drop=not last)
 
@@ -316,7 +316,7 @@ class Arm:
         self.probe.trim()
         self.probe.reset_peak()
         self._emit(
-            Sample(kind="settle", epoch=0, slice=0, step="start", **self.probe.read_settled(self.files))
+            ArmSample(kind="settle", epoch=0, slice=0, step="start", **self.probe.read_settled(self.files))
         )
 
     def _find_files(self) -> None:
@@ -428,7 +428,7 @@ class Arm:
             self.end = replace(self.end, data_error=data_error)
         self.end = replace(self.end, outcome="failed", detail=f"{where}: {detail}")
 
-    def _emit(self, sample: Sample) -> None:
+    def _emit(self, sample: ArmSample) -> None:
         self.recorder.sample(sample)
         self.channel.send(event="sample", sample=sample.to_dict())
 

@@ -14,11 +14,11 @@ import psutil
 from hfmemdebug.errors import AccessError, InputError, UsageError
 from hfmemdebug.probes.process_table import UNREADABLE, inside_containers, is_living, thread_group
 from hfmemdebug.probes.status import read_status
-from hfmemdebug.recording.decimating import Thinned
+from hfmemdebug.recording.decimating import DecimatingWriter
 from hfmemdebug.recording.end import End, Reclaim
 from hfmemdebug.recording.file import Recording, RecordingWriter, load_recording
 from hfmemdebug.recording.header import Header
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import TreeSample
 from hfmemdebug.result import ArmSummary, Result, without_verdict
 from hfmemdebug.supervise.tree import TreeReading
 from hfmemdebug.supervise.watch import TreeWatch
@@ -125,7 +125,7 @@ class Attachment:
     clock: Callable[[], float] = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
     tree: TreeReading | None = None
-    samples: list[Sample] = field(default_factory=list)
+    looks: list[TreeSample] = field(default_factory=list)
     why_ended: str | None = None
     _deep_due: float = 0.0
 
@@ -146,24 +146,26 @@ class Attachment:
         detail = None
         with RecordingWriter(self.recording) as writer:
             writer.header(self.header)
-            looks, seen = Thinned(writer), False
+            kept, seen = DecimatingWriter(writer), False
             try:
                 while True:
                     looked = tree.look()
-                    if not tree.alive or not (
-                        self.target.process.is_running() and is_living(self.target.pid)
+                    if (
+                        looked is None
+                        or not tree.alive
+                        or not (self.target.process.is_running() and is_living(self.target.pid))
                     ):
                         self.why_ended = f"process {self.target.pid} ended while it was watched"
                         detail = self.why_ended
                         break
                     if self.tree is None:
                         # To be shown alone: shared pages are counted in each, which would seem to shrink by the next.
-                        self.samples[:] = looked
-                    elif looks.keep(looked):
+                        self.looks[:] = [looked]
+                    elif kept.keep(looked):
                         if not seen:
-                            self.samples.clear()
+                            self.looks.clear()
                         seen = True
-                        self.samples.extend(looked)
+                        self.looks.append(looked)
                     # Looking into ten GB takes as long as all that came before: the first figures go ahead.
                     goes_on = self.tree is not None or show(self)
                     self._look_deeper(tree)
@@ -175,8 +177,8 @@ class Attachment:
                 # The usual way to end a live view: what was measured is the answer.
                 detail = "ended by the user"
             tree.close()
-            if not seen:
-                looks.keep(self.samples)
+            if not seen and self.looks:
+                kept.keep(self.looks[-1])
             end = End(
                 "completed", detail, observer_share=round(tree.cost / max(self.clock() - began, 1e-3), 4)
             )

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 from hfmemdebug.errors import InputError
 from hfmemdebug.probes.inside import FOLDER_VARIABLE, InsideReader, environment
 from hfmemdebug.probes.process_table import environment_of
-from hfmemdebug.recording.decimating import Thinned
+from hfmemdebug.recording.decimating import DecimatingWriter
 from hfmemdebug.recording.end import MISSING_END, End, LimitOutcome, ObserverSeconds, ProcessTrace
 from hfmemdebug.recording.file import RecordingWriter, append
 from hfmemdebug.recording.header import Header
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import TreeSample
 from hfmemdebug.supervise.shared_memory import Segments, Writers
 from hfmemdebug.supervise.watch import TreeWatch, read_tree
 from hfmemdebug.units import format_bytes
@@ -126,15 +126,16 @@ class Supervisor:
             adopts=(lambda pid: _is_of(pid, pages)) if self.limit is None else None,
             segments=lambda pids: (segments.size(pids), segments.reserved),
         )
-        looks = Thinned(writer)
+        looks = DecimatingWriter(writer)
         look = watch.look()
         self._keep(writer.header, replace(self.header, environment=self.describe()))
-        self._keep(looks.keep, look)
+        if look is not None:
+            self._keep(looks.keep, look)
         for number, _ in enumerate(self._ticks(process.pid)):
-            if number % SHM_EVERY == 0:
+            if number % SHM_EVERY == 0 and look is not None:
                 writers.look(look)
             # None of a program that ended before anybody looked at it.
-            if looked := watch.look():
+            if (looked := watch.look()) is not None:
                 look = looked
                 self._keep(looks.keep, look)
                 self._keep_peak(watch, look)
@@ -271,12 +272,12 @@ class Supervisor:
             found["detail"] = f"the program was killed at its limit of {format_bytes(ended.bytes)}"
         return found
 
-    def _keep_peak(self, watch: TreeWatch, look: Sequence[Sample]) -> None:
+    def _keep_peak(self, watch: TreeWatch, look: TreeSample) -> None:
         """Keeps who had what when they were the most, and had the most: at the end nobody has anything."""
-        pss, known = look[-1].pss or 0, len(self._peak.get("processes") or ())
+        pss, known = look.pss or 0, len(self._peak.get("processes") or ())
         highest = self._peak.get("total_pss_bytes") or 1
         higher = pss >= highest and (watch.files_read > self._files_read or pss >= PEAK_STEP * highest)
-        if len(look) - 1 > known or (higher and len(look) - 1 == known):
+        if len(look.processes) > known or (higher and len(look.processes) == known):
             self._files_read = watch.files_read
             self._peak = watch.snapshot().to_dict()
 

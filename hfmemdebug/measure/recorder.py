@@ -20,7 +20,7 @@ from hfmemdebug.recording.end import End, Trace
 from hfmemdebug.recording.file import RecordingWriter, load_recording
 from hfmemdebug.recording.header import ArmInfo, Header, Launch, Workload
 from hfmemdebug.recording.ranks import is_folder, rank_file, single_file
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.recording.store import end_run, new_run, resume_run
 from hfmemdebug.units import parse_size
 from hfmemdebug.workload.settle import settle, settle_once
@@ -130,7 +130,7 @@ class Recorder:
         self._probe.reset_peak()
         self._began = self._probe.clock()
         self._writer.sample(
-            Sample(kind="settle", epoch=0, slice=0, step="start", **self._probe.read_settled())
+            ArmSample(kind="settle", epoch=0, slice=0, step="start", **self._probe.read_settled())
         )
         return self
 
@@ -139,7 +139,7 @@ class Recorder:
         """Whether there is a recording, ended or not."""
         return self._pid != 0
 
-    def mark(self, rows: int | None = None) -> Sample | None:
+    def mark(self, rows: int | None = None) -> ArmSample | None:
         """Says that an item is done, and takes a reading.
 
         Args:
@@ -154,7 +154,7 @@ class Recorder:
         if writer is None or os.getpid() != self._pid:
             return None
         looked = self._probe.clock()
-        sample = Sample(
+        sample = ArmSample(
             kind="slice",
             epoch=self._epoch,
             slice=self._items,
@@ -177,7 +177,7 @@ class Recorder:
             self._probe,
             frozenset(),
             lambda step, values: writer.sample(
-                Sample(kind="settle", epoch=epoch, slice=items, step=step, **values)
+                ArmSample(kind="settle", epoch=epoch, slice=items, step=step, **values)
             ),
         )
         self._epoch += 1

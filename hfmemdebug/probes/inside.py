@@ -18,7 +18,7 @@ from hfmemdebug.recording.end import BoundedText, Cache, Variable
 FOLDER = Path(inject.__file__).parent
 # Where the samplers of a run make their pages: all that the program starts has it in its environment.
 FOLDER_VARIABLE = "HFMEMDEBUG_RUN"
-# Slot → field of a `Sample`.
+# Slot → field of a `ProcessSample`.
 _FIELDS = {
     inject.S_ROWS: "rows",
     inject.S_BLOCKS: "blocks",
@@ -26,7 +26,6 @@ _FIELDS = {
     inject.S_MALLOC_READS: "malloc_reads",
     inject.S_ARROW: "arrow",
     inject.S_PYTHON: "python",
-    inject.S_COLLECTIONS: "full_collections",
     inject.S_MODULES: "modules",
 }
 _LAYOUT = struct.Struct(f"={inject.SLOTS}q")
@@ -70,7 +69,7 @@ class InsideReader:
         self.garbage_blocks: dict[int, int] = {}
 
     def read(self, pid: int) -> dict[str, Any] | None:
-        """Fields of a `Sample`; None where there is no sampler in the process. Microseconds."""
+        """Fields of a `ProcessSample`; None where there is no sampler in the process. Microseconds."""
         page = self._pages.get(pid) or self._open(pid)
         if page is None:
             return None

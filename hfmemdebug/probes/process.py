@@ -111,7 +111,7 @@ class ProcessProbe:
         return reading.in_use - (self.arrow.in_malloc() if self.arrow is not None else 0)
 
     def read(self) -> dict[str, Any]:
-        """Takes the cheap readings: `Sample` fields from ``seconds`` to ``peak_rss``."""
+        """Takes the cheap readings: `ArmSample` fields from ``seconds`` to ``peak_rss``."""
         # Exact counters first, before this function allocates anything of its own.
         blocks = allocated_blocks()
         began = self.clock()

@@ -6,6 +6,7 @@ that was cut by a kill is dropped, all before it is kept.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -21,7 +22,7 @@ from hfmemdebug.recording.decode import WrongFieldError, decode, encode
 from hfmemdebug.recording.descriptor import Descriptor
 from hfmemdebug.recording.end import MISSING_END, End, LimitUsage, ProcessTrace
 from hfmemdebug.recording.header import Header
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample, ProcessSample, TreeSample
 
 SCHEMA = "hfmemdebug.recording.v1"
 _MOST_EPOCHS_LEFT_OUT = 1000
@@ -39,22 +40,35 @@ class Recording:
 
     Attributes:
         header: What was measured, on what, and how.
-        samples: The samples in the order they were taken.
+        samples: The samples of slices and of settling, in the order they were taken.
         end: How it ended.
         path: The file it was read from, or None.
         limit: The memory limit that it ran under, with what it used of it; None where there was none.
+        trees: Of a program that was watched from outside: the looks at it.
     """
 
     header: Header
-    samples: Sequence[Sample]
+    samples: Sequence[ArmSample] = ()
     end: End = MISSING_END
     path: Path | None = None
     limit: LimitUsage | None = None
+    trees: Sequence[TreeSample] = ()
+
+    @functools.cached_property
+    def slices(self) -> tuple[ArmSample, ...]:
+        """Returns the samples taken after slices."""
+        return tuple(s for s in self.samples if s.kind == "slice")
 
     @property
-    def slices(self) -> tuple[Sample, ...]:
-        """The samples taken after slices; of a program that was watched, one for each look at all of it."""
-        return tuple(s for s in self.samples if s.kind in ("slice", "tree"))
+    def points(self) -> Sequence[ArmSample] | Sequence[TreeSample]:
+        """Returns what is drawn of it: a sample a slice, or a look at a watched program."""
+        return self.trees if self.watched else self.slices
+
+    @property
+    def seconds(self) -> float:
+        """Returns the time of the last sample; 0 where there is none."""
+        last = self.trees or self.samples
+        return last[-1].seconds if last else 0.0
 
     @property
     def watched(self) -> bool:
@@ -66,7 +80,7 @@ class Recording:
         """Returns what was found in each process whose allocations were traced; None where none were to be."""
         return self.end.traces
 
-    def settled(self, step: str) -> tuple[Sample, ...]:
+    def settled(self, step: str) -> tuple[ArmSample, ...]:
         """The samples taken at one step of settling, one an epoch."""
         return tuple(s for s in self.samples if s.kind == "settle" and s.step == step)
 
@@ -75,6 +89,8 @@ class Recording:
         yield line_of("header", {"schema": SCHEMA, **encode(self.header)})
         for sample in self.samples:
             yield line_of("sample", sample.to_dict())
+        for tree in self.trees:
+            yield look_lines(tree)
         if not self.end.is_missing:
             yield line_of("end", encode(self.end))
         if self.limit is not None:
@@ -88,6 +104,12 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 def line_of(kind: str, document: dict[str, Any]) -> str:
     """A line of a recording, with its end."""
     return _ENCODER.encode({"type": kind, **document}) + "\n"
+
+
+def look_lines(tree: TreeSample) -> str:
+    """The lines of a look: one for each process, then the tree's."""
+    lines = [line_of("sample", {"kind": "process", **sample.to_dict()}) for sample in tree.processes]
+    return "".join([*lines, line_of("sample", {"kind": "tree", **tree.to_dict()})])
 
 
 @dataclass
@@ -115,9 +137,13 @@ class RecordingWriter:
         """Writes the header line."""
         self._write("header", {"schema": SCHEMA, **encode(header)})
 
-    def sample(self, sample: Sample) -> None:
+    def sample(self, sample: ArmSample) -> None:
         """Writes one sample."""
         self._write("sample", sample.to_dict())
+
+    def look(self, tree: TreeSample) -> None:
+        """Writes a look at a watched program."""
+        self._file.write(look_lines(tree).encode())
 
     def end(self, end: End) -> None:
         """Writes the closing line."""
@@ -204,7 +230,7 @@ def parse_recordings(lines: Iterable[bytes], path: Path) -> tuple[Recording, ...
         InputError: They are no recording, or one of them is damaged.
     """
     recordings: list[Recording] = []
-    samples: list[Sample] = []
+    reader = _Samples()
     for number, text in enumerate(lines, start=1):
         document = _document(text, path, number)
         if document is None:
@@ -213,16 +239,13 @@ def parse_recordings(lines: Iterable[bytes], path: Path) -> tuple[Recording, ...
         try:
             if kind == "header":
                 _check_schema(document.get("schema"), path)
-                samples = []
-                recordings.append(Recording(decode(Header, document), samples, path=path))
+                reader = _Samples()
+                header = decode(Header, document)
+                recordings.append(Recording(header, reader.samples, path=path, trees=reader.trees))
             elif not recordings:
                 break
             elif kind == "sample":
-                sample = decode(Sample, document)
-                # An arm may leave epochs out; of a billion of them nothing could be kept.
-                if not 0 <= sample.epoch <= (samples[-1].epoch if samples else 0) + _MOST_EPOCHS_LEFT_OUT:
-                    raise WrongFieldError("epoch")
-                samples.append(sample)
+                reader.take(document)
                 if not recordings[-1].end.is_missing:
                     # What goes on after a closing line has not ended with it.
                     recordings[-1] = replace(recordings[-1], end=MISSING_END)
@@ -234,7 +257,41 @@ def parse_recordings(lines: Iterable[bytes], path: Path) -> tuple[Recording, ...
             raise _damaged(path, number, f"'{error.path}' is missing or not what it should be") from None
     if not recordings:
         _refuse(path)
-    return tuple(replace(recording, samples=tuple(recording.samples)) for recording in recordings)
+    return tuple(replace(r, samples=tuple(r.samples), trees=tuple(r.trees)) for r in recordings)
+
+
+class _Samples:
+    """Samples of a recording, as its lines are read."""
+
+    def __init__(self) -> None:
+        self.samples: list[ArmSample] = []
+        self.trees: list[TreeSample] = []
+        self._processes: list[ProcessSample] = []
+
+    def take(self, document: dict[str, Any]) -> None:
+        """Reads the document of a line.
+
+        Raises:
+            WrongFieldError: A field of it is not what it should be.
+        """
+        kind = document.get("kind")
+        if kind == "process":
+            self._processes.append(decode(ProcessSample, document))
+        elif kind == "tree":
+            self.trees.append(replace(decode(TreeSample, document), processes=tuple(self._processes)))
+            self._processes = []
+        elif kind in ("slice", "settle"):
+            sample = decode(ArmSample, document)
+            # An arm may leave epochs out; of a billion of them nothing could be kept.
+            if (
+                not 0
+                <= sample.epoch
+                <= (self.samples[-1].epoch if self.samples else 0) + _MOST_EPOCHS_LEFT_OUT
+            ):
+                raise WrongFieldError("epoch")
+            self.samples.append(sample)
+        elif type(kind) is not str:
+            raise WrongFieldError("kind")
 
 
 def _document(text: bytes, path: Path, number: int) -> dict[str, Any] | None:

@@ -78,7 +78,7 @@ def mermaid_chart(recording: Recording, title: str) -> str | None:
     Returns:
         None where fewer than two samples have the split.
     """
-    samples = [s for s in recording.slices if s.file is not None and s.anon is not None]
+    samples = [s for s in recording.points if s.file is not None and s.anon is not None]
     if len(samples) < 2:
         return None
     shown = thin(samples, MOST_POINTS)

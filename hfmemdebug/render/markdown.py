@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hfmemdebug._version import __version__
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.render import words
 from hfmemdebug.render.chart import arm_name, fit_chart, mermaid_chart, thin
 from hfmemdebug.render.retained_chart import mermaid_ramp
@@ -194,7 +194,7 @@ def _slices(recordings: Sequence[Recording]) -> str:
     parts = []
     for recording in recordings:
         samples = recording.slices
-        if not samples or recording.watched:
+        if not samples:
             continue
         shown = thin(samples, most)
         count = f"{format_count(len(shown))} of {format_count(len(samples))}"
@@ -202,7 +202,7 @@ def _slices(recordings: Sequence[Recording]) -> str:
     return "\n\n".join(parts)
 
 
-def _slice_table(samples: Sequence[Sample]) -> str:
+def _slice_table(samples: Sequence[ArmSample]) -> str:
     header = ["Epoch", "Slice", "Rows", "RSS", "Anonymous", "File", "Shared", "Arrow", "malloc"]
     rows = [
         [

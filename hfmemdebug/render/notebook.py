@@ -56,7 +56,7 @@ def notebook_html(result: Result, recordings: Sequence[Recording] = ()) -> str:
 
 def svg_chart(recording: Recording) -> str:
     """Draws the parts of RSS as lines on one scale from 0; empty where there are fewer than two samples."""
-    samples = thin([s for s in recording.slices if s.anon is not None], _MOST_POINTS)
+    samples = thin([s for s in recording.points if s.anon is not None], _MOST_POINTS)
     shown = [s for s in SERIES if s[0] != "shmem" or any((x.shmem or 0) >= 1 << 20 for x in samples)]
     top = max((getattr(sample, name) or 0 for sample in samples for name, _, _ in shown), default=0)
     if len(samples) < 2 or top == 0:
@@ -73,7 +73,7 @@ def svg_chart(recording: Recording) -> str:
         f'<line x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH}" y2="{bottom}" stroke="currentColor" opacity="0.4"/>'
         f'<text x="{_LEFT - 6}" y="{_TOP + 8}" text-anchor="end">{format_bytes(top)}</text>'
         f'<text x="{_LEFT - 6}" y="{bottom}" text-anchor="end">0</text>'
-        f'<text x="{_WIDTH}" y="{_HEIGHT - 6}" text-anchor="end">{len(recording.slices):,} {unit}</text>'
+        f'<text x="{_WIDTH}" y="{_HEIGHT - 6}" text-anchor="end">{len(recording.points):,} {unit}</text>'
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" '

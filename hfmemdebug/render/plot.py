@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample, ProcessSample, Sample
 from hfmemdebug.render.chart import arm_name, thin, work_words
 from hfmemdebug.render.text import one_line
 from hfmemdebug.units import format_bytes, format_seconds
@@ -68,14 +68,14 @@ def arm_chart(
     Returns:
         A view without a size; None where the recording has fewer than two slices with an RSS.
     """
+    looks = [tree for tree in recording.trees if tree.rss is not None]
     slices = [s for s in recording.slices if s.rss is not None and (epochs is None or s.epoch <= epochs)]
-    if len(slices) < 2:
+    if max(len(looks), len(slices)) < 2:
         return None
     title = {"text": arm_title(recording), "subtitle": subtitle, "anchor": "start", "offset": 18}
     if recording.watched:
         # A program that was looked at from outside has no epochs that we know of.
-        places, axis = _seconds(slices), SECONDS
-        return _stack(slices, places, axis, title, top=top, most=most, parts=parts, hover=hover)
+        return _stack(looks, _seconds(looks), SECONDS, title, top=top, most=most, parts=parts, hover=hover)
     numbers = [float(number) for number in range(1, len(slices) + 1)]
     chart = _stack(
         slices, numbers, work_words(recording), title, top=top, most=most, parts=parts, hover=hover
@@ -89,9 +89,9 @@ def process_charts(recording: Recording, *, most: int) -> list[Spec]:
 
     All have one scale and one axis of time; what a fork shares with its parent is drawn in both.
     """
-    by_process: dict[int, list[Sample]] = {}
-    for sample in recording.samples:
-        if sample.kind == "process" and sample.pid is not None and sample.rss is not None:
+    by_process: dict[int, list[ProcessSample]] = {}
+    for sample in (process for tree in recording.trees for process in tree.processes):
+        if sample.rss is not None:
             by_process.setdefault(sample.pid, []).append(sample)
     drawn = [samples for samples in by_process.values() if len(samples) > 1]
     if len(by_process) < 2 or not drawn:
@@ -185,7 +185,7 @@ def _stack(
 
 def parts_of(recordings: Sequence[Recording]) -> list[str]:
     """The parts of RSS that there is something of in any of the arms, from the bottom up."""
-    return _parts_in([sample for recording in recordings for sample in recording.slices])
+    return _parts_in([sample for recording in recordings for sample in recording.points])
 
 
 def _parts_in(samples: Sequence[Sample]) -> list[str]:
@@ -208,7 +208,7 @@ def _last(samples: Sequence[Sample], field: str) -> int:
 def top_of(recordings: Sequence[Recording]) -> float:
     """The upper end in MB of the axis that all arms share: a little above the highest RSS."""
     # Beside each other's moments: of several processes, parts and sum are not read at the same time.
-    highest = max((max(s.rss or 0, sum(_parts(s))) for r in recordings for s in r.slices), default=0)
+    highest = max((max(s.rss or 0, sum(_parts(s))) for r in recordings for s in r.points), default=0)
     return max(1.0, highest / _MB * 1.05)
 
 
@@ -227,11 +227,13 @@ def _peak(samples: Sequence[Sample], field: str) -> int:
 
 
 def _point(place: float, sample: Sample) -> Spec:
-    figures = {name: value for name in _SHOWN if (value := getattr(sample, name)) is not None}
-    return {"i": place, "epoch": sample.epoch, "slice": sample.slice, "warmup": sample.warmup, **figures}
+    figures = {name: value for name in _SHOWN if (value := getattr(sample, name, None)) is not None}
+    if isinstance(sample, ArmSample):
+        return {"i": place, "epoch": sample.epoch, "slice": sample.slice, "warmup": sample.warmup, **figures}
+    return {"i": place, **figures}
 
 
-def _phases(slices: Sequence[Sample]) -> list[Spec]:
+def _phases(slices: Sequence[ArmSample]) -> list[Spec]:
     """The warm-up as a grey field, and a line with a name at the beginning of each epoch."""
     starts = [i for i, s in enumerate(slices, start=1) if i == 1 or s.epoch != slices[i - 2].epoch]
     warm = sum(s.warmup for s in slices)

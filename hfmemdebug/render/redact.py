@@ -184,16 +184,21 @@ class Redactor:
         return redacted
 
     def recording(self, recording: Recording) -> Recording:
-        """The recording as it may be shown. Of a sample the role alone is text."""
+        """The recording as it may be shown. Of the samples a role alone is text."""
         redactor = self._without([encode(recording.header.loaded)])
-        roles = {s.role: redactor(s.role) for s in recording.samples if s.role is not None}
+        processes = (process for tree in recording.trees for process in tree.processes)
+        roles = {role: redactor(role) for role in {process.role for process in processes} if role is not None}
         return replace(
             recording,
             header=redactor.document(recording.header),
-            samples=tuple(
-                s if s.role is None or roles[s.role] == s.role else replace(s, role=roles[s.role])
-                for s in recording.samples
-            ),
+            trees=tuple(
+                replace(
+                    tree, processes=tuple(replace(p, role=roles.get(p.role or "")) for p in tree.processes)
+                )
+                for tree in recording.trees
+            )
+            if any(role != shown for role, shown in roles.items())
+            else recording.trees,
             end=redactor.document(recording.end),
             limit=redactor.document(recording.limit),
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.render import words
 from hfmemdebug.render.chart import arm_name, mermaid, thin
 from hfmemdebug.render.plot import SECONDS, SECONDS_AXIS, SLICE_AXIS, Spec
@@ -51,7 +52,7 @@ def retained_chart(result: Result, recordings: Sequence[Recording]) -> Spec | No
     lines: dict[str, Sequence[tuple[float, int]]] = {
         arm_name(r): ends for r in recordings if len(ends := _retained(r, fields)) > 1
     }
-    looked_at = {arm_name(r) for r in recordings if r.header.arm.consumer and len(r.slices) > 1}
+    looked_at = {arm_name(r) for r in recordings if r.header.arm.consumer and len(r.points) > 1}
     if not lines or (looked_at.isdisjoint(lines) and looked_at):
         # No ends of epochs: a killed arm, or a loop that is not ours to settle.
         fields = ("anon", "swap")
@@ -180,8 +181,8 @@ def _retained(recording: Recording, fields: Sequence[str]) -> list[tuple[int, in
 def _retained_by_slice(recording: Recording, fields: Sequence[str]) -> list[tuple[float, int]]:
     line = [
         (s.seconds if recording.watched else number, sum(getattr(s, name) or 0 for name in fields))
-        for number, s in enumerate(recording.slices, start=1)
-        if not s.warmup and getattr(s, fields[0]) is not None
+        for number, s in enumerate(recording.points, start=1)
+        if not (isinstance(s, ArmSample) and s.warmup) and getattr(s, fields[0]) is not None
     ]
     return thin([(number, value - line[0][1]) for number, value in line], 200)
 

@@ -124,7 +124,7 @@ def chart_lines(
     lines: list[str] = []
     for recording, rows in drawn:
         unit = work_unit(recording)
-        lines.append(f"{arm_name(recording)}, over its {len(recording.slices):,} {unit}s:")
+        lines.append(f"{arm_name(recording)}, over its {len(recording.points):,} {unit}s:")
         for name, row in rows.items():
             if name == "shmem" and max(row) < _MB:
                 continue
@@ -135,7 +135,7 @@ def chart_lines(
 
 
 def _values(recording: Recording, name: str) -> list[int]:
-    return [value for sample in recording.slices if (value := getattr(sample, name)) is not None]
+    return [value for sample in recording.points if (value := getattr(sample, name)) is not None]
 
 
 def bars(values: Sequence[float], top: float, *, unicode: bool = True) -> str:

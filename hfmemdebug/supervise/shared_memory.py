@@ -13,14 +13,14 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import psutil
 
 from hfmemdebug.probes.devshm import FOLDER, files_below
 from hfmemdebug.recording.end import SegmentLine
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import TreeSample
 
 # Less than this is no program's leak.
 _NOTEWORTHY = 1 << 20
@@ -130,14 +130,14 @@ class Writers:
         self._least: int | None = None
         self.new_files_bytes = 0
 
-    def look(self, samples: Sequence[Sample]) -> None:
+    def look(self, tree: TreeSample) -> None:
         """Reads the counters of the program's processes, and the files: programs tidy up as they end.
 
         Args:
-            samples: Those of the tree at one time.
+            tree: One look at it.
         """
-        self._ours |= _written(sample.pid for sample in samples if sample.pid is not None)
-        used = samples[-1].dev_shm if samples else None
+        self._ours |= _written(process.pid for process in tree.processes)
+        used = tree.dev_shm
         if used is None:
             return
         self._least = used if self._least is None else min(used, self._least)

@@ -21,7 +21,7 @@ from hfmemdebug.probes import devshm
 from hfmemdebug.probes.maps import Memory, memory_by_file, read_mappings, read_rollup
 from hfmemdebug.probes.process_table import UNREADABLE, command_line, descendants, is_living
 from hfmemdebug.probes.status import Status, StatusReader
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ProcessSample, TreeSample
 from hfmemdebug.supervise.files import DataFile, data_files, memory_paths
 from hfmemdebug.supervise.roles import Clues, find_clues, is_fork, roles_of
 from hfmemdebug.supervise.tree import ProcessReading, TreeReading, shared_memory, total
@@ -119,7 +119,7 @@ class TreeWatch:
         clock: Seconds, monotonic.
         spent: Seconds of this thread's own work.
         without: A process that is none of the tree: ourselves.
-        inside: What a sampler in the process says: fields of a `Sample` by PID, or None.
+        inside: What a sampler in the process says: fields of a `ProcessSample` by PID, or None.
         forget: Is told of each process that has ended, once its last words were read.
         adopts: Decides if a child of this process is an orphan of the tree, as daemons make themselves: these come to
             us. None where none do.
@@ -163,8 +163,8 @@ class TreeWatch:
         """Says if the root was there at the last look."""
         return self.root in self._watched
 
-    def look(self) -> list[Sample]:
-        """Takes one reading: a sample for each living process, then one for the tree; empty where all has ended."""
+    def look(self) -> TreeSample | None:
+        """Takes one reading of the tree and each living process; None where all has ended."""
         began, spent = self.clock(), self.spent()
         if began >= self._discovery_due:
             pause = max(LEAST_BETWEEN_DISCOVERIES, self._discover(began) / DISCOVERY_SHARE)
@@ -180,11 +180,12 @@ class TreeWatch:
         self._read_statuses()
         samples = [self._sample(watched, seconds) for watched in self._watched.values()]
         self._read_pss(began)
+        tree = None
         if samples:
             self._looks += 1
-            samples.append(self._of_tree(samples, seconds))
+            tree = self._of_tree(samples, seconds)
         self.cost += self.spent() - spent
-        return samples
+        return tree
 
     def close(self) -> None:
         """Closes what is open."""
@@ -364,7 +365,7 @@ class TreeWatch:
         )
         return TreeReading(self.root, readings, shared_memory([r.pid for r in readings]))
 
-    def _sample(self, watched: _Watched, seconds: float) -> Sample:
+    def _sample(self, watched: _Watched, seconds: float) -> ProcessSample:
         status, memory = watched.status, watched.memory or Memory()
         fields: dict[str, Any] = {
             "role": watched.role,
@@ -389,27 +390,16 @@ class TreeWatch:
         if inside is not None:
             watched.role = inside.get("role", watched.role)
             fields.update(inside)
-        return Sample(
-            kind="process",
-            epoch=1,
-            slice=self._looks,
-            seconds=seconds,
-            pid=watched.pid,
-            ppid=watched.ppid,
-            **fields,
-        )
+        return ProcessSample(seconds, watched.pid, watched.ppid, **fields)
 
-    def _of_tree(self, samples: list[Sample], seconds: float) -> Sample:
+    def _of_tree(self, samples: list[ProcessSample], seconds: float) -> TreeSample:
         """Sums the samples. Anonymous memory leaves out what forks have inherited: it is counted in their parents."""
-        anon = [max(0, (s.anon or 0) - self._watched[s.pid].inherited) for s in samples if s.pid is not None]
+        anon = [max(0, (s.anon or 0) - self._watched[s.pid].inherited) for s in samples]
         pss_file = total(s.pss_file for s in samples)
-        there = [self._watched[s.pid] for s in samples if s.pid is not None]
+        there = [self._watched[s.pid] for s in samples]
         pss = total(watched.pss for watched in there)
         in_segments, reserved_in_segments = self._segments(self._watched)
-        return Sample(
-            kind="tree",
-            epoch=1,
-            slice=self._looks - 1,
+        return TreeSample(
             seconds=seconds,
             # Of all that is called resident: a sum of RSS would count shared pages in each process.
             rss=pss,
@@ -430,4 +420,5 @@ class TreeWatch:
             dev_shm=devshm.used(),
             segments=in_segments,
             segments_reserved=reserved_in_segments,
+            processes=tuple(samples),
         )

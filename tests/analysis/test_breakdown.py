@@ -7,16 +7,16 @@ import pytest
 from hfmemdebug.analysis.breakdown import break_down
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 
 MB = 1 << 20
 
 
-def settled(step: str, epoch: int, **values: Any) -> Sample:
-    return Sample(kind="settle", step=step, epoch=epoch, slice=0, seconds=0.0, **values)
+def settled(step: str, epoch: int, **values: Any) -> ArmSample:
+    return ArmSample(kind="settle", step=step, epoch=epoch, slice=0, seconds=0.0, **values)
 
 
-def recording(*samples: Sample) -> Recording:
+def recording(*samples: ArmSample) -> Recording:
     return Recording(
         Header("diagnose", ArmInfo("memory-mapped", "mmap", consumer=False), Workload()), samples
     )
@@ -33,7 +33,7 @@ START = {
 }
 
 
-def grown(step: str, epoch: int = 1, **more: int) -> Sample:
+def grown(step: str, epoch: int = 1, **more: int) -> ArmSample:
     return settled(step, epoch, **{name: value + more.get(name, 0) for name, value in START.items()},
                    dataset_resident=more.get("dataset_resident"))  # fmt: skip
 
@@ -109,7 +109,7 @@ def test_swapped_pages_have_grown_too() -> None:
     ],
     ids=["nothing", "no epoch", "cut", "no split of RSS"],
 )
-def test_what_cannot_be_broken_down_is_not(samples: tuple[Sample, ...]) -> None:
+def test_what_cannot_be_broken_down_is_not(samples: tuple[ArmSample, ...]) -> None:
     assert break_down(recording(*samples)) is None
 
 

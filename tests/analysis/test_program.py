@@ -12,7 +12,7 @@ from hfmemdebug.recording.decode import decode
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ProcessSample, TreeSample
 from hfmemdebug.result import Result
 
 MB = 1 << 20
@@ -48,22 +48,21 @@ def judge(
     header: dict[str, Any] | None = None,
 ) -> Result:
     """The verdict on stories that are told as time goes from 0 to 1; None is a process that does not live."""
-    samples: list[Sample] = []
+    trees: list[TreeSample] = []
     for look in range(looks):
         t = look / looks
         fields = {pid: told for pid, story in processes.items() if (told := story(t)) is not None}
-        for pid, told in fields.items():
-            samples.append(Sample(kind="process", epoch=1, slice=look, seconds=look / 10, pid=pid, **told))
+        living = tuple(ProcessSample(look / 10, pid, **told) for pid, told in fields.items())
         sums: dict[str, Any] = {
             name: sum(told.get(name) or 0 for told in fields.values())
             for name in ("rss", "anon", "file", "shmem", "swap", "pss", "pss_anon", "threads")
         }
         sums.update(children=len(fields) - 1, rows=int(rows(t)), dev_shm=0)
         sums.update(tree(t))
-        samples.append(Sample(kind="tree", epoch=1, slice=look, seconds=look / 10, **sums))
+        trees.append(TreeSample(look / 10, **sums, processes=living))
     first_line = Header(command, PROGRAM, Workload(), **(header or {}))
     last_line = decode(End, {"outcome": "completed", **(end or {})})
-    recording = Recording(first_line, tuple(samples), last_line)
+    recording = Recording(first_line, end=last_line, trees=tuple(trees))
     return judge_program(recording, min_leak=min_leak)
 
 
@@ -888,7 +887,7 @@ def test_processes_as_they_were_last_seen_where_nobody_looked_deeper() -> None:
 
 def test_nothing_was_seen() -> None:
     header = Header("run", PROGRAM, Workload())
-    result = judge_program(Recording(header, (), End("failed", "exit status 7")))
+    result = judge_program(Recording(header, end=End("failed", "exit status 7")))
     assert (result.verdict, result.arms[0].outcome) == ("inconclusive", "failed")
     assert "exit status 7" in result.summary
     assert result.processes == ()

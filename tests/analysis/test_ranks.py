@@ -8,7 +8,7 @@ from hfmemdebug.analysis.ranks import merge, ranks_within, with_ranks
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Launch, Workload
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ProcessSample, TreeSample
 from hfmemdebug.result import ArmSummary, Finding, Result
 
 MB = 1 << 20
@@ -180,7 +180,7 @@ def test_a_result_of_ranks_survives_being_written() -> None:
 
 def tree(looks: int = 60) -> Recording:
     """A launcher with two ranks, of which the second one's worker keeps a string for each row."""
-    samples = []
+    trees = []
     for look in range(looks):
         blocks, rows = 100_000 + 4000 * look, 1000 * look
         of = {
@@ -193,49 +193,47 @@ def tree(looks: int = 60) -> Recording:
             "modules": 500,
         }
         processes = [
-            Sample("process", 1, look, look * 0.5, pid=1, role="launcher", blocks=9000, **of),
-            Sample(
-                "process", 1, look, look * 0.5, pid=2, ppid=1, role="rank 0", blocks=100_000, rows=rows, **of
-            ),
-            Sample(
-                "process", 1, look, look * 0.5, pid=3, ppid=1, role="rank 1", blocks=100_000, rows=0, **of
-            ),
-            Sample(
-                "process", 1, look, look * 0.5, pid=4, ppid=3, role="worker 0", blocks=blocks, rows=rows, **of
-            ),
+            ProcessSample(look * 0.5, 1, role="launcher", blocks=9000, **of),
+            ProcessSample(look * 0.5, 2, ppid=1, role="rank 0", blocks=100_000, rows=rows, **of),
+            ProcessSample(look * 0.5, 3, ppid=1, role="rank 1", blocks=100_000, rows=0, **of),
+            ProcessSample(look * 0.5, 4, ppid=3, role="worker 0", blocks=blocks, rows=rows, **of),
         ]
-        whole = Sample(
-            "tree", 1, look, look * 0.5, anon=320 * MB, children=3, rows=2 * rows, pss=400 * MB, rss=400 * MB
+        whole = TreeSample(
+            look * 0.5,
+            anon=320 * MB,
+            children=3,
+            rows=2 * rows,
+            pss=400 * MB,
+            rss=400 * MB,
+            processes=tuple(processes),
         )
-        samples += [*processes, whole]
+        trees.append(whole)
     end = End("completed", processes=tuple({"pid": n, "role": "x", "pss_bytes": n} for n in (1, 2, 3, 4)))
     header = Header("run", ArmInfo("program", "program", consumer=False), Workload())
-    return Recording(header, tuple(samples), end)
+    return Recording(header, end=end, trees=tuple(trees))
 
 
 def test_a_launchers_tree_is_taken_apart_into_its_ranks() -> None:
     first, second = ranks_within(tree())
     assert first.header.launch is not None
     assert first.header.launch.rank == 0
-    assert [s.pid for s in second.samples[:3]] == [3, 4, None]
-    assert [s.ppid for s in second.samples[:2]] == [None, 3]
-    assert second.slices[-1].rows == 59_000
-    assert second.slices[-1].anon == 160 * MB
+    assert [(s.pid, s.ppid) for s in second.trees[0].processes] == [(3, None), (4, 3)]
+    assert second.trees[-1].rows == 59_000
+    assert second.trees[-1].anon == 160 * MB
     assert [p["pid"] for p in second.end.processes] == [3, 4]
 
 
 def test_what_a_rank_gains_between_two_readings_of_its_pss_is_its_own() -> None:
     whole = tree()
-    growing = [
+    growing = []
+    for look, at in enumerate(whole.trees):
         # Of eighty megabytes sixty are its own; that was read at every twentieth look.
-        replace(s, anon=80 * MB + s.slice * MB, pss_anon=60 * MB + s.slice // 20 * 20 * MB)
-        if s.pid == 3
-        else s
-        for s in whole.samples
-    ]
-    _, second = ranks_within(replace(whole, samples=growing))
+        grown = {"anon": (80 + look) * MB, "pss_anon": (60 + look // 20 * 20) * MB}
+        processes = tuple(replace(s, **grown) if s.pid == 3 else s for s in at.processes)
+        growing.append(replace(at, processes=processes))
+    _, second = ranks_within(replace(whole, trees=growing))
     # Its worker has eighty megabytes of its own.
-    assert [s.anon for s in second.slices] == [(60 + 80 + look) * MB for look in range(60)]
+    assert [s.anon for s in second.trees] == [(60 + 80 + look) * MB for look in range(60)]
 
 
 def test_a_leak_in_one_rank_of_a_tree_is_that_ranks() -> None:
@@ -250,5 +248,7 @@ def test_a_leak_in_one_rank_of_a_tree_is_that_ranks() -> None:
 
 def test_a_program_without_a_launcher_has_no_ranks() -> None:
     whole = tree()
-    alone = replace(whole, samples=[replace(s, role="main") for s in whole.samples])
-    assert ranks_within(alone) == []
+    alone = [
+        replace(at, processes=tuple(replace(s, role="main") for s in at.processes)) for at in whole.trees
+    ]
+    assert ranks_within(replace(whole, trees=alone)) == []

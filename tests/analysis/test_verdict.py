@@ -17,7 +17,7 @@ from hfmemdebug.recording.decode import decode
 from hfmemdebug.recording.end import MISSING_END, End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, LoadedFile, LoadReport, Workload
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.result import Result
 
 MB = 1024 * 1024
@@ -80,14 +80,14 @@ def record(
             **({} if children_grown is None else {"children_grown": int(children_grown(n))}),
         }
 
-    samples = [Sample("settle", 0, 0, 0.0, step="start", **read(0, 0), **settled(0))]
+    samples = [ArmSample("settle", 0, 0, 0.0, step="start", **read(0, 0), **settled(0))]
     n = 0
     for epoch in range(1, epochs + 1):
         for index in range(SLICES):
             n += 1
             pages = file_per_epoch * (index + 1) / SLICES
             samples.append(
-                Sample(
+                ArmSample(
                     "slice",
                     epoch,
                     index,
@@ -98,9 +98,9 @@ def record(
                 )
             )
         samples.append(
-            Sample("settle", epoch, SLICES, 0.1 * n, step="trim", **read(n, file_per_epoch), **settled(n))
+            ArmSample("settle", epoch, SLICES, 0.1 * n, step="trim", **read(n, file_per_epoch), **settled(n))
         )
-        samples.append(Sample("settle", epoch, SLICES, 0.1 * n, step="drop_pages", **read(n, 0)))
+        samples.append(ArmSample("settle", epoch, SLICES, 0.1 * n, step="drop_pages", **read(n, 0)))
     header = Header(
         "diagnose",
         ArmInfo(name, mode, consumer),
@@ -393,7 +393,7 @@ def test_a_system_that_shows_little() -> None:
     """With psutil alone there is no split of RSS: what is exact decides, and what is missing is named."""
     bare = record("in-memory")
     samples = [
-        Sample(
+        ArmSample(
             s.kind,
             s.epoch,
             s.slice,

@@ -14,7 +14,7 @@ from hfmemdebug.cli.app import run
 from hfmemdebug.recording.end import MISSING_END, End
 from hfmemdebug.recording.file import Recording, RecordingWriter, load_recordings
 from hfmemdebug.recording.header import ArmInfo, Header, Launch, Workload
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample, ProcessSample, TreeSample
 from hfmemdebug.recording.store import end_run, new_run
 
 
@@ -23,6 +23,8 @@ def saved(path: Path, recording: Recording) -> Path:
         writer.header(recording.header)
         for sample in recording.samples:
             writer.sample(sample)
+        for tree in recording.trees:
+            writer.look(tree)
         if not recording.end.is_missing:
             writer.end(recording.end)
     return path
@@ -39,7 +41,7 @@ def measured(name: str = "memory-mapped", *, mode: str = "mmap", dataset: str = 
         workload=Workload(dataset=dataset, step=20_000, warmup=3, count=50),
     )
     settled = tuple(
-        Sample("settle", epoch, 50, epoch * 2.0, step=step, rss=400 << 20, anon=175 << 20, file=225 << 20, shmem=0,
+        ArmSample("settle", epoch, 50, epoch * 2.0, step=step, rss=400 << 20, anon=175 << 20, file=225 << 20, shmem=0,
                swap=0, arrow=1024, malloc=9_000_000, blocks=585_000, python=60_000_000)
         for epoch in (0, 1, 2)
         for step in (("start",) if epoch == 0 else ("before", "collect", "release_pools", "trim", "drop_pages"))
@@ -138,15 +140,16 @@ def test_what_leaks_in_pages_alone_is_compared_too(state: Path, capsys: pytest.C
 
 def program(per_look: int) -> Recording:
     """A program that was watched for a minute, and reads no rows."""
-    looks = [
-        Sample(kind, 1, look, look / 2, pid=pid, role="main" if pid else None, rss=(100 << 20) + look * per_look,
-               anon=(90 << 20) + look * per_look, file=10 << 20, shmem=0, swap=0, pss=(100 << 20) + look * per_look,
-               pss_anon=(90 << 20) + look * per_look, pss_file=10 << 20, rows=0)
-        for look in range(120)
-        for kind, pid in (("process", 7), ("tree", None))
-    ]  # fmt: skip
+    looks = []
+    for look in range(120):
+        figures = {
+            "rss": (100 << 20) + look * per_look, "anon": (90 << 20) + look * per_look, "file": 10 << 20, "shmem": 0,
+            "swap": 0, "pss": (100 << 20) + look * per_look, "pss_anon": (90 << 20) + look * per_look, "rows": 0,
+        }  # fmt: skip
+        main = ProcessSample(look / 2, 7, role="main", pss_file=10 << 20, **figures)
+        looks.append(TreeSample(look / 2, **figures, processes=(main,)))
     header = Header("run", ArmInfo("program", "program", consumer=False), Workload())
-    return Recording(header, tuple(looks), End("completed"))
+    return Recording(header, end=End("completed"), trees=looks)
 
 
 def test_two_programs_that_were_watched(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

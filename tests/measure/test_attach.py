@@ -20,12 +20,12 @@ def test_the_first_figures_go_ahead_of_looking_into_the_process(tmp_path: Path) 
     seen = []
 
     def show(attachment: Attachment) -> bool:
-        seen.append((attachment.tree is not None, attachment.samples[-1].kind))
+        seen.append((attachment.tree is not None, attachment.looks[-1].children))
         return len(seen) < 2
 
     with started("") as process:
         Attachment(find_target(process.pid), tmp_path / "a.jsonl", HEADER).watch(show)
-    assert seen == [(False, "tree"), (True, "tree")]
+    assert seen == [(False, 0), (True, 0)]
 
 
 def test_what_is_recorded_begins_once_shared_pages_are_counted_once(tmp_path: Path) -> None:
@@ -40,8 +40,10 @@ worker.stdout.readline()
         recording = Attachment(find_target(process.pid), tmp_path / "a.jsonl", HEADER).watch(
             lambda attachment: len(looks.append(1) or looks) < 6
         )
-    assert all(s.pss is not None for s in recording.samples)
-    assert {s.role for s in recording.samples if s.kind == "process"} == {"main", "python -c"}
+    processes = [process for tree in recording.trees for process in tree.processes]
+    assert all(process.pss is not None for process in processes)
+    assert all(tree.pss is not None for tree in recording.trees)
+    assert {process.role for process in processes} == {"main", "python -c"}
 
 
 def test_another_process_of_the_same_number_is_not_taken_for_it(
@@ -54,7 +56,7 @@ def test_another_process_of_the_same_number_is_not_taken_for_it(
         attachment = Attachment(target, tmp_path / "a.jsonl", HEADER)
         recording = attachment.watch(lambda attachment: pytest.fail("it was shown"))
     assert attachment.why_ended == f"process {process.pid} ended while it was watched"
-    assert recording.samples == ()
+    assert recording.trees == ()
 
 
 def test_a_process_is_found() -> None:

@@ -14,7 +14,7 @@ from hfmemdebug.errors import AccessError
 from hfmemdebug.probes.allocators import MallocReading
 from hfmemdebug.probes.process import ProcessProbe
 from hfmemdebug.probes.status import Status
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 
 SLOW = {
     "dataset_resident",
@@ -31,7 +31,7 @@ SLOW = {
 def test_all_readings_are_fields_of_a_sample() -> None:
     probe = ProcessProbe()
     probe.watch_arrow()
-    sample = Sample("settle", 1, 0, **probe.read_settled())
+    sample = ArmSample("settle", 1, 0, **probe.read_settled())
     assert sample.rss
     assert sample.anon
     assert sample.malloc
@@ -212,7 +212,7 @@ def test_an_old_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = ProcessProbe()
     monkeypatch.setattr(probe, "status", Status)
     assert any("split of RSS" in line for line in probe.missing)
-    assert Sample("settle", 1, 0, **probe.read_settled()).unreclaimable is None
+    assert ArmSample("settle", 1, 0, **probe.read_settled()).unreclaimable is None
 
 
 def test_a_system_without_proc_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

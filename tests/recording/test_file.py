@@ -11,13 +11,13 @@ from hfmemdebug.errors import InputError
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import RecordingWriter, load_recording, load_recordings
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 
 HEADER = Header("diagnose", ArmInfo("naïve name", "mmap", consumer=False), Workload(dataset="./ds", step=5))
 
 
-def sample(index: int) -> Sample:
-    return Sample("slice", 1, index, index * 0.5, rss=index * 4096, anon=0)
+def sample(index: int) -> ArmSample:
+    return ArmSample("slice", 1, index, index * 0.5, rss=index * 4096, anon=0)
 
 
 def write(path: Path, count: int, *, end: bool = True) -> Path:

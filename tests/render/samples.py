@@ -7,7 +7,7 @@ from dataclasses import replace
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.render.words import CAUSE_WORDS
 from hfmemdebug.result import ArmSummary, Finding, Result
 
@@ -218,7 +218,9 @@ def recording(
             }
         warmup = epoch == 0 and index < 3
         samples.append(
-            Sample("slice", epoch + 1, index, place * 0.04, None, warmup, index * 20_000, 20_000, **figures)
+            ArmSample(
+                "slice", epoch + 1, index, place * 0.04, None, warmup, index * 20_000, 20_000, **figures
+            )
         )
     header = Header(
         "diagnose",

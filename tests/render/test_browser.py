@@ -150,6 +150,7 @@ def test_each_process_of_a_program_has_its_own_chart(browser: Any, tmp_path: Pat
     told = re.sub(r"\s+", " ", seen.page.locator("#vg-tooltip-element").inner_text())
     found = re.search(r"seconds:? ([\d.]+) RSS:? ([\d,.]+) MB", told)
     assert found is not None, told
-    sample = next(s for s in recording.samples if s.pid == 102 and s.seconds == float(found[1]))
+    processes = (process for tree in recording.trees for process in tree.processes)
+    sample = next(p for p in processes if p.pid == 102 and p.seconds == float(found[1]))
     assert found[2] == f"{(sample.rss or 0) / samples.MB:,.1f}"
     quiet(seen, path)

@@ -11,7 +11,7 @@ from render import samples
 import hfmemdebug
 from hfmemdebug.probes.environment import environment
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.render.chart import mermaid_chart, thin
 from hfmemdebug.render.markdown import LIMIT, render_markdown
 from hfmemdebug.render.text import cell, fence, html, prose, table
@@ -155,7 +155,7 @@ def test_what_was_loaded_without_a_name() -> None:
 def test_the_chart_says_who_dropped_the_pages() -> None:
     recording = samples.recording(slices=4)
     assert "had them dropped" not in (mermaid_chart(recording, "x") or "")
-    dropped = Sample("settle", 1, 4, 1.0, step="drop_pages")
+    dropped = ArmSample("settle", 1, 4, 1.0, step="drop_pages")
     recording = replace(recording, samples=(*recording.samples, dropped))
     assert "had them dropped" in (mermaid_chart(recording, "x") or "")
 

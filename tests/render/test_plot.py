@@ -12,10 +12,10 @@ import pytest
 from render import samples
 
 from hfmemdebug.errors import UsageError
-from hfmemdebug.recording.end import End
+from hfmemdebug.recording.end import MISSING_END, End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ArmSample, ProcessSample, TreeSample
 from hfmemdebug.render.html import render_html
 from hfmemdebug.render.markdown import render_markdown
 from hfmemdebug.render.picture import picture, render_png, render_svg
@@ -78,11 +78,11 @@ PROGRAM = Header("run", ArmInfo("program", "program", consumer=False), Workload(
 def settled(name: str, *, per_epoch: int = 0, epochs: int = 4, slices: int = 20) -> Recording:
     """An arm whose epochs end settled, with so many bytes more of Python objects each time."""
     recording = samples.recording(name, slices=slices * epochs, epochs=epochs)
-    taken: list[Sample] = []
+    taken: list[ArmSample] = []
     for epoch in range(1, epochs + 1):
         taken += [s for s in recording.slices if s.epoch == epoch]
         figures = {"python": 60 * MB + epoch * per_epoch, "malloc": 9 * MB, "arrow": 0}
-        taken.append(Sample("settle", epoch, slices, epoch * 2.0, step="trim", **figures))
+        taken.append(ArmSample("settle", epoch, slices, epoch * 2.0, step="trim", **figures))
     return replace(recording, samples=tuple(taken))
 
 
@@ -228,8 +228,10 @@ def test_foreign_text_does_not_break_the_page() -> None:
 
 def test_a_program_that_was_looked_at_is_drawn_over_its_looks() -> None:
     recording = samples.recording("program", slices=10)
-    looks = tuple(replace(s, kind="tree", rss=MB, warmup=False) for s in recording.samples)
-    recording = replace(recording, header=PROGRAM, samples=looks)
+    looks = tuple(
+        TreeSample(s.seconds, rss=MB, anon=s.anon, file=s.file, shmem=s.shmem) for s in recording.samples
+    )
+    recording = Recording(PROGRAM, trees=looks)
     chart = arm_chart(recording, top=top_of([recording]), most=100)
     assert chart is not None
     assert "epoch 1" not in json.dumps(chart["layer"][0])
@@ -250,18 +252,18 @@ def test_without_the_library_one_line_names_the_extra(monkeypatch: pytest.Monkey
 
 def watched(processes: int = 3, looks: int = 12) -> Recording:
     """A program whose workers begin later, as a supervisor outside saw it."""
-    taken: list[Sample] = []
+    taken: list[TreeSample] = []
     for look in range(looks):
+        living = []
         for pid in range(processes):
             if look >= 2 * pid:
                 figures = {"anon": (20 + pid) * MB + look * pid * MB, "file": 9 * MB, "shmem": 0}
                 rss = figures["anon"] + figures["file"]
                 role = f"worker {pid}" if pid else "main"
-                taken.append(
-                    Sample("process", 1, look, look / 2, role=role, pid=100 + pid, rss=rss, **figures)
-                )
-        taken.append(Sample("tree", 1, look, look / 2, rss=90 * MB, anon=70 * MB, file=20 * MB, shmem=0))
-    return Recording(PROGRAM, tuple(taken), End("completed"))
+                living.append(ProcessSample(look / 2, 100 + pid, role=role, rss=rss, **figures))
+        sums = {"rss": 90 * MB, "anon": 70 * MB, "file": 20 * MB, "shmem": 0}
+        taken.append(TreeSample(look / 2, **sums, processes=tuple(living)))
+    return Recording(PROGRAM, end=End("completed"), trees=tuple(taken))
 
 
 def test_each_process_of_a_program_is_drawn_over_the_seconds() -> None:
@@ -272,7 +274,7 @@ def test_each_process_of_a_program_is_drawn_over_the_seconds() -> None:
     ]  # fmt: skip
     assert charts[2]["title"]["subtitle"] == "over its life: mapped pages 0 B, anonymous +14.0 MB"
     for pid, chart in enumerate(charts, start=100):
-        mine = [s for s in recording.samples if s.pid == pid]
+        mine = [s for tree in recording.trees for s in tree.processes if s.pid == pid]
         points = chart["data"]["values"]
         assert [(p["i"], p["rss"], p["anon"]) for p in points] == [(s.seconds, s.rss, s.anon) for s in mine]
         # One scale and one time for all, so that they can be compared.
@@ -307,7 +309,7 @@ def test_a_ramp_has_one_label_which_is_that_of_its_cause() -> None:
 
 def test_where_the_code_has_no_settled_end_its_slices_are_drawn() -> None:
     _, recordings = leaking()
-    cut = replace(recordings[1], samples=recordings[1].samples[:15], end={"type": "end", "outcome": "killed"})
+    cut = replace(recordings[1], samples=recordings[1].samples[:15], end=MISSING_END)
     chart = retained_chart(samples.INCONCLUSIVE, [recordings[0], cut])
     assert chart is not None
     assert {point["arm"] for point in chart["data"]["values"]} == {

@@ -20,8 +20,8 @@ from hfmemdebug.origin import holders
 from hfmemdebug.recording.decode import decode, encode
 from hfmemdebug.recording.end import End, LimitUsage, Reclaim, Trace
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.header import LoadReport, Workload
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.header import ArmInfo, LoadReport, Workload
+from hfmemdebug.recording.sample import ProcessSample, TreeSample
 from hfmemdebug.render.picture import picture, render_png, render_svg
 from hfmemdebug.render.redact import Redactor
 from hfmemdebug.render.runs import comparison_markdown, comparison_terminal
@@ -147,18 +147,17 @@ class Planted:
         site = {"file": f"{CWD}/{text}.py", "line": 3, "function": text}
         end = End("failed", text, reclaim=Reclaim(how=text), trace=Trace((site,)))
         # And a program with two processes whose roles are what their command lines say.
-        watched = [
-            Sample(kind, 1, look, look / 10, role=text if pid else None, pid=pid, rss=9 << 20, anon=5, file=4, shmem=0)
-            for look in range(3) for kind, pid in (("process", 7), ("process", 8), ("tree", None))
-        ]  # fmt: skip
+        figures = {"rss": 9 << 20, "anon": 5, "file": 4, "shmem": 0}
+        processes = tuple(ProcessSample(0.0, pid, role=text, **figures) for pid in (7, 8))
+        looks = tuple(TreeSample(look / 10, **figures, processes=processes) for look in range(3))
+        program = ArmInfo("program", "program", consumer=False)
         self.recordings: list[Recording] = [
             replace(recording, header=header, end=end),
-            replace(
-                recording,
-                header=header,
+            Recording(
+                replace(header, command="run", arm=program),
                 end=end,
-                samples=tuple(watched),
                 limit=LimitUsage(5, 0, "group", text, True),
+                trees=looks,
             ),
         ]
 

@@ -8,7 +8,7 @@ from multiprocessing import shared_memory
 from pathlib import Path
 
 from hfmemdebug.recording.end import SegmentLine
-from hfmemdebug.recording.sample import Sample
+from hfmemdebug.recording.sample import ProcessSample, TreeSample
 from hfmemdebug.supervise.shared_memory import Segments, Writers
 
 # A line of the function below.
@@ -81,9 +81,8 @@ path.unlink()
 """
 
 
-def tree(pid: int, dev_shm: int) -> list[Sample]:
-    moment = {"epoch": 1, "slice": 0, "seconds": 0.0}
-    return [Sample(kind="process", pid=pid, **moment), Sample(kind="tree", dev_shm=dev_shm, **moment)]
+def tree(pid: int, dev_shm: int) -> TreeSample:
+    return TreeSample(0.0, dev_shm=dev_shm, processes=(ProcessSample(0.0, pid),))
 
 
 def test_what_was_written_into_dev_shm() -> None:

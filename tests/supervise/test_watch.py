@@ -13,6 +13,7 @@ import pytest
 from supervise.started import MB, started
 
 from hfmemdebug.probes.process_table import command_line, is_living
+from hfmemdebug.recording.sample import TreeSample
 from hfmemdebug.supervise.watch import TreeWatch
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -27,6 +28,12 @@ if child == 0:
 """
 
 
+def look(watch: TreeWatch) -> TreeSample:
+    tree = watch.look()
+    assert tree is not None
+    return tree
+
+
 def test_the_rows_of_a_worker_that_lived_for_a_moment_are_kept() -> None:
     told: list[int] = []
     with started(
@@ -37,18 +44,17 @@ def test_the_rows_of_a_worker_that_lived_for_a_moment_are_kept() -> None:
             return {"rows": 1000 if pid != process.pid else 1}
 
         watch = TreeWatch(process.pid, inside=inside, forget=told.append, spent=lambda: 0.0)
-        look = watch.look()
-        (child,) = [s.pid for s in look if s.kind == "process" and s.pid != process.pid]
-        assert child is not None
-        assert look[-1].rows == 1001
+        tree = look(watch)
+        (child,) = [s.pid for s in tree.processes if s.pid != process.pid]
+        assert tree.rows == 1001
         deadline = time.monotonic() + 30
         while is_living(child):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         # Long enough for processes to be looked for anew, which comes before each is read.
         time.sleep(0.12)
-        look = watch.look()
-        assert (look[-1].children, look[-1].rows) == (0, 1001)
+        tree = look(watch)
+        assert (tree.children, tree.rows) == (0, 1001)
         assert told == [child]
         watch.close()
 
@@ -72,11 +78,10 @@ def test_a_daemon_that_comes_to_us_is_still_the_programs() -> None:
         with started("pass") as stranger, started(DAEMON) as process:
             assert command_line(stranger.pid) != command_line(process.pid)
             watch = TreeWatch(process.pid, adopts=lambda pid: command_line(pid) == command_line(process.pid))
-            (daemon,) = (s for s in watch.look() if s.kind == "process" and s.pid != process.pid)
+            (daemon,) = (s for s in look(watch).processes if s.pid != process.pid)
             assert daemon.ppid == process.pid
-            assert TreeWatch(process.pid).look()[-1].children == 0
+            assert look(TreeWatch(process.pid)).children == 0
             watch.close()
-            assert daemon.pid is not None
             os.kill(daemon.pid, signal.SIGKILL)
             os.waitpid(daemon.pid, 0)
     finally:
@@ -86,10 +91,10 @@ def test_a_daemon_that_comes_to_us_is_still_the_programs() -> None:
 def test_the_first_sums_are_of_pss_as_all_that_follow() -> None:
     with started("ballast = bytearray(b'x') * (8 << 20)") as process:
         watch = TreeWatch(process.pid)
-        first = watch.look()
-        assert first[0].pss is not None
-        assert first[-1].rss == first[0].pss
-        assert first[-1].file == first[0].pss_file
+        first = look(watch)
+        assert first.processes[0].pss is not None
+        assert first.rss == first.processes[0].pss
+        assert first.file == first.processes[0].pss_file
         watch.close()
 
 
@@ -98,14 +103,14 @@ def test_what_comes_between_two_readings_of_pss_is_in_the_sums() -> None:
     with started(code) as process:
         # Each reading seems to take a second: the next one is minutes away.
         watch = TreeWatch(process.pid, spent=itertools.count().__next__)
-        first = watch.look()
+        first = look(watch)
         deadline = time.monotonic() + 30
-        while ((look := watch.look())[0].anon or 0) < (first[0].anon or 0) + 32 * MB:
+        while ((tree := look(watch)).processes[0].anon or 0) < (first.processes[0].anon or 0) + 32 * MB:
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        assert look[0].pss == first[0].pss
+        assert tree.processes[0].pss == first.processes[0].pss
         for name in ("rss", "pss", "pss_anon"):
-            assert 32 * MB <= getattr(look[-1], name) - getattr(first[-1], name) < 40 * MB
+            assert 32 * MB <= getattr(tree, name) - getattr(first, name) < 40 * MB
         watch.close()
 
 
@@ -120,11 +125,11 @@ for worker in workers: worker.stdout.readline()
 def test_anonymous_memory_is_in_the_sums_before_its_pss_was_read() -> None:
     with started(SPAWNED) as process:
         watch = TreeWatch(process.pid, spent=itertools.count().__next__)
-        before = watch.look()
-        assert [s.pss is None for s in before[:-1]] == [False, True, True]
+        before = look(watch)
+        assert [s.pss is None for s in before.processes] == [False, True, True]
         reading = watch.look_into_all()
-        after = watch.look()
-        assert all(s.pss is not None for s in after)
-        assert before[-1].pss_anon == pytest.approx(after[-1].pss_anon, abs=MB)
-        assert after[-1].pss == pytest.approx(reading.pss, abs=MB)
+        after = look(watch)
+        assert all(s.pss is not None for s in after.processes)
+        assert before.pss_anon == pytest.approx(after.pss_anon, abs=MB)
+        assert after.pss == pytest.approx(reading.pss, abs=MB)
         watch.close()
