@@ -30,7 +30,6 @@ LONG = {
     "render.retained_chart.retained_chart",
     "render.plot._stack",
     "supervise.limits.start._start_in",
-    "supervise.pageout.reclaim",
 }
 
 # A docstring begins with a verb or a noun of the subject, never with a question.
@@ -44,9 +43,8 @@ ASKING = {
     "integrations": 1,
     "measure": 31,
     "origin": 61,
-    "probes": 33,
     "render": 16,
-    "supervise": 37,
+    "supervise": 21,
     "user_code": 2,
     "workload": 5,
 }

@@ -1,1 +1,1 @@
-"""One source of numbers each; the only code that reads the operating system."""
+"""Reads the operating system: one source of numbers each, one parser for each text of /proc."""

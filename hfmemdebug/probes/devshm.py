@@ -20,10 +20,10 @@ _MOST = 20_000
 
 
 class NewFiles:
-    """What this user has put into ``/dev/shm`` since this was made, and what this process has in memfds.
+    """Measures what this user has put into ``/dev/shm`` since this was made, and what this process has in memfds.
 
-    Files that another program holds, and this process and its children do not, are not counted. What nobody has open
-    or mapped when it is first seen may be another program's, and counts.
+    Files that another program holds, and this process and its children do not, are not counted. A file that no
+    process has open or mapped when it is first seen may be another program's, and counts.
 
     Args:
         folder: Where shared memory has its names.
@@ -31,15 +31,15 @@ class NewFiles:
 
     def __init__(self, folder: str = FOLDER) -> None:
         self._folder = folder
-        # Those of others.
+        # Other programs'.
         self._known = _Marks()
         for _, file in files_below(folder):
             self._known.add(file)
-        # Those of ours, and those of which nobody knows.
+        # Ours, and those that no process was seen to hold.
         self._seen = _Marks()
 
     def size(self, *, written: bool = True) -> int | None:
-        """Bytes of memory that those files take; None where there is no such folder.
+        """Sums the memory that those files take, in bytes; None where there is no such folder.
 
         Args:
             written: False counts pages that were not written yet as well: they show where a file was made.

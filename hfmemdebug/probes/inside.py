@@ -1,4 +1,4 @@
-"""What the sampler inside a program has published: counters that only the process itself can read."""
+"""Reads what the sampler inside a program has published: counters that only the process itself can read."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _LAYOUT = struct.Struct(f"={inject.SLOTS}q")
 
 
 def environment(pages: Path, environ: Mapping[str, str], *, trace: str | None) -> dict[str, str]:
-    """The environment in which a program and all that it starts has the sampler inside.
+    """Makes the environment in which a program and all that it starts has the sampler inside.
 
     Args:
         pages: Where the samplers make their pages.
         environ: What the program would have.
-        trace: Whose allocations are traced too: ``"all"``, ``"children"`` (of the program that this process starts,
-            not the program's own), or None.
+        trace: The processes whose allocations are traced too: ``"all"``, ``"children"`` (of the program that this
+            process starts, not the program's own), or None.
     """
     path = environ.get("PYTHONPATH")
     found = {
@@ -69,7 +69,7 @@ class InsideReader:
         self.garbage_blocks: dict[int, int] = {}
 
     def read(self, pid: int) -> dict[str, Any] | None:
-        """Fields of a `ProcessSample`; None where there is no sampler in the process. Microseconds."""
+        """Reads fields of a `ProcessSample`; None where there is no sampler in the process. Microseconds."""
         page = self._pages.get(pid) or self._open(pid)
         if page is None:
             return None
@@ -88,24 +88,24 @@ class InsideReader:
         return found
 
     def versions(self, pid: int) -> dict[str, str]:
-        """Versions that the program ran on; empty where it did not come to say so."""
+        """Reads the versions that the program ran on; empty where it did not come to say so."""
         return {str(k): str(v) for k, v in self._last_words(pid).get("versions", {}).items()}
 
     def caches(self, pid: int) -> tuple[Cache, ...]:
-        """Caches with many entries and a bound that was not reached as the program ended."""
+        """Reads the caches with many entries and a bound that was not reached as the program ended."""
         return tuple(Cache(*told) for told in self._last_words(pid).get("caches", ()))
 
     def variables(self, pid: int) -> tuple[Variable, ...]:
-        """Containers with a bound in functions that had returned as the program ended, where most of it went then."""
+        """Reads the containers with a bound of functions that had returned at the end, where most of it went then."""
         return tuple(Variable(*told) for told in self._last_words(pid).get("variables", ()))
 
     def values(self, pid: int) -> tuple[BoundedText, ...]:
-        """Texts and arrays that the program cuts to a length that they did not have as it ended."""
+        """Reads the texts and arrays that the program cuts to a length that they did not have as it ended."""
         found = self._last_words(pid).get("values", ())
         return tuple(BoundedText(words, size, most, pid) for words, size, most in found)
 
     def returned_values(self, pid: int) -> tuple[BoundedText, ...]:
-        """Those of functions that had returned, with what was given back meanwhile and what they have room for."""
+        """Reads those of functions that had returned, with what was given back since and what they have room for."""
         found = self._last_words(pid).get("returned_values", ())
         return tuple(BoundedText(words, size, least, pid, most) for words, size, least, most in found)
 

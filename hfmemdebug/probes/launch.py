@@ -1,4 +1,4 @@
-"""Which rank of how many this process is, and on which node, as launchers tell it in the environment."""
+"""Reads which rank of how many a process is, and on which node, from what launchers put into the environment."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _DIALECTS = (
 
 
 def rank_of(environ: Mapping[str, str]) -> int | None:
-    """The rank that a launcher has told a process, or None."""
+    """Returns the rank that a launcher has told a process, or None."""
     return next((int(environ[d.rank]) for d in _DIALECTS if _speaks(d, environ)), None)
 
 
 def read_launch(environ: Mapping[str, str], *, boot_id: str | None = None) -> Launch | None:
-    """What a launcher has told this process; None where there was none.
+    """Reads what a launcher has told this process; None where there was none.
 
     Args:
         environ: Environment variables.

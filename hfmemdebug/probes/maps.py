@@ -109,7 +109,7 @@ class Mapping:
 
     @property
     def copied(self) -> int:
-        """Bytes of private copies of the file's pages, in memory or swapped out: written in mode ``c``.
+        """Returns the bytes of private copies of the file's pages, in memory or swapped out: written in mode ``c``.
 
         They are anonymous memory: the file does not have them, so the kernel cannot take them back.
         """
@@ -201,7 +201,7 @@ def copies_by_path(mappings: Iterable[Mapping]) -> dict[str, Copies]:
 
 @dataclass(frozen=True)
 class FileMemory:
-    """What a process has of one file, over all mappings of it.
+    """One file's memory in a process, over all mappings of it.
 
     Attributes:
         path: As the kernel prints it, without ``(deleted)``.

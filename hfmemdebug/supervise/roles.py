@@ -32,7 +32,7 @@ _MAP_OUTPUT = re.compile(r"/tmp[a-z0-9_]{8}$")
 
 @dataclass(frozen=True)
 class Clues:
-    """What is known of a process.
+    """The signs by which a process's role is told.
 
     Attributes:
         pid: Its number.

@@ -33,7 +33,7 @@ _COSTS = 200
 
 
 class Segments:
-    """The segments of one program.
+    """Measures the segments that one program has made and not unlinked.
 
     Args:
         pages: The folder in which its samplers note the names as they are made, and the lines that make them.
@@ -114,7 +114,7 @@ class Segments:
 
 
 class Writers:
-    """What a program's processes and the others of its user have written, and the new files in /dev/shm.
+    """Reads how much a program's processes and others of its user have written, and the new files in /dev/shm.
 
     Args:
         since: Time of day when the program began, in seconds.

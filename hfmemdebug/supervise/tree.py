@@ -21,7 +21,7 @@ _FILE_FIELDS = ("path", "resident_bytes", "size_bytes", "kind", "fingerprint", "
 
 @dataclass(frozen=True)
 class ProcessReading:
-    """What one process has. Bytes; None where it could not be read.
+    """One process's memory. Bytes; None where it could not be read.
 
     Attributes:
         pid: Its number.

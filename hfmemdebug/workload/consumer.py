@@ -1,4 +1,4 @@
-"""The user's own code: a function that is called with each slice."""
+"""Loads the user's own code: a function that is called with each slice."""
 
 from __future__ import annotations
 

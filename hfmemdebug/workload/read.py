@@ -37,7 +37,7 @@ class Calibration:
 
 
 def epoch_reader(dataset: Any, plan: SlicePlan) -> Callable[[int], Any]:
-    """A function that reads the slice of an index, for one epoch.
+    """Returns a function that reads the slice of an index, for one epoch.
 
     A stream is started anew by each call of this function; its slices come in their order.
     """
@@ -169,7 +169,7 @@ def _native_growth(before: dict[str, Any], after: dict[str, Any]) -> int:
 
 
 def _reader_of_some(dataset: Any, rows: int | None, count: int) -> Callable[[], Any]:
-    """A function that reads a few rows.
+    """Returns a function that reads a few rows.
 
     Raises:
         InputError: The stream has no rows.
@@ -195,13 +195,13 @@ def _reader_of_some(dataset: Any, rows: int | None, count: int) -> Callable[[], 
 
 
 def rows_in(batch: Any) -> int:
-    """Rows of a batch: a dictionary of columns, or a table of the format that was chosen."""
+    """Counts the rows of a batch: a dictionary of columns, or a table of the format that was chosen."""
     columns = tuple(batch.values()) if isinstance(batch, dict) else (batch,)
     return len(columns[0]) if columns else 0
 
 
 def take_into_memory(dataset: Any, plan: SlicePlan) -> Any:
-    """The planned rows alone, as a dataset in Arrow memory or as an array; what `keep_in_memory` is to all the rows."""
+    """Copies the planned rows alone into Arrow memory or an array, as `keep_in_memory` does with all rows."""
     if isinstance(dataset, Rows):
         starts = [plan.start(index) for index in range(plan.count)]
         return dataset.take([slice(s, s + plan.length(i)) for i, s in enumerate(starts)])
