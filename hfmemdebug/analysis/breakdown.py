@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hfmemdebug.analysis.program import PAGES_FLOOR
+from hfmemdebug.analysis.counters import PAGES_FLOOR
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import ArmSample
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import hypot
 
-from hfmemdebug.analysis.assess import EXACT, Assessment
+from hfmemdebug.analysis.assess import Assessment
+from hfmemdebug.analysis.counters import EXACT
 from hfmemdebug.analysis.verdict import assess_all, judge
 from hfmemdebug.errors import InputError
 from hfmemdebug.recording.file import Recording
@@ -87,8 +88,8 @@ def _difference(before: Rate, after: Rate) -> Difference:
 
 
 def _rate(assessment: Assessment | None, names: Sequence[str]) -> Rate:
-    components = assessment.components if assessment is not None else {}
-    trends = [components[name].trend for name in names if name in components]
+    counters = assessment.counters if assessment is not None else {}
+    trends = [counters[name].trend for name in names if name in counters]
     if not trends:
         return None, None
     return round(sum(t.rate for t in trends), 1), hypot(*((t.high - t.low) / 2 for t in trends))

@@ -8,16 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from hfmemdebug.analysis import words
-from hfmemdebug.analysis.assess import (
-    ALONE_IN_DEV_SHM,
-    EXACT,
-    LIBRARY_FLOOR,
-    PAGE,
-    THINGS,
-    Assessment,
-    Component,
-)
+from hfmemdebug.analysis.assess import ALONE_IN_DEV_SHM, Assessment
+from hfmemdebug.analysis.counters import EXACT, PAGE, THINGS, CounterTrend
 from hfmemdebug.analysis.findings import leak_findings
+from hfmemdebug.analysis.trend import LIBRARY_OVERHEAD
 from hfmemdebug.recording.end import Trace
 
 # What these hold has a bound, which the run did not reach: how many items, unless something else is measured.
@@ -77,9 +71,9 @@ def pending_doubt(guilty: Assessment | None, assessments: Sequence[Assessment]) 
     contradicted = [(c, other) for c in guilty.growing for other in _against(c, guilty, assessments)]
     if not all(_against(c, guilty, assessments) for c in guilty.growing):
         return None
-    component, other = contradicted[0]
+    counter, other = contradicted[0]
     return (
-        f"{words.OWNER[component.name]} grew over the {len(guilty.recording.slices)} slices of the arm "
+        f"{counter.kind.words} grew over the {len(guilty.recording.slices)} slices of the arm "
         f"'{guilty.name}' and not steadily over the {len(other.recording.slices)} of '{other.name}'; "
         f"{words.MORE_EPOCHS}"
     )
@@ -93,8 +87,10 @@ def _is_beyond_memory(bound: re.Match[str], holder: dict[str, Any], guilty: Asse
     return bool(int(bound[1].replace(",", "")) * _bytes_kept(guilty) / items > memory)
 
 
-def _against(component: Component, guilty: Assessment, assessments: Sequence[Assessment]) -> list[Assessment]:
-    """The longer runs of the same code in which a component did not grow steadily."""
+def _against(
+    counter: CounterTrend, guilty: Assessment, assessments: Sequence[Assessment]
+) -> list[Assessment]:
+    """The longer runs of the same code in which a counter did not grow steadily."""
     longer = [
         a
         for a in assessments
@@ -105,8 +101,8 @@ def _against(component: Component, guilty: Assessment, assessments: Sequence[Ass
         a
         for a in longer
         # What is in /dev/shm is judged only where it grew in every epoch.
-        if (a.components[component.name].trend.shape != "growing"
-            if component.name in a.components else component.name == "dev_shm")
+        if (a.counters[counter.name].trend.shape != "growing"
+            if counter.name in a.counters else counter.name == "dev_shm")
     ]  # fmt: skip
 
 
@@ -121,14 +117,14 @@ def what_to_repeat(assessments: Sequence[Assessment]) -> int | None:
     guilty = leaking_arm(assessments)
     if guilty is None or contradicting_runs(guilty, assessments):
         return None
-    against = [_against(component, guilty, assessments) for component in guilty.growing]
+    against = [_against(counter, guilty, assessments) for counter in guilty.growing]
     if not all(against):
         return None
     shapes = {
-        other.components[c.name].trend.shape
+        other.counters[c.name].trend.shape
         for c, others in zip(guilty.growing, against, strict=True)
         for other in others
-        if c.name in other.components
+        if c.name in other.counters
     }
     longest = max(len(other.recording.slices) for others in against for other in others)
     return None if "inconclusive" in shapes else longest
@@ -142,28 +138,28 @@ def without_unconfirmed(assessments: Sequence[Assessment]) -> tuple[Assessment, 
     kept = []
     others = _is_others(assessments)
     for assessment in assessments:
-        shm = assessment.components.get("dev_shm")
+        shm = assessment.counters.get("dev_shm")
         if others and shm is not None and shm.trend.grows:
             shm = replace(shm, trend=replace(shm.trend, shape="inconclusive", needs=ALONE_IN_DEV_SHM))
-            assessment = replace(assessment, components={**assessment.components, "dev_shm": shm})
+            assessment = replace(assessment, counters={**assessment.counters, "dev_shm": shm})
         doubtful = {c.name for c in assessment.growing if _against(c, assessment, assessments)}
         if 0 < len(doubtful) < len(assessment.growing):
-            components = {
+            counters = {
                 name: replace(
                     c, trend=replace(c.trend, shape="inconclusive", needs="a longer run did not show it")
                 )
                 if name in doubtful
                 else c
-                for name, c in assessment.components.items()
+                for name, c in assessment.counters.items()
             }
-            assessment = replace(assessment, components=components)
+            assessment = replace(assessment, counters=counters)
         kept.append(assessment)
     return tuple(kept)
 
 
 def absent_in_other_arm(assessments: Sequence[Assessment]) -> bool:
     """Whether another arm with the user's code saw no steady growth in /dev/shm: what came there was not its own."""
-    return any(a.recording.header.arm.consumer and "dev_shm" not in a.components for a in assessments)
+    return any(a.recording.header.arm.consumer and "dev_shm" not in a.counters for a in assessments)
 
 
 def _is_others(assessments: Sequence[Assessment]) -> bool:
@@ -180,18 +176,17 @@ def contradicting_runs(guilty: Assessment | None, assessments: Sequence[Assessme
 
     The overhead differs from process to process by as much.
     """
-    if guilty is None or any(c.name not in EXACT or c.trend.rate >= LIBRARY_FLOOR for c in guilty.growing):
+    if guilty is None or any(c.name not in EXACT or c.trend.rate >= LIBRARY_OVERHEAD for c in guilty.growing):
         return ()
     longer = [a for a in assessments if a.control and len(a.recording.slices) > len(guilty.recording.slices)]
     for other in longer:
         if all(
-            c.name in other.components
-            and other.components[c.name].trend.shape not in ("growing", "inconclusive")
+            c.name in other.counters and other.counters[c.name].trend.shape not in ("growing", "inconclusive")
             for c in guilty.growing
         ):
-            component = guilty.growing[0]
+            counter = guilty.growing[0]
             return (
-                f"{words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes per slice over the "
+                f"{counter.kind.words} grew by {counter.trend.rate:.0f} bytes per slice over the "
                 f"{len(guilty.recording.slices)} slices of '{guilty.name}', and did not go on growing over the "
                 f"{len(other.recording.slices)} of '{other.name}': library overhead, not a leak",
             )
@@ -209,7 +204,7 @@ def counter_to_trace(
         assessment: The arm that leaks.
         others: The other arms that do.
     """
-    growing = {component.name: component.trend.rate for component in assessment.growing}
+    growing = {counter.name: counter.trend.rate for counter in assessment.growing}
     if "dev_shm" in growing:
         # While two arms run, each sees the files of both that nobody holds open.
         seen = [c.trend.rate for other in others for c in other.growing if c.name == "dev_shm"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hfmemdebug.analysis.assess import EXACT, PAGE, Assessment, Component
+from hfmemdebug.analysis.assess import Assessment
+from hfmemdebug.analysis.counters import EXACT, NOTEWORTHY, PAGE, THINGS, CounterTrend
 from hfmemdebug.analysis.series import Epochs
 from hfmemdebug.analysis.trend import rate_of_rising_lows
 from hfmemdebug.recording.end import Trace
@@ -14,26 +15,8 @@ from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.result import Finding
 from hfmemdebug.units import format_bytes, format_count
 
-# Less than this is nothing to explain: libraries' own warm-up moves page counts by as much.
-NOTEWORTHY = 4 * 1024**2
 # ... but not the exact counters' growth against the control, which is the user's code alone (cache_bounded_by_data).
 NOTEWORTHY_OF_CODE = 256 * 1024
-_THINGS = {
-    "file_maps": ("file-mapping", "mappings of files"),
-    "fds": ("file-mapping", "open file descriptors"),
-    "threads": ("anonymous-other", "threads, each with a stack"),
-    "children": ("anonymous-other", "child processes"),
-}
-_CAUSE = {
-    "python": "python-objects",
-    "malloc": "native-heap",
-    "arrow": "arrow-pool",
-    "other": "anonymous-other",
-    "copied": "copy-on-write",
-    "children_anon": "anonymous-other",
-    "shmem": "shared-memory",
-    "dev_shm": "shared-memory",
-}
 # RSS grows by up to 1.7 times what is in use (size classes), and Arrow's mimalloc may take twice of it.
 WASTE = 2.0
 # What grows in bytes, in the order in which it is shown.
@@ -44,7 +27,7 @@ HOW_IT_FILLED = "first touch of preallocated memory, as of an array; bounded by 
 
 def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
     """What leaks in an arm, the largest first."""
-    growing = {component.name: component for component in assessment.growing}
+    growing = {counter.name: counter for counter in assessment.growing}
     python, malloc = growing.get("python"), growing.get("malloc")
     exact = [growing[name] for name in EXACT if name in growing]
     if exact and "other" in growing and growing["other"].trend.rate <= _waste(assessment, exact):
@@ -67,15 +50,15 @@ def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
     if "shmem" in growing:
         # The same blocks, as the process has them mapped and as the file system counts them.
         growing.pop("dev_shm", None)
-    for name, component in growing.items():
-        if name in _THINGS:
-            findings.append(_of_things(assessment, component))
+    for name, counter in growing.items():
+        if name in THINGS:
+            findings.append(_of_things(assessment, counter))
         else:
-            findings.append(_in_bytes(assessment, component))
+            findings.append(_in_bytes(assessment, counter))
     return tuple(sorted(findings, key=lambda f: -(f.rate_bytes_per_iteration or 0.0)))
 
 
-def _waste(assessment: Assessment, exact: Sequence[Component]) -> float:
+def _waste(assessment: Assessment, exact: Sequence[CounterTrend]) -> float:
     """Pages per slice beyond what exact counters have in use that go with their growth: size classes and holes.
 
     A small object may stand for large memory that no counter knows, as a mapping's does: that is more than waste.
@@ -83,22 +66,22 @@ def _waste(assessment: Assessment, exact: Sequence[Component]) -> float:
     settled = [v for v in assessment.epochs.series("malloc_free").settled[1:] if v is not None]
     slices = max(len(settled) - 1, 1) * max((len(epoch) for epoch in assessment.epochs.slices), default=1)
     holes = (settled[-1] - settled[0]) / slices if settled else 0.0
-    return WASTE * (sum(component.trend.rate for component in exact) + max(holes, 0.0))
+    return WASTE * (sum(counter.trend.rate for counter in exact) + max(holes, 0.0))
 
 
-def _tables_of(assessment: Assessment) -> tuple[Component, ...]:
+def _tables_of(assessment: Assessment) -> tuple[CounterTrend, ...]:
     """malloc, where it rises beside objects that pile up, and too unevenly to be judged alone.
 
     A dictionary that gains a key at each slice moves to a table of twice the size now and then.
     """
-    malloc = assessment.components.get("malloc")
+    malloc = assessment.counters.get("malloc")
     if malloc is None or malloc.trend.shape != "inconclusive":
         return ()
     rate = rate_of_rising_lows(malloc.series)
     return () if rate is None else (replace(malloc, trend=replace(malloc.trend, rate=rate)),)
 
 
-def _is_pythons(assessment: Assessment, malloc: Component) -> bool:
+def _is_pythons(assessment: Assessment, malloc: CounterTrend) -> bool:
     """Whether what malloc keeps is Python objects' (large ones, arrays), as the tracing pass saw it."""
     trace = assessment.recording.end.trace or Trace()
     # A text or a buffer that grows in place is one block, as old as the program: no line has made it lately.
@@ -106,17 +89,17 @@ def _is_pythons(assessment: Assessment, malloc: Component) -> bool:
     return 2 * max(trace.traced_bytes_per_iteration, grown) >= malloc.trend.rate
 
 
-def _in_bytes(assessment: Assessment, *components: Component) -> Finding:
-    rate = sum(c.trend.rate for c in components)
+def _in_bytes(assessment: Assessment, *counters: CounterTrend) -> Finding:
+    rate = sum(c.trend.rate for c in counters)
     return Finding(
-        cause=_CAUSE[components[0].name],
+        cause=counters[0].kind.cause,
         role="leak",
-        growth_bytes=round(sum(c.trend.growth for c in components)),
+        growth_bytes=round(sum(c.trend.growth for c in counters)),
         rate_bytes_per_iteration=round(rate, 1),
-        interval=(round(sum(c.trend.low for c in components), 1), round(sum(c.trend.high for c in components), 1)),
+        interval=(round(sum(c.trend.low for c in counters), 1), round(sum(c.trend.high for c in counters), 1)),
         shape="growing",
         reclaimable=False,
-        detail=_where(assessment, components[0].name),
+        detail=_where(assessment, counters[0].name),
         arm=assessment.name,
     )  # fmt: skip
 
@@ -128,25 +111,25 @@ def _where(assessment: Assessment, name: str) -> str | None:
     return "in the child processes, not in this one" if name == "children_anon" else None
 
 
-def _of_things(assessment: Assessment, component: Component) -> Finding:
-    cause, things = _THINGS[component.name]
-    trend = component.trend
+def _of_things(assessment: Assessment, counter: CounterTrend) -> Finding:
+    kind = counter.kind
+    trend = counter.trend
     # What such things hold, where that is counted too.
-    holds = {"file_maps": "file", "children": "children_anon"}.get(component.name)
+    holds = {"file_maps": "file", "children": "children_anon"}.get(counter.name)
     known = [v for v in assessment.epochs.series(holds).settled if v is not None] if holds else []
     grown = max(known[-1] - known[1], 0.0) if len(known) > 2 else 0.0
     growth = max(grown, PAGE * trend.growth)
     judged = max(len(assessment.recording.slices) - len(assessment.epochs.slices[0]), 1)
     count = trend.rate * judged
     return Finding(
-        cause=cause,
+        cause=kind.cause,
         role="leak",
         growth_bytes=round(growth),
         rate_bytes_per_iteration=round(max(growth / judged, PAGE * trend.rate), 1),
         interval=None,
         shape="growing",
         reclaimable=False,
-        detail=f"{format_count(count)} more {things} over {judged} slices",
+        detail=f"{format_count(count)} more {kind.things} over {judged} slices",
         arm=assessment.name,
     )
 
@@ -203,9 +186,9 @@ def _mapped_pages(assessment: Assessment) -> list[Finding]:
 
 def _copies(assessment: Assessment) -> list[Finding]:
     """Private copies of the pages of mapped files, from the start on: most are made in the first epoch."""
-    component = assessment.components.get("copied")
+    counter = assessment.counters.get("copied")
     settled = [v for v in assessment.epochs.series("copied").settled if v is not None]
-    if component is None or len(settled) < 2 or component.trend.grows:
+    if counter is None or len(settled) < 2 or counter.trend.grows:
         return []
     grown = settled[-1] - settled[0]
     if grown < NOTEWORTHY:
@@ -216,7 +199,7 @@ def _copies(assessment: Assessment) -> list[Finding]:
             role="benign",
             growth_bytes=round(grown),
             rate_bytes_per_iteration=0.0,
-            shape=component.trend.shape,
+            shape=counter.trend.shape,
             reclaimable=False,
             detail=f"private copies of pages that were written to {copied_files(assessment.recording)}",
             arm=assessment.name,
@@ -235,7 +218,7 @@ def _retention(assessment: Assessment) -> list[Finding]:
     grown = _growth_within(assessment.recording, "anon")
     gave = what_settling_gave_back(assessment.recording)
     returned = min((gave.get("release_pools") or 0) + (gave.get("trim") or 0), grown or 0.0)
-    other = assessment.components.get("other")
+    other = assessment.counters.get("other")
     if returned < NOTEWORTHY or assessment.growing:
         return []
     return [
@@ -254,17 +237,17 @@ def _retention(assessment: Assessment) -> list[Finding]:
 
 def _bounded(assessment: Assessment) -> list[Finding]:
     findings = []
-    for component in assessment.components.values():
-        trend = component.trend
-        settled = [v for v in component.series.settled if v is not None]
-        exact = assessment.control is not None and component.name in EXACT
+    for counter in assessment.counters.values():
+        trend = counter.trend
+        settled = [v for v in counter.series.settled if v is not None]
+        exact = assessment.control is not None and counter.name in EXACT
         growth, shape = trend.growth, trend.shape
         if len(settled) > 2 and (exact or shape == "stable"):
             # Most of it, or all, may have come before the first epoch was over.
             growth = settled[-1] - settled[0]
             shape = "plateau" if shape == "stable" else shape
         if (
-            component.name in (*_THINGS, "copied", "dev_shm")
+            counter.name in (*THINGS, "copied", "dev_shm")
             or shape not in ("step", "plateau")
             or growth < (NOTEWORTHY_OF_CODE if exact else NOTEWORTHY)
         ):
@@ -278,7 +261,7 @@ def _bounded(assessment: Assessment) -> list[Finding]:
                 shape=shape,
                 reclaimable=None,
                 detail=HOW_IT_FILLED
-                if component.filled
+                if counter.filled
                 else "it grew once and stopped"
                 if shape == "step"
                 else "it grew ever less and stopped"
@@ -309,7 +292,7 @@ def _start_of(recording: Recording, epoch: int, name: str) -> float | None:
 
 
 def shown_growth(recording: Recording) -> dict[str, int | None]:
-    """Growth by component, for people to see.
+    """Growth by counter, for people to see.
 
     Pages are read off the first epoch, from the end of the warm-up to the last slice, as a program that
     reads its data once shows them, before anything was settled. What counters have in use is what has

@@ -1,4 +1,4 @@
-"""A watched program's recording as counters over its work: what each owner of memory did, tree and all.
+"""Reads a watched program's recording as counters over its work: what each of them did, tree and all.
 
 A process that is forked begins with its parent's counters, and one that ends gives everything back: what is
 summed is what each living process has gained since it was first seen. Workers that are made anew in each epoch
@@ -8,21 +8,21 @@ then make a sawtooth, and their parent's memory is counted once.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from hfmemdebug.analysis.counters import EXACT, FLOOR_OVER_RUN, MB, THINGS, CounterTrend, points
-from hfmemdebug.analysis.growth import WARMUP, WINDOWS, find_growth
+from hfmemdebug.analysis.counters import COMMON_BLOCK, EXACT, MB, PAGES_FLOOR, CounterTrend, block_bytes
+from hfmemdebug.analysis.growth import WARMUP, WINDOWS
 from hfmemdebug.analysis.progress import LEAST_LIFE, ROWS, SECONDS, long_lived, progress_axis
-from hfmemdebug.analysis.reserved import SETTLED, within_reserved
+from hfmemdebug.analysis.reserved import within_reserved
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.snapshots import (
+    Baselines,
     ProcessDeltas,
+    Stretch,
     TreeSnapshot,
     malloc_reads,
     read_baselines,
-    read_deltas,
-    read_owned_deltas,
     read_snapshots,
     unread_malloc,
 )
@@ -30,17 +30,16 @@ from hfmemdebug.analysis.trend import STEADY, Trend
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import ProcessSample, TreeSample
 
+# `run` has no control: growth of less than this over the whole run is no leak.
+FLOOR_OVER_RUN = 1.0 * MB
 # Noise that may hide a leak of up to this share of the program's memory is still called none, and said.
 TOLERATED_SHARE = 0.02
-# Page counts move by arenas and size classes: below this they say nothing without an exact counter.
-PAGES_FLOOR = 16.0 * MB
+# Page counts move by this share of the memory, too.
 PAGES_FLOOR_SHARE = 0.1
-# One object of CPython's, where nothing better is known.
-BLOCK_BYTES = 64.0
+# Things that pile up: this many more over a run are more than any program's housekeeping.
+THINGS_FLOOR = {"children": 8.0, "threads": 16.0, "fds": 32.0}
 # A step in so much of the work is within three windows, and the others show that it was one.
 MOST_UNREAD = 2 * (1 - WARMUP) / WINDOWS
-# Where more was not read, the rest must have this share of the growth that even growth has there.
-EVEN_OUTSIDE = STEADY
 
 
 @dataclass(frozen=True)
@@ -50,36 +49,35 @@ class Program:
     Attributes:
         snapshots: The samples from the first to where the program began to end.
         iteration: ``"1000 rows"`` or ``"second"``.
-        iterations: Of those, over the judged samples.
-        judged_seconds: The time between the first and the last of the judged samples.
-        owners: What could be judged.
+        judged: The part of the run that is judged.
+        counters: What could be judged.
         level: The most that the tree had of anonymous and shared memory, in bytes.
         exact: Whether a sampler inside has read the exact counters of the process that does the work.
         floor: Growth over the whole run, in bytes, below which nothing is called a leak.
         first_of: Each process as it was first seen.
-        baselines: By process and counter: what a fork has inherited; 0 for those that began by themselves.
-        gains: Bytes that the tree has gained from first to last, by counter.
         afterwards: What grew once the last rows had been read or the workers had gone, by counter.
     """
 
     recording: Recording
     snapshots: tuple[TreeSnapshot, ...]
     iteration: str
-    iterations: float
-    judged_seconds: float
-    owners: dict[str, CounterTrend]
+    judged: Stretch
+    counters: dict[str, CounterTrend]
     level: float
     exact: bool
     floor: float
     first_of: dict[int, ProcessSample] = field(default_factory=dict)
-    baselines: dict[int, dict[str, float]] = field(default_factory=dict)
-    gains: dict[str, int | None] = field(default_factory=dict)
     afterwards: dict[str, Trend] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """Rows that were read, over all processes."""
         return max((snapshot.tree.rows or 0 for snapshot in self.snapshots), default=0)
+
+    @property
+    def iterations(self) -> float:
+        """How many iterations were judged."""
+        return self.judged.work[-1] - self.judged.work[0] if len(self.judged.work) > 1 else 0.0
 
     def iterations_between(self, start: float, end: float) -> float:
         """How many iterations were done between two times, in seconds of the recording."""
@@ -95,8 +93,17 @@ class Program:
         return self.snapshots[-1].tree.seconds - self.snapshots[0].tree.seconds if self.snapshots else 0.0
 
 
+@dataclass(frozen=True)
+class _Floors:
+    """Growth over the judged part that counts, in bytes."""
+
+    floor: float
+    tolerance: float
+    pages: float
+
+
 def read_program(recording: Recording, *, min_leak: float | None = None) -> Program:
-    """Judges each owner of memory in a recording of `run` or `attach`.
+    """Judges each counter in a recording of `run` or `attach`.
 
     Args:
         recording: The recording.
@@ -104,151 +111,153 @@ def read_program(recording: Recording, *, min_leak: float | None = None) -> Prog
     """
     seen, ending = read_snapshots(recording.trees)
     iteration, work, during = progress_axis(recording, seen)
-    # What came before are imports and preparations, and what comes after them should be tidying up.
-    after = (seen[during.stop :] if iteration == ROWS else (), ending)
-    done = work[-1] - work[0] if work else 0.0
-    snapshots, work = seen[during], work[during]
+    weight, baselines = _bytes_of_block(recording, seen[during]), read_baselines(seen)
+    judged = Stretch(seen[during], tuple(work[during]), baselines, weight)
     floor = over_run = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
-    if recording.traces is not None and done and work:
+    if recording.traces is not None and judged.work and work[-1] > work[0]:
         # It is judged from the tracer's first readings on, and the floor is of the whole run.
-        floor *= (work[-1] - work[0]) / done
+        floor *= (judged.work[-1] - judged.work[0]) / (work[-1] - work[0])
     level = max((_owned(snapshot.tree) for snapshot in seen), default=0.0)
+    floors = _Floors(
+        floor, max(floor, TOLERATED_SHARE * level), max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
+    )
     exact = any(p.blocks is not None for snapshot in seen for p in snapshot.processes)
-    first_of, baselines = _first(seen), read_baselines(seen)
-    tolerance = max(floor, TOLERATED_SHARE * level)
-    owners: dict[str, CounterTrend] = {}
-
-    def judge(name: str, values: Sequence[float | None], floor: float, tolerance: float) -> None:
-        growth = find_growth(points(work, values), floor, tolerance=tolerance, seldom=name in THINGS)
-        if growth is not None:
-            owners[name] = CounterTrend(name, growth, _gained(snapshots, name))
-
-    def judge_alone(name: str, gained: ProcessDeltas) -> None:
-        """A process that lives long is judged alone as well: others that come and go do not hide its leak."""
-        if name in owners and owners[name].growth.grows:
-            return
-        for pid in first_of:
-            known = points(work, gained.of(pid))
-            if len(known) < LEAST_LIFE * len(snapshots):
-                continue
-            growth = find_growth(known, floor, tolerance=tolerance)
-            if growth is not None and growth.grows:
-                alone = [(sample, g) for sample, g in _gained(snapshots, name) if sample.pid == pid]
-                owners[name] = CounterTrend(name, growth, tuple(alone))
-                return
-
-    def judge_apart(name: str, gained: ProcessDeltas) -> None:
-        """What is in flight in several processes is seldom low in all at once, and each of a row of them may need more.
-
-        None of them may have grown over its own life, and neither may those that live too shortly to be judged.
-        """
-        if name not in owners or owners[name].growth.shape != "inconclusive" or len(first_of) < 2:
-            return
-        share = tolerance / len(first_of)
-        least = min(floor, share)
-        alone = {pid: find_growth(points(work, gained.of(pid)), least, tolerance=share) for pid in first_of}
-        rest = gained.without({pid for pid, growth in alone.items() if growth is not None})
-        judged = [growth for growth in alone.values() if growth is not None]
-        if any(rest.by_sample):
-            others = find_growth(points(work, rest.total()), least, tolerance=share)
-            if others is None:
-                return
-            judged.append(others)
-        if all(growth.shape in SETTLED for growth in judged):
-            owners[name] = replace(
-                owners[name], growth=replace(owners[name].growth, shape="stable", needs=None)
-            )
-
-    pages_floor = max(floor, PAGES_FLOOR, PAGES_FLOOR_SHARE * level)
-    weight = _traced_block_bytes(recording) or _block_bytes(snapshots)
-    gained = {name: read_owned_deltas(snapshots, baselines, name, weight) for name in (*EXACT, "anon_swap")}
-    series = {name: each.total() for name, each in gained.items()}
-    if exact:
-        for name in EXACT:
-            if any(value is not None for value in series[name]):
-                judge(name, series[name], floor, tolerance)
-                judge_alone(name, gained[name])
-                judge_apart(name, gained[name])
-        if "malloc" in owners:
-            owners["malloc"] = _unless_unread(owners["malloc"], snapshots, work)
-        rest = [
-            None if pages is None else pages - sum(series[name][i] or 0.0 for name in EXACT)
-            for i, pages in enumerate(series["anon_swap"])
-        ]
-        judge("other", rest, pages_floor, pages_floor)
-    else:
-        judge("pages", series["anon_swap"], pages_floor, pages_floor)
-    share = _shmem_share(snapshots)
-    judge("shmem", read_deltas(snapshots, baselines, "shmem", share).total(), floor, tolerance)
-    files = [
-        None if snapshot.tree.dev_shm is None else float(snapshot.tree.dev_shm) for snapshot in snapshots
-    ]
-    judge("dev_shm", files, floor, tolerance)
-    own = [
-        None if snapshot.tree.segments is None else float(snapshot.tree.segments) for snapshot in snapshots
-    ]
-    judge("segments", own, floor, tolerance)
-    owners.update(within_reserved(owners, seen, snapshots, work, baselines, weight))
-    for name, least in THINGS.items():
-        judge(
-            name,
-            [None if (v := getattr(t.tree, name)) is None else float(v) for t in snapshots],
-            least,
-            least,
-        )
-    span = work[-1] - work[0] if len(work) > 1 else 0.0
-    gains = {name: _change(values) for name, values in series.items()}
-    afterwards = {}
-    for part, name in itertools.product(after, EXACT if exact else ()):
-        counted = read_owned_deltas(part, baselines, name, weight).total()
-        later = points([snapshot.tree.seconds for snapshot in part], counted)
-        # A question needs less than a verdict.
-        growth = find_growth(later, floor / 2, tolerance=tolerance)
-        # So short a time is uneven: what rose in it is a question, in whatever shape that did not stop.
-        if growth is not None and growth.low > 0 and growth.shape in ("growing", "inconclusive"):
-            afterwards[name] = growth
-    judged_seconds = snapshots[-1].tree.seconds - snapshots[0].tree.seconds if snapshots else 0.0
+    counters = {
+        c.name: c for c in _judge_counters(judged, floors, _first(seen), exact=exact) if c is not None
+    }
+    counters.update(within_reserved(counters, judged, Stretch(seen, tuple(work), baselines, weight)))
+    # What comes after the last rows should be tidying up.
+    after = (seen[during.stop :] if iteration == ROWS else (), ending)
     return Program(
         recording,
         seen,
         iteration,
-        span,
-        judged_seconds,
-        owners,
+        judged,
+        counters,
         level,
         exact,
         over_run,
-        first_of,
-        baselines,
-        gains,
-        afterwards,
+        _first(seen),
+        _judge_afterwards(after, baselines, weight, floors) if exact else {},
     )
 
 
-def _unless_unread(
-    malloc: CounterTrend, snapshots: Sequence[TreeSnapshot], work: Sequence[float]
-) -> CounterTrend:
-    """What it did, or that it was read too seldom: between two readings a step samples like even growth.
+def _judge_counters(
+    judged: Stretch, floors: _Floors, first_of: dict[int, ProcessSample], *, exact: bool
+) -> Iterator[CounterTrend | None]:
+    """Decides what each counter did; None for one that was not read often enough."""
+    anonymous = judged.deltas("anon_swap").total()
+    if exact:
+        rest = list(anonymous)
+        for name in EXACT:
+            deltas = judged.deltas(name)
+            total = deltas.total()
+            if all(value is None for value in total):
+                continue
+            rest = [None if a is None else a - (b or 0.0) for a, b in zip(rest, total, strict=True)]
+            counter = _judge(judged, name, total, floors.floor, floors.tolerance)
+            if counter is None or not counter.trend.grows:
+                counter = _judge_alone(name, judged, deltas, floors, first_of) or counter
+            counter = _judge_apart(counter, judged, deltas, floors, first_of)
+            yield _unless_unread(counter, judged) if counter is not None and name == "malloc" else counter
+        yield _judge(judged, "other", rest, floors.pages, floors.pages)
+    else:
+        yield _judge(judged, "pages", anonymous, floors.pages, floors.pages)
+    shared = judged.deltas("shmem", _shmem_share(judged.snapshots)).total()
+    yield _judge(judged, "shmem", shared, floors.floor, floors.tolerance)
+    for name in ("dev_shm", "segments"):
+        yield _judge(judged, name, judged.of_tree(name), floors.floor, floors.tolerance)
+    for name, least in THINGS_FLOOR.items():
+        yield _judge(judged, name, judged.of_tree(name), least, least)
+
+
+def _judge(
+    judged: Stretch, name: str, values: Sequence[float | None], floor: float, tolerance: float
+) -> CounterTrend | None:
+    trend = judged.trend(values, floor, tolerance, seldom=name in THINGS_FLOOR)
+    return None if trend is None else CounterTrend(name, trend, gained=_gained(judged.snapshots, name))
+
+
+def _judge_alone(
+    name: str, judged: Stretch, deltas: ProcessDeltas, floors: _Floors, first_of: dict[int, ProcessSample]
+) -> CounterTrend | None:
+    """Returns a process that leaks, of those that live long: others that come and go do not hide it."""
+    for pid in first_of:
+        alone = deltas.of(pid)
+        if sum(value is not None for value in alone) < LEAST_LIFE * len(judged.snapshots):
+            continue
+        trend = judged.trend(alone, floors.floor, floors.tolerance)
+        if trend is not None and trend.grows:
+            gained = tuple((sample, g) for sample, g in _gained(judged.snapshots, name) if sample.pid == pid)
+            return CounterTrend(name, trend, gained=gained)
+    return None
+
+
+def _judge_apart(
+    counter: CounterTrend | None,
+    judged: Stretch,
+    deltas: ProcessDeltas,
+    floors: _Floors,
+    first_of: dict[int, ProcessSample],
+) -> CounterTrend | None:
+    """Judges each process alone where the sum is not plain, and clears it where none of them has grown.
+
+    What is in flight in several processes is seldom low in all at once, and each of a row of them may need more.
+    None may have grown over its own life, and neither may those together that live too shortly to be judged.
+    """
+    if counter is None or counter.trend.shape != "inconclusive" or len(first_of) < 2:
+        return counter
+    share = floors.tolerance / len(first_of)
+    least = min(floors.floor, share)
+    alone = {pid: judged.trend(deltas.of(pid), least, share) for pid in first_of}
+    rest = deltas.without({pid for pid, trend in alone.items() if trend is not None})
+    found = [trend for trend in alone.values() if trend is not None]
+    if any(rest.by_sample):
+        others = judged.trend(rest.total(), least, share)
+        if others is None:
+            return counter
+        found.append(others)
+    if any(trend.may_grow for trend in found):
+        return counter
+    return replace(counter, trend=replace(counter.trend, shape="stable", needs=None))
+
+
+def _judge_afterwards(
+    parts: Sequence[Sequence[TreeSnapshot]], baselines: Baselines, weight: float, floors: _Floors
+) -> dict[str, Trend]:
+    """What grew in what came after the work. So short a time is uneven: any shape that did not stop is a question."""
+    found = {}
+    for part, name in itertools.product(parts, EXACT):
+        after = Stretch(tuple(part), tuple(s.tree.seconds for s in part), baselines, weight)
+        # A question needs less than a verdict.
+        trend = after.trend(after.deltas(name).total(), floors.floor / 2, floors.tolerance)
+        if trend is not None and trend.low > 0 and trend.may_grow:
+            found[name] = trend
+    return found
+
+
+def _unless_unread(malloc: CounterTrend, judged: Stretch) -> CounterTrend:
+    """What it did, or that it was read too seldom: between two readings a step looks like even growth.
 
     Where it rose until it was read for the last time, it has not been seen to stop.
     """
-    growth, reads, span = malloc.growth, malloc_reads(snapshots), work[-1] - work[0]
-    lived = long_lived(snapshots)
+    trend, reads = malloc.trend, malloc_reads(judged.snapshots)
+    span = judged.work[-1] - judged.work[0]
+    lived = long_lived(judged.snapshots)
     # What comes and goes is there for so few of the readings that it cannot be judged by them.
     pids = [sample.pid for sample, _ in malloc.gained if sample.pid in lived]
-    if growth.shape == "stable" or not pids:
+    if trend.shape == "stable" or not pids:
         return malloc
-    gaps = unread_malloc(snapshots, work, pids[0])
+    gaps = unread_malloc(judged.snapshots, judged.work, pids[0])
     needs = f"it could be read only {reads} times"
-    if growth.shape in ("growing", "inconclusive"):
+    if trend.may_grow:
         gap = max(gaps, key=lambda gap: gap.work)
         outside = sum(each.rise for each in gaps) - gap.rise
         # As much came in the rest of the work as of even growth.
         even = gap.work <= MOST_UNREAD * span or (
-            gap.work <= span / 2
-            and outside >= EVEN_OUTSIDE * (1 - gap.work / span) * (outside + gap.rise) > 0
+            gap.work <= span / 2 and outside >= STEADY * (1 - gap.work / span) * (outside + gap.rise) > 0
         )
-        if reads >= WINDOWS and (even or not growth.grows):
+        if reads >= WINDOWS and (even or not trend.grows):
             return malloc
     else:
         gap = gaps[-1]
@@ -256,7 +265,7 @@ def _unless_unread(
             return malloc
     if reads >= WINDOWS:
         needs = f"it was not read for {gap.work / span:.0%} of the work"
-    return replace(malloc, growth=replace(growth, shape="inconclusive", needs=needs))
+    return replace(malloc, trend=replace(trend, shape="inconclusive", needs=needs))
 
 
 def _first(snapshots: Sequence[TreeSnapshot]) -> dict[int, ProcessSample]:
@@ -279,11 +288,6 @@ def _shmem_share(snapshots: Sequence[TreeSnapshot]) -> float:
                 read[p.pid] = p.shmem or 0, p.pss_shmem
     rss, pss = (sum(pair) for pair in zip(*read.values(), strict=True)) if read else (0, 0)
     return min(1.0, pss / rss) if rss > MB else 1.0
-
-
-def _change(values: Sequence[float | None]) -> int | None:
-    known = [v for v in values if v is not None]
-    return round(known[-1] - known[0]) if known else None
 
 
 def _gained(snapshots: Sequence[TreeSnapshot], name: str) -> tuple[tuple[ProcessSample, float], ...]:
@@ -310,15 +314,14 @@ def _owned(tree: TreeSample) -> float:
     return float((tree.anon or 0) + (tree.shmem or 0) + (tree.swap or 0))
 
 
-def _traced_block_bytes(recording: Recording) -> float | None:
-    """The same where allocations were traced, which keeps CPython's allocator from telling it."""
-    traces = [t for t in recording.traces or () if t.block_bytes is not None]
-    return max(traces, key=lambda trace: trace.blocks).block_bytes if traces else None
-
-
-def _block_bytes(snapshots: Sequence[TreeSnapshot]) -> float:
+def _bytes_of_block(recording: Recording, snapshots: Sequence[TreeSnapshot]) -> float:
     """Bytes of one of CPython's blocks: of those that came, where both were read at two times."""
-    best, weight = 1000.0, BLOCK_BYTES
+    # Where allocations were traced, CPython's allocator does not tell it.
+    traces = [t for t in recording.traces or () if t.block_bytes is not None]
+    told = max(traces, key=lambda trace: trace.blocks).block_bytes if traces else None
+    if told is not None:
+        return told
+    best, weight = 1000.0, COMMON_BLOCK
     readings: dict[int, list[tuple[float, float]]] = {}
     last: dict[int, int] = {}
     for snapshot in snapshots:
@@ -332,5 +335,5 @@ def _block_bytes(snapshots: Sequence[TreeSnapshot]) -> float:
     for seen in readings.values():
         blocks, held = seen[-1][0] - seen[0][0], seen[-1][1] - seen[0][1]
         if blocks > best and held > 0:
-            best, weight = blocks, min(512.0, max(16.0, held / blocks))
+            best, weight = blocks, block_bytes(blocks, held)
     return weight

@@ -5,38 +5,29 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 
-from hfmemdebug.analysis.assess import PAGE
-from hfmemdebug.analysis.counters import EXACT, MB, THINGS, CounterTrend
-from hfmemdebug.analysis.findings import HOW_IT_FILLED, NOTEWORTHY
+from hfmemdebug.analysis.counters import (
+    COUNTERS,
+    EXACT,
+    MB,
+    NOTEWORTHY,
+    PAGE,
+    PAGES_FLOOR,
+    THINGS,
+    CounterTrend,
+)
+from hfmemdebug.analysis.findings import HOW_IT_FILLED
 from hfmemdebug.analysis.growth import WARMUP
-from hfmemdebug.analysis.program import PAGES_FLOOR, Program
+from hfmemdebug.analysis.program import Program
 from hfmemdebug.analysis.program_origin import LEAST_OF_THE_MOST
 from hfmemdebug.analysis.progress import SECONDS
 from hfmemdebug.analysis.snapshots import gain
 from hfmemdebug.analysis.trend import STEADY
-from hfmemdebug.analysis.words import OWNER
 from hfmemdebug.recording.end import BoundedText, Cache, ProcessTrace
 from hfmemdebug.recording.sample import ProcessSample
 from hfmemdebug.result import Finding
 from hfmemdebug.units import format_bytes, format_count, format_seconds
 
-_CAUSE = {
-    "python": "python-objects",
-    "malloc": "native-heap",
-    "arrow": "arrow-pool",
-    "other": "anonymous-other",
-    "pages": "anonymous-other",
-    "shmem": "shared-memory",
-    "dev_shm": "shared-memory",
-    "segments": "shared-memory",
-    "children": "anonymous-other",
-    "threads": "anonymous-other",
-    "fds": "file-mapping",
-}
 _BENIGN_CAUSE = {"step": "step", "plateau": "bounded-cache"}
-WORDS = {**OWNER, "pages": "anonymous memory", "segments": "segments of shared memory"}
-# A thread or process that stays holds at least a stack's or a table's page.
-_THING_BYTES = PAGE
 # Python objects own the buffers that malloc keeps where one comes with at most this much.
 _MOST_PER_OBJECT = 4 * MB
 _LEAST_OBJECTS = 64.0
@@ -55,8 +46,8 @@ _GARBAGE_OF_IMPORTS = 20_000
 
 
 def leaks_of(program: Program, guilty: Sequence[CounterTrend]) -> tuple[Finding, ...]:
-    """What the owners that leak amount to: buffers that Python's objects own are one with the objects."""
-    found = [_leak_of(program, owner) for owner in guilty]
+    """What the counters that leak amount to: buffers that Python's objects own are one with the objects."""
+    found = [_leak_of(program, counter) for counter in guilty]
     objects = [leak for leak in found if leak.cause == "python-objects"]
     if len(objects) < 2:
         return _largest_first(found)
@@ -74,22 +65,22 @@ def leaks_of(program: Program, guilty: Sequence[CounterTrend]) -> tuple[Finding,
 
 def _largest_first(leaks: Sequence[Finding]) -> tuple[Finding, ...]:
     """Those of exact counters by size: the first gives the result its cause. The others stand where they stood."""
-    exact = {_CAUSE[name] for name in EXACT}
+    exact = {COUNTERS[name].cause for name in EXACT}
     by_size = iter(
         sorted((leak for leak in leaks if leak.cause in exact), key=lambda leak: -leak.growth_bytes)
     )
     return tuple(next(by_size) if leak.cause in exact else leak for leak in leaks)
 
 
-def _leak_of(program: Program, owner: CounterTrend) -> Finding:
-    """What an owner that grows amounts to."""
-    growth = owner.growth
-    cause = _CAUSE[owner.name]
-    if owner.name == "malloc" and (
-        _is_pythons(program) or ("python" in program.owners and program.owners["python"].growth.grows)
+def _leak_of(program: Program, counter: CounterTrend) -> Finding:
+    """What an counter that grows amounts to."""
+    growth = counter.trend
+    cause = counter.kind.cause
+    if counter.name == "malloc" and (
+        _is_pythons(program) or ("python" in program.counters and program.counters["python"].trend.grows)
     ):
         cause = "python-objects"
-    unit = _THING_BYTES if owner.name in THINGS else 1
+    unit = PAGE if counter.name in THINGS else 1
     return Finding(
         cause=cause,
         role="leak",
@@ -98,25 +89,23 @@ def _leak_of(program: Program, owner: CounterTrend) -> Finding:
         interval=(round(growth.low * unit, 1), round(growth.high * unit, 1)),
         shape="growing",
         reclaimable=False,
-        detail=_who(owner, cause),
+        detail=_who(counter, cause),
         arm="program",
     )
 
 
-def _who(owner: CounterTrend, cause: str) -> str | None:
+def _who(counter: CounterTrend, cause: str) -> str | None:
     """Which process it is in."""
-    if owner.name in THINGS:
-        return (
-            f"{format_count(owner.growth.growth)} more of {WORDS[owner.name].removeprefix('the number of ')}"
-        )
-    gained = [(sample, g) for sample, g in owner.gained if g > 0]
+    if counter.name in THINGS:
+        return f"{format_count(counter.trend.growth)} more of {counter.kind.things}"
+    gained = [(sample, g) for sample, g in counter.gained if g > 0]
     whole = sum(g for _, g in gained)
     if not gained or not whole:
         # Of files it is not told which process has made them.
-        return WORDS[owner.name] if owner.name in ("segments", "dev_shm") else None
+        return counter.kind.words if counter.name in ("segments", "dev_shm") else None
     most, share = gained[0][0], gained[0][1] / whole
     # Where objects own them, malloc's bytes are called by the objects' name.
-    what = WORDS["python" if cause == "python-objects" else owner.name]
+    what = COUNTERS["python" if cause == "python-objects" else counter.name].words
     if share >= STEADY:
         return f"{what}, {share:.0%} of it in {most.role} (PID {most.pid})"
     roles = ", ".join(dict.fromkeys(str(sample.role) for sample, _ in gained[:4]))
@@ -125,7 +114,7 @@ def _who(owner: CounterTrend, cause: str) -> str | None:
 
 def _is_pythons(program: Program) -> bool:
     """Whether what malloc keeps are Python objects' buffers: objects that came along, one for each of them."""
-    malloc, python = program.owners.get("malloc"), program.owners.get("python")
+    malloc, python = program.counters.get("malloc"), program.counters.get("python")
     if malloc is None or python is None:
         return False
     objects = _objects_that_stayed(program, malloc)
@@ -134,8 +123,8 @@ def _is_pythons(program: Program) -> bool:
         most = max((gained for _, gained in malloc.gained), default=0.0)
         pids = {sample.pid for sample, gained in malloc.gained if gained >= LEAST_OF_THE_MOST * most > 0}
         gains = [gained for sample, gained in python.gained if gained > 0 and sample.pid in pids]
-        objects = sum(gains) if python.growth.rate > 0 else 0.0
-    return objects >= _LEAST_OBJECTS and malloc.growth.growth / objects <= _MOST_PER_OBJECT
+        objects = sum(gains) if python.trend.rate > 0 else 0.0
+    return objects >= _LEAST_OBJECTS and malloc.trend.growth / objects <= _MOST_PER_OBJECT
 
 
 def _objects_that_stayed(program: Program, malloc: CounterTrend) -> float | None:
@@ -148,7 +137,7 @@ def _objects_that_stayed(program: Program, malloc: CounterTrend) -> float | None
     for trace, iterations in _traces_of(program, pids):
         stayed = sum(site["count_per_iteration"] for site in trace.sites)
         traced = sum(site["bytes_per_iteration"] for site in trace.sites if site["count_per_iteration"] > 0)
-        if not trace.holders and traced < _LEAST_TRACED * malloc.growth.rate * iterations:
+        if not trace.holders and traced < _LEAST_TRACED * malloc.trend.rate * iterations:
             # A few things stay here and there, in whatever is traced.
             stayed = 0.0
         found.append(stayed * program.iterations / iterations)
@@ -170,11 +159,11 @@ def filling_cache(program: Program, guilty: Sequence[CounterTrend]) -> str | Non
     """
     end, memory = program.recording.end, program.recording.header.memory_bytes
     traced = [cache for trace in end.traces or () for cache in trace.caches]
-    if not guilty or any(owner.name not in EXACT for owner in guilty):
+    if not guilty or any(counter.name not in EXACT for counter in guilty):
         return None
-    python = program.owners.get("python")
+    python = program.counters.get("python")
     blocks = sum(gained for _, gained in python.gained if gained > 0) if python is not None else 0.0
-    grown = sum(owner.growth.growth for owner in guilty)
+    grown = sum(counter.trend.growth for counter in guilty)
     # A tracer sees the same that is seen at the end.
     for caches in (end.caches, traced):
         most = max(caches, key=_most_blocks, default=None)
@@ -203,14 +192,14 @@ def _cut_later(
     program: Program, values: Sequence[BoundedText], guilty: Sequence[CounterTrend], memory: int | None
 ) -> str | None:
     """What grew where it may be a text, or all of them, that is not as long yet as the code lets it get."""
-    if not values or [owner.name for owner in guilty] != ["malloc"]:
+    if not values or [counter.name for counter in guilty] != ["malloc"]:
         return None
     gained = {sample.pid: gained for sample, gained in guilty[0].gained if gained > 0}
     if gained.get(values[0].pid, 0.0) < STEADY * sum(gained.values()):
         return None
     # The judged part may begin late: after the imports, or with the tracer's first readings.
     whole = program.snapshots[-1].tree.seconds if program.iteration == SECONDS else program.rows / 1000
-    rate = guilty[0].growth.rate
+    rate = guilty[0].trend.rate
     least, most = _OF_A_VALUE[0] * rate * program.iterations, _OF_A_VALUE[1] * rate * whole
     for value in (_together(values), *values):
         # One that was as long before the program worked has a bound too, and has not grown.
@@ -253,15 +242,15 @@ def is_garbage(program: Program) -> bool:
 
 def beside_garbage(program: Program) -> float:
     """Bytes of Python objects that came and were no garbage, at least."""
-    python = program.owners["python"]
+    python = program.counters["python"]
     gained = sum(gained for _, gained in python.gained if gained > 0)
-    return python.growth.growth * max(0.0, 1 - _garbage(program) / gained) if gained else 0.0
+    return python.trend.growth * max(0.0, 1 - _garbage(program) / gained) if gained else 0.0
 
 
 def may_be_garbage(program: Program) -> bool:
     """Whether the collector took as much as had grown, which may have been there since the imports."""
-    python = program.owners.get("python")
-    if python is None or not python.growth.grows or _is_held(program, python):
+    python = program.counters.get("python")
+    if python is None or not python.trend.grows or _is_held(program, python):
         return False
     if program.recording.traces is not None and _garbage(program) >= _GARBAGE_OF_IMPORTS:
         # What a reading of the tracer's takes for a moment is among what was gained: no share can be told.
@@ -305,7 +294,7 @@ def _came_and_stopped(program: Program) -> list[Finding]:
             Finding(
                 cause="bounded-cache",
                 role="benign",
-                growth_bytes=round(program.owners["python"].growth.growth),
+                growth_bytes=round(program.counters["python"].trend.growth),
                 rate_bytes_per_iteration=0.0,
                 shape="plateau",
                 reclaimable=True,
@@ -314,18 +303,18 @@ def _came_and_stopped(program: Program) -> list[Finding]:
             )
         )
     for name in (*EXACT, "other", "pages", "shmem"):
-        owner = program.owners.get(name)
-        if owner is None or owner.growth.shape not in _BENIGN_CAUSE or owner.growth.growth < NOTEWORTHY:
+        counter = program.counters.get(name)
+        if counter is None or counter.trend.shape not in _BENIGN_CAUSE or counter.trend.growth < NOTEWORTHY:
             continue
         findings.append(
             Finding(
-                cause=_BENIGN_CAUSE[owner.growth.shape],
+                cause=_BENIGN_CAUSE[counter.trend.shape],
                 role="benign",
-                growth_bytes=round(owner.growth.growth),
+                growth_bytes=round(counter.trend.growth),
                 rate_bytes_per_iteration=0.0,
-                shape=owner.growth.shape,
+                shape=counter.trend.shape,
                 reclaimable=False,
-                detail=f"{WORDS[name]}: {HOW_IT_FILLED if owner.filled else 'it came and stopped'}",
+                detail=f"{COUNTERS[name].words}: {HOW_IT_FILLED if counter.filled else 'it came and stopped'}",
                 arm="program",
             )
         )
@@ -365,7 +354,7 @@ def _copies(program: Program) -> list[Finding]:
         first = program.first_of[pid]
         if not first.forked or sample.private_dirty is None or first.private_dirty is None:
             continue
-        grown = gain(sample, program.baselines, "anon_swap") or 0.0
+        grown = gain(sample, program.judged.baselines, "anon_swap") or 0.0
         # Pages of a segment that nobody else has touched are private and dirty too.
         shared = max((sample.shmem or 0) - (first.shmem or 0), 0)
         copied = sample.private_dirty - first.private_dirty - max(grown, 0.0) - shared

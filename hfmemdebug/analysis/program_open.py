@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hfmemdebug.analysis.counters import EXACT, MB, THINGS, CounterTrend
-from hfmemdebug.analysis.findings import NOTEWORTHY
+from hfmemdebug.analysis.counters import (
+    COUNTERS,
+    EXACT,
+    MB,
+    NOTEWORTHY,
+    THINGS,
+    CounterTrend,
+)
 from hfmemdebug.analysis.program import Program, read_program
 from hfmemdebug.analysis.program_findings import (
-    WORDS,
     beside_garbage,
     is_garbage,
     may_be_garbage,
@@ -25,8 +30,8 @@ _LOCKS = 64 << 10
 
 def open_question(program: Program) -> str | None:
     """What keeps the run from showing that nothing leaks."""
-    judged = [name for name in EXACT if name in program.owners]
-    if not program.owners or (program.exact and not judged):
+    judged = [name for name in EXACT if name in program.counters]
+    if not program.counters or (program.exact and not judged):
         if imports_to_the_end(program.snapshots):
             return (
                 "it imported modules until its end, and what they take cannot be told from growth; let it run "
@@ -48,36 +53,41 @@ def open_question(program: Program) -> str | None:
         )
     for name, growth in program.afterwards.items():
         return (
-            f"{WORDS[name]} grew by {format_bytes(growth.growth)} in what came after the work that was judged, "
-            "which was not for long; a longer run would tell"
+            f"{COUNTERS[name].words} grew by {format_bytes(growth.growth)} after the "
+            "analysed interval, which was not for long; a longer run would tell"
         )
     return next(
-        (asked for owner in program.owners.values() if (asked := _asked_of(program, owner)) is not None), None
+        (
+            asked
+            for counter in program.counters.values()
+            if (asked := _asked_of(program, counter)) is not None
+        ),
+        None,
     )
 
 
-def _asked_of(program: Program, owner: CounterTrend) -> str | None:
-    """What of one owner's growth is open."""
-    name, growth = owner.name, owner.growth
+def _asked_of(program: Program, counter: CounterTrend) -> str | None:
+    """What of one counter's growth is open."""
+    name, growth = counter.name, counter.trend
     if name == "dev_shm" and growth.grows:
-        if _cannot_fill_shm(program, owner):
+        if _cannot_fill_shm(program, counter):
             return None
         return "files in /dev/shm grew evenly, and whose they are cannot be told; look who else uses it"
-    steady = is_steady_below_floor(program, owner)
+    steady = is_steady_below_floor(program, counter)
     if steady and (name == "pages" or (name == "other" and growth.growth >= NOTEWORTHY)):
         # No counter says whose they are: what rose all along is not called none.
         return (
-            f"{WORDS[name]} grew by {format_bytes(growth.rate)} per {program.iteration} all along, which is too "
-            f"little in {format_seconds(program.seconds)} to be told from what allocators do; watch it for longer"
+            f"{COUNTERS[name].words} grew by {format_bytes(growth.rate)} per {program.iteration} all along, which is "
+            f"too little in {format_seconds(program.seconds)} to be told from what allocators do; watch it for longer"
         )
-    if name in EXACT and _tracing_may_hide(program, owner):
+    if name in EXACT and _tracing_may_hide(program, counter):
         return (
-            f"{WORDS[name]} grew by {format_bytes(growth.growth)} while tracing disturbed the counters; "
+            f"{COUNTERS[name].words} grew by {format_bytes(growth.growth)} while tracing disturbed the counters; "
             "without --trace it can be told whether that goes on"
         )
     if name == "other" and growth.grows:
         return (
-            f"{WORDS[name]} grew by {format_bytes(growth.growth)}, and what tracing has in use is among it; "
+            f"{COUNTERS[name].words} grew by {format_bytes(growth.growth)}, and what tracing has in use is among it; "
             "without --trace it can be told"
         )
     if growth.shape != "inconclusive":
@@ -92,12 +102,12 @@ def _asked_of(program: Program, owner: CounterTrend) -> str | None:
         # What others put there is seldom even: it says nothing about this program.
         return None
     unit = "" if name in THINGS else f", up to {format_bytes(rise)} over the run"
-    return f"{WORDS[name]}: {growth.needs}{unit}; a longer run would tell"
+    return f"{COUNTERS[name].words}: {growth.needs}{unit}; a longer run would tell"
 
 
-def is_steady_below_floor(program: Program, owner: CounterTrend) -> bool:
+def is_steady_below_floor(program: Program, counter: CounterTrend) -> bool:
     """Whether a counter rose all along, by too little to be called growth."""
-    growth = owner.growth
+    growth = counter.trend
     return (
         growth.shape == "stable"
         and growth.low > 0.8 * growth.rate
@@ -105,22 +115,22 @@ def is_steady_below_floor(program: Program, owner: CounterTrend) -> bool:
     )
 
 
-def _cannot_fill_shm(program: Program, owner: CounterTrend) -> bool:
+def _cannot_fill_shm(program: Program, counter: CounterTrend) -> bool:
     """Whether the program has not written as much as came to /dev/shm, and never maps anything there.
 
     What maps one file after the other is never seen with all of them.
     """
     written = program.recording.end.written_bytes
     mapped = max((p.shmem or 0 for snapshot in program.snapshots for p in snapshot.processes), default=0)
-    return written is not None and mapped < _LOCKS and bool(written < owner.growth.growth / 2)
+    return written is not None and mapped < _LOCKS and bool(written < counter.trend.growth / 2)
 
 
-def _tracing_may_hide(program: Program, owner: CounterTrend) -> bool:
+def _tracing_may_hide(program: Program, counter: CounterTrend) -> bool:
     """Whether what grew, by both its ends and its pace, is within what a reading of a traced program moves."""
     if program.recording.traces is None:
         return False
-    least = min(owner.growth.growth, owner.growth.rate * program.iterations)
-    return owner.growth.shape == "stable" and least >= program.floor
+    least = min(counter.trend.growth, counter.trend.rate * program.iterations)
+    return counter.trend.shape == "stable" and least >= program.floor
 
 
 def judge_so_far(header: Header, trees: Sequence[TreeSample]) -> str:
@@ -131,10 +141,10 @@ def judge_so_far(header: Header, trees: Sequence[TreeSample]) -> str:
         trees: What was read of it so far.
     """
     program = read_program(Recording(header, trees=trees), min_leak=header.min_leak)
-    owner = program.owners.get("pages")
-    if owner is None:
+    counter = program.counters.get("pages")
+    if counter is None:
         return "watching"
-    if is_steady_below_floor(program, owner):
+    if is_steady_below_floor(program, counter):
         return "growing, too little so far to judge"
     words = {
         "growing": "sustained growth",
@@ -143,4 +153,4 @@ def judge_so_far(header: Header, trees: Sequence[TreeSample]) -> str:
         "plateau": "grew and stopped",
         "inconclusive": "not clear yet",
     }
-    return words[owner.growth.shape]
+    return words[counter.trend.shape]

@@ -22,15 +22,15 @@ def find_origin(
     Lines that make segments of shared memory are always known; the others where the program was traced.
     """
     traces = program.recording.traces or ()
-    exact = [owner.name for owner in guilty if owner.name in EXACT]
+    exact = [counter.name for counter in guilty if counter.name in EXACT]
     pids = {
         sample.pid
-        for owner in guilty
-        for sample, gained in owner.gained
-        if gained > 0 and gained >= LEAST_OF_THE_MOST * owner.gained[0][1]
+        for counter in guilty
+        for sample, gained in counter.gained
+        if gained > 0 and gained >= LEAST_OF_THE_MOST * counter.gained[0][1]
     }
     # Of descriptors and child processes only the sum is known.
-    anybody = any(not owner.gained for owner in guilty)
+    anybody = any(not counter.gained for counter in guilty)
     sites: dict[tuple[str, int], dict[str, Any]] = {}
     holders: dict[str, dict[str, Any]] = {}
     for trace in traces:
@@ -49,7 +49,7 @@ def find_origin(
         for holder in trace.holders:
             held = holders.setdefault(holder["path"], {**holder, "growth_per_iteration": 0.0})
             held["growth_per_iteration"] += holder["growth_per_iteration"] / iterations
-    if any(owner.name == "segments" for owner in guilty):
+    if any(counter.name == "segments" for counter in guilty):
         sites.update(_of_segments(program))
     total = sum(site["bytes_per_iteration"] for site in sites.values())
     ranked = sorted(sites.values(), key=lambda site: -site["bytes_per_iteration"])

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from hfmemdebug.analysis.advice import from_trace
-from hfmemdebug.analysis.counters import EXACT, THINGS, CounterTrend
-from hfmemdebug.analysis.program import Program, read_program
+from hfmemdebug.analysis.counters import COUNTERS, EXACT, THINGS, CounterTrend
+from hfmemdebug.analysis.program import THINGS_FLOOR, Program, read_program
 from hfmemdebug.analysis.program_findings import (
-    WORDS,
     benign_of,
     filling_cache,
     leaks_of,
@@ -138,15 +137,15 @@ def _unseen(recording: Recording) -> Result:
 
 
 def _guilty(program: Program) -> list[CounterTrend]:
-    """The owners that leak, each byte in one of them alone."""
-    grows = {name: owner for name, owner in program.owners.items() if owner.growth.grows}
+    """The counters that leak, each byte in one of them alone."""
+    grows = {name: counter for name, counter in program.counters.items() if counter.trend.grows}
     if may_be_garbage(program):
         grows.pop("python", None)
     exact = [grows[name] for name in EXACT if name in grows]
-    things = [grows[name] for name in THINGS if name in grows]
+    things = [grows[name] for name in THINGS_FLOOR if name in grows]
     shared = _in_shared_memory(program, grows)
-    count = sum(owner.growth.growth for owner in things)
-    if things and sum(owner.growth.growth for owner in exact) <= _OF_A_THING * count:
+    count = sum(counter.trend.growth for counter in things)
+    if things and sum(counter.trend.growth for counter in exact) <= _OF_A_THING * count:
         # The objects, buffers and stacks that come with each of them.
         return [*shared, *things, *exact]
     if exact or shared or things:
@@ -158,9 +157,9 @@ def _guilty(program: Program) -> list[CounterTrend]:
 
 
 def _in_shared_memory(program: Program, grows: Mapping[str, CounterTrend]) -> list[CounterTrend]:
-    """The one owner of the same bytes that tells them best, if any grows: who maps them, or which files they are in."""
+    """The one counter of the same bytes that tells them best, if any grows: by mappings, or by files."""
     mapped, made, files = (grows.get(name) for name in ("shmem", "segments", "dev_shm"))
-    if mapped is not None and made is not None and mapped.growth.growth < made.growth.growth / 2:
+    if mapped is not None and made is not None and mapped.trend.growth < made.trend.growth / 2:
         # Of a segment that is kept, few pages may have been touched by those who map it.
         return [made]
     if known := mapped or made:
@@ -168,13 +167,13 @@ def _in_shared_memory(program: Program, grows: Mapping[str, CounterTrend]) -> li
     return [files] if files is not None and _fills_shm(program, files) else []
 
 
-def _fills_shm(program: Program, owner: CounterTrend) -> bool:
+def _fills_shm(program: Program, counter: CounterTrend) -> bool:
     """Whether it is this program that fills /dev/shm, where everybody's files are counted.
 
     As much as came must be in segments that its own processes have made, or in files of its user's that came
     meanwhile, where it has written that much and nobody else of that user has.
     """
-    end, half = program.recording.end, owner.growth.growth / 2
+    end, half = program.recording.end, counter.trend.growth / 2
     if end.shm_of_ours >= half:
         return True
     written, others = end.written_bytes, end.written_by_others_bytes
@@ -210,11 +209,11 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
             "by its pages, which show large leaks alone"
         )
     for name in EXACT:
-        owner = program.owners.get(name)
-        if owner is not None and not owner.growth.grows and is_steady_below_floor(program, owner):
+        counter = program.counters.get(name)
+        if counter is not None and not counter.trend.grows and is_steady_below_floor(program, counter):
             lines.append(
-                f"{WORDS[name]} grew by {format_bytes(owner.growth.rate)} per {program.iteration} all along: too "
-                "little in this run to be called a leak; a longer one, or --min-leak, would tell"
+                f"{COUNTERS[name].words} grew by {format_bytes(counter.trend.rate)} per {program.iteration} all along: "
+                "too little in this run to be called a leak; a longer one, or --min-leak, would tell"
             )
     last = program.snapshots[-1].processes
     # A process that was there for one sample alone has had no turn yet.
@@ -228,15 +227,15 @@ def _warnings(program: Program, recording: Recording) -> tuple[str, ...]:
 
 def _smallest(program: Program, guilty: Sequence[CounterTrend]) -> float | None:
     # What was found was seen, however noisy the other counters are.
-    names = [owner.name for owner in guilty if owner.name not in THINGS] or (
+    names = [counter.name for counter in guilty if counter.name not in THINGS] or (
         EXACT if program.exact else ("pages",)
     )
-    resolved = [program.owners[name].growth.resolution for name in names if name in program.owners]
+    resolved = [program.counters[name].trend.resolution for name in names if name in program.counters]
     return round(max(resolved), 1) if resolved else None
 
 
 def _per_second(program: Program, rate: float) -> float | None:
-    return round(rate * program.iterations / program.judged_seconds, 1) if program.judged_seconds else None
+    return round(rate * program.iterations / program.judged.seconds, 1) if program.judged.seconds else None
 
 
 def _unreclaimable(tree: TreeSample) -> int | None:
@@ -264,7 +263,7 @@ def _arm(program: Program, recording: Recording) -> ArmSummary:
             ("swap", "swap"),
         )
     }
-    growth.update({name: program.gains.get(name) for name in EXACT})
+    growth.update({name: _change(program, name) for name in EXACT})
     return ArmSummary(
         name="program",
         mode="program",
@@ -282,6 +281,12 @@ def _arm(program: Program, recording: Recording) -> ArmSummary:
         observer_share=end.observer_share,
         exit_status=end.exit_status,
     )
+
+
+def _change(program: Program, name: str) -> int | None:
+    """How much all processes together have gained of a counter."""
+    known = [v for v in program.judged.deltas(name).total() if v is not None]
+    return round(known[-1] - known[0]) if known else None
 
 
 def _totals(program: Program, recording: Recording) -> dict[str, int | None]:

@@ -106,8 +106,8 @@ def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
 
 def _has_no_sampler(program: Program) -> bool:
     """Whether it is a process that is seen from outside alone which has gained most of what no counter owns."""
-    owner = program.owners.get("other") or program.owners.get("pages")
-    return not program.exact or bool(owner and owner.gained and owner.gained[0][0].blocks is None)
+    counter = program.counters.get("other") or program.counters.get("pages")
+    return not program.exact or bool(counter and counter.gained and counter.gained[0][0].blocks is None)
 
 
 def _grown_while_traced(program: Program) -> list[str]:

@@ -48,12 +48,13 @@ class Series:
     def total(series: Sequence[Series]) -> Series:
         """The sum of counters that own different bytes."""
         first, *others = series
-        negated = [s._scaled(-1) for s in others]
+        negated = [s.scaled(-1) for s in others]
         for other in negated:
             first = first.minus(other)
         return first
 
-    def _scaled(self, factor: float) -> Series:
+    def scaled(self, factor: float) -> Series:
+        """All values multiplied."""
         return Series(
             tuple(tuple(None if v is None else factor * v for v in epoch) for epoch in self.epochs),
             tuple(None if v is None else factor * v for v in self.settled),

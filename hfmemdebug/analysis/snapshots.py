@@ -9,8 +9,9 @@ import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from hfmemdebug.analysis.growth import WARMUP
+from hfmemdebug.analysis.growth import WARMUP, find_growth
 from hfmemdebug.analysis.series import value
+from hfmemdebug.analysis.trend import Trend
 from hfmemdebug.recording.sample import ProcessSample, TreeSample
 
 
@@ -171,47 +172,59 @@ class ProcessDeltas:
         )
 
 
-def read_deltas(
-    snapshots: Sequence[TreeSnapshot], baselines: Baselines, name: str, weight: float = 1.0
-) -> ProcessDeltas:
-    """The gains of one counter at each sample.
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a watched program's run.
 
-    What a fork gives back of what it has inherited is in use all the same: its parent has it.
-
-    Args:
-        snapshots: The samples.
+    Attributes:
+        snapshots: Its samples.
+        work: Work done until each of them: 1000 rows, or seconds.
         baselines: What forks have inherited.
-        name: The counter.
-        weight: By which it is multiplied.
+        block_bytes: Bytes of one of CPython's blocks.
     """
-    by_sample: list[dict[int, float]] = []
-    freed: dict[int, float] = {}
-    for snapshot in snapshots:
-        deltas: dict[int, float] = {}
-        for process in snapshot.processes:
-            gained = gain(process, baselines, name)
-            if gained is None:
-                continue
-            if process.pid in baselines:
-                freed[process.pid] = min(gained, freed.get(process.pid, 0.0))
-            deltas[process.pid] = weight * (gained - freed.get(process.pid, 0.0))
-        by_sample.append(deltas)
-    return ProcessDeltas(tuple(by_sample))
 
+    snapshots: tuple[TreeSnapshot, ...]
+    work: tuple[float, ...]
+    baselines: Baselines
+    block_bytes: float
 
-def read_owned_deltas(
-    snapshots: Sequence[TreeSnapshot], baselines: Baselines, name: str, weight: float
-) -> ProcessDeltas:
-    """The same of an owner of memory, in bytes: Python's objects are counted by their blocks.
+    @property
+    def seconds(self) -> float:
+        """The time between the first and the last sample."""
+        return self.snapshots[-1].tree.seconds - self.snapshots[0].tree.seconds if self.snapshots else 0.0
 
-    Args:
-        snapshots: The samples.
-        baselines: What forks have inherited.
-        name: ``python``, or a counter.
-        weight: Bytes of a block.
-    """
-    return (
-        read_deltas(snapshots, baselines, "blocks", weight)
-        if name == "python"
-        else read_deltas(snapshots, baselines, name)
-    )
+    def of_tree(self, name: str) -> list[float | None]:
+        """A field of the sums at each sample."""
+        return [value(snapshot.tree, name) for snapshot in self.snapshots]
+
+    def deltas(self, name: str, weight: float = 1.0) -> ProcessDeltas:
+        """What each process has gained of a counter, in bytes: of ``python`` the blocks are counted.
+
+        What a fork gives back of what it has inherited is in use all the same: its parent has it.
+
+        Args:
+            name: The counter.
+            weight: By which it is multiplied.
+        """
+        if name == "python":
+            name, weight = "blocks", self.block_bytes
+        by_sample: list[dict[int, float]] = []
+        freed: dict[int, float] = {}
+        for snapshot in self.snapshots:
+            deltas: dict[int, float] = {}
+            for process in snapshot.processes:
+                gained = gain(process, self.baselines, name)
+                if gained is None:
+                    continue
+                if process.pid in self.baselines:
+                    freed[process.pid] = min(gained, freed.get(process.pid, 0.0))
+                deltas[process.pid] = weight * (gained - freed.get(process.pid, 0.0))
+            by_sample.append(deltas)
+        return ProcessDeltas(tuple(by_sample))
+
+    def trend(
+        self, values: Sequence[float | None], floor: float, tolerance: float = 0.0, *, seldom: bool = False
+    ) -> Trend | None:
+        """Decides what a counter does over the work, as `find_growth` does; None in values for what was not read."""
+        known = [(x, y) for x, y in zip(self.work, values, strict=True) if y is not None]
+        return find_growth(known, floor, tolerance=tolerance, seldom=seldom)

@@ -79,6 +79,11 @@ class Trend:
         """True for a leak's shape."""
         return self.shape == "growing"
 
+    @property
+    def may_grow(self) -> bool:
+        """True for a leak's shape, and where that is open."""
+        return self.shape in ("growing", "inconclusive")
+
 
 def find_trend(series: Series, floor: float, *, start_cost: float | None = None) -> Trend | None:
     """Decides what a series does.

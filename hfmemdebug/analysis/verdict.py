@@ -8,7 +8,7 @@ from typing import Any
 
 from hfmemdebug.analysis import words
 from hfmemdebug.analysis.advice import NO_MEMRAY, advice
-from hfmemdebug.analysis.assess import EPOCH_NOISE, EXACT, Assessment, Component, assess
+from hfmemdebug.analysis.assess import EPOCH_NOISE, Assessment, assess
 from hfmemdebug.analysis.breakdown import break_down
 from hfmemdebug.analysis.confirm import (
     absent_in_other_arm,
@@ -20,6 +20,7 @@ from hfmemdebug.analysis.confirm import (
     what_to_repeat,
     without_unconfirmed,
 )
+from hfmemdebug.analysis.counters import EXACT, CounterTrend
 from hfmemdebug.analysis.findings import (
     benign_findings,
     cause_of,
@@ -64,14 +65,14 @@ def what_is_open(assessments: Sequence[Assessment]) -> str | None:
     for assessment in assessments:
         if assessment.growing:
             continue
-        if not any(name in assessment.components for name in EXACT):
+        if not any(name in assessment.counters for name in EXACT):
             return f"too few slices were read ({assessment.name}); {words.MORE_EPOCHS}"
-        for component in assessment.open:
-            if component.name == "dev_shm" and absent_in_other_arm(assessments):
+        for counter in assessment.open:
+            if counter.name == "dev_shm" and absent_in_other_arm(assessments):
                 continue
             # Only where nothing else uses /dev/shm is more of the same of use.
-            then = "" if component.name == "dev_shm" else f"; {words.MORE_EPOCHS}"
-            return f"{words.OWNER[component.name]} ({assessment.name}): {component.trend.needs}{then}"
+            then = "" if counter.name == "dev_shm" else f"; {words.MORE_EPOCHS}"
+            return f"{counter.kind.words} ({assessment.name}): {counter.trend.needs}{then}"
         if assessment.recording.header.subject == "arm" and _was_read_too_rarely(assessment):
             return (
                 f"malloc was read too rarely for one epoch to tell ({assessment.name}); {words.MORE_EPOCHS}"
@@ -230,17 +231,17 @@ def _too_short(recordings: Sequence[Recording], assessments: Sequence[Assessment
         if recording.end.died:
             detail = recording.end.detail or "it was killed"
             return f"the program did not get to its end: {detail}"
-    if not any(a.components for a in assessments):
+    if not any(a.counters for a in assessments):
         return "too few slices were read; read more of them (--iterations, --epochs)"
     for assessment in assessments:
-        for component in assessment.components.values():
-            if assessment.below_library_floor(component):
+        for counter in assessment.counters.values():
+            if assessment.below_library_floor(counter):
                 return (
-                    f"{words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes per slice in every "
+                    f"{counter.kind.words} grew by {counter.trend.rate:.0f} bytes per slice in every "
                     "epoch, which may be your code's or a library's; hfmemdebug diagnose with the same options "
                     "measures both"
                 )
-        missing = [name for name in EXACT if name not in assessment.components]
+        missing = [name for name in EXACT if name not in assessment.counters]
         if len(missing) == len(EXACT):
             return f"the arm '{assessment.name}' was cut short before anything could be compared"
     return None
@@ -272,7 +273,7 @@ def _smallest_detectable(assessments: Sequence[Assessment]) -> float | None:
     seen = [
         c.trend.resolution
         for a in against
-        for c in a.components.values()
+        for c in a.counters.values()
         # Where malloc cannot be read, its leaks show in pages alone.
         if c.name in EXACT or (c.name == "other" and "malloc" in a.unread)
     ]
@@ -333,25 +334,25 @@ def _warnings(recordings: Sequence[Recording], assessments: Sequence[Assessment]
         if not assessment.recording.header.arm.consumer:
             lines.extend(
                 _say_overhead(c, assessment)
-                for c in assessment.components.values()
+                for c in assessment.counters.values()
                 if _is_library_overhead(c, assessment)
             )
     return tuple(dict.fromkeys(lines))
 
 
-def _is_library_overhead(component: Component, assessment: Assessment) -> bool:
-    if component.name not in EXACT or component.trend.shape in ("growing", "inconclusive"):
+def _is_library_overhead(counter: CounterTrend, assessment: Assessment) -> bool:
+    if counter.name not in EXACT or counter.trend.shape in ("growing", "inconclusive"):
         return False
-    ours = EPOCH_NOISE[component.name] / max(assessment.recording.header.workload.count, 1)
-    return component.trend.low > 2 * ours
+    ours = EPOCH_NOISE[counter.name] / max(assessment.recording.header.workload.count, 1)
+    return counter.trend.low > 2 * ours
 
 
-def _say_overhead(component: Component, assessment: Assessment) -> str:
+def _say_overhead(counter: CounterTrend, assessment: Assessment) -> str:
     whose = (
         "the iterable's or the libraries'" if words.is_iterable(assessment.recording) else "the library's own"
     )
     return (
-        f"without any consumer of yours, {words.OWNER[component.name]} grew by {component.trend.rate:.0f} bytes "
+        f"without any consumer of yours, {counter.kind.words} grew by {counter.trend.rate:.0f} bytes "
         f"per slice ({assessment.name}): too little to be called a leak, and {whose}"
     )
 

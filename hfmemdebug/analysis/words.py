@@ -14,21 +14,6 @@ from hfmemdebug.units import format_bytes
 # What the tracing pass says of a container that nothing was taken from, under a condition whose limit nobody knows.
 UNMET = "`, emptied where a condition is met"
 MORE_EPOCHS = "more epochs over the same rows would tell"
-OWNER = {
-    "python": "Python objects",
-    "malloc": "memory from malloc",
-    "arrow": "Arrow buffers",
-    "copied": "private copies of files' pages",
-    "other": "anonymous memory that no counter owns",
-    "shmem": "shared memory",
-    "dev_shm": "files in /dev/shm or of memfd_create",
-    "file_maps": "the number of file mappings",
-    "fds": "the number of open file descriptors",
-    "threads": "the number of threads",
-    "children": "the number of child processes",
-    "children_anon": "memory of the child processes",
-}
-
 LEAKED = {
     "python-objects": "Python objects",
     "native-heap": "memory from malloc",

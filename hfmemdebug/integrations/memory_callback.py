@@ -17,7 +17,7 @@ from transformers.trainer_callback import (
 from transformers.training_args import TrainingArguments
 
 import hfmemdebug.render.notebook  # noqa: F401 - results show themselves
-from hfmemdebug.analysis.assess import LIBRARY_FLOOR
+from hfmemdebug.analysis.trend import LIBRARY_OVERHEAD
 from hfmemdebug.errors import UsageError
 from hfmemdebug.integrations.pace import Pace
 from hfmemdebug.measure.recorder import Recorder, closed_at_exit
@@ -174,8 +174,8 @@ class MemoryCallback(TrainerCallback):
 def _floor(args: TrainingArguments, state: TrainerState) -> float:
     """Bytes per step that a training without a leak keeps."""
     if args.logging_strategy != "steps":
-        return LIBRARY_FLOOR
-    return LIBRARY_FLOOR + KEPT_PER_LOG / max(1.0, float(state.logging_steps or args.logging_steps))
+        return LIBRARY_OVERHEAD
+    return LIBRARY_OVERHEAD + KEPT_PER_LOG / max(1.0, float(state.logging_steps or args.logging_steps))
 
 
 def _go_first(callback: MemoryCallback) -> None:

@@ -11,8 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.analysis.assess import EXACT, Assessment
+from hfmemdebug.analysis.assess import Assessment
 from hfmemdebug.analysis.confirm import counter_to_trace
+from hfmemdebug.analysis.counters import EXACT
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.errors import ERROR_OF_KIND, HfmemdebugError, UsageError

@@ -59,7 +59,7 @@ def trace_workers(
         The guilty arm's recording, with the lines and holders in its closing line, where any were found.
     """
     recording = guilty.recording
-    rate = sum(component.trend.rate for component in guilty.growing)
+    rate = sum(counter.trend.rate for counter in guilty.growing)
     epochs = max(1, int(MOST_KEPT / max(rate * plan.count, 1.0)))
     # An iterable's items have the size that they have.
     loaded = recording.header.loaded

@@ -467,7 +467,7 @@ def test_what_grows_after_the_last_rows_is_not_called_none() -> None:
     grows = grown(inside(), "malloc", 100 * MB, from_t=0.77)
     result = judge({1: grows}, rows=lambda t: 1e6 * min(t, 0.77), looks=200)
     assert result.verdict == "inconclusive"
-    assert "after the work that was judged" in result.summary
+    assert "after the analysed interval" in result.summary
     # What is put together once, at the end, is none of it.
     step = judge(
         {1: lambda t: inside(malloc=(60 + 80 * (t > 0.8)) * MB)(t)},
@@ -482,7 +482,7 @@ def test_what_grows_when_the_workers_have_gone_is_not_called_none() -> None:
     grows = grown(inside(), "malloc", 100 * MB, from_t=0.75)
     result = judge({1: grows, **workers}, rows=lambda t: 1e6 * t, looks=200)
     assert result.verdict == "inconclusive"
-    assert "after the work that was judged" in result.summary
+    assert "after the analysed interval" in result.summary
     assert judge({1: inside(), **workers}, rows=lambda t: 1e6 * t, looks=200).verdict == "no-leak"
 
 
