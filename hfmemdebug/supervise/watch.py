@@ -37,6 +37,8 @@ SETTLED_AFTER_SECONDS = 2.0
 # A process that is younger has not yet mapped what it is going to read.
 FILES_AFTER_SECONDS = 1.5
 DENIED = "not permitted"
+# Fields of a tree's sample that are plain sums over its processes.
+_SUMMED = ("swap", "threads", "fds", "arrow", "malloc", "blocks", "python")
 _Inside = tuple[Memory, tuple[DataFile, ...]]
 
 
@@ -366,19 +368,12 @@ class TreeWatch:
         return TreeReading(self.root, readings, shared_memory([r.pid for r in readings]))
 
     def _sample(self, watched: _Watched, seconds: float) -> ProcessSample:
-        status, memory = watched.status, watched.memory or Memory()
+        memory = watched.memory or Memory()
         fields: dict[str, Any] = {
             "role": watched.role,
             "forked": watched.forked,
-            "rss": status.rss,
-            "anon": status.anon,
-            "file": status.file,
-            "shmem": status.shmem,
-            "swap": status.swap,
-            "reserved": status.reserved,
-            "mapped": status.mapped,
-            "peak_rss": status.peak_rss,
-            "threads": status.threads,
+            # Its fields have the names of the sample's.
+            **vars(watched.status),
             "fds": watched.fds,
             "pss": memory.pss,
             "pss_anon": memory.pss_anon,
@@ -406,16 +401,10 @@ class TreeWatch:
             anon=sum(anon) if samples[0].anon is not None else None,
             file=pss_file if pss_file is not None else max((s.file or 0 for s in samples), default=None),
             shmem=total(s.pss_shmem if s.pss_shmem is not None else s.shmem for s in samples),
-            swap=total(s.swap for s in samples),
-            threads=total(s.threads for s in samples),
-            fds=total(s.fds for s in samples),
             children=len(samples) - 1,
             pss=pss,
             pss_anon=total(watched.pss_anon for watched in there),
-            arrow=total(s.arrow for s in samples),
-            malloc=total(s.malloc for s in samples),
-            blocks=total(s.blocks for s in samples),
-            python=total(s.python for s in samples),
+            **{name: total(getattr(s, name) for s in samples) for name in _SUMMED},
             rows=(total(s.rows for s in samples) or 0) + self.rows_of_the_ended,
             dev_shm=devshm.used(),
             segments=in_segments,
