@@ -127,9 +127,11 @@ def _watch(
             recording = attachment.watch(view, duration=duration)
         result = judge_program(recording)
         if reclaim and attachment.tree is not None and attachment.why_ended is None:
+            from hfmemdebug.supervise.watch import read_tree
             from hfmemdebug.workload.reclaim import reclaim_tree
 
-            arm = replace(result.arms[0], reclaim=asdict(reclaim_tree(attachment.tree)))
+            tree = read_tree(target.pid, without=os.getpid())
+            arm = replace(result.arms[0], reclaim=asdict(reclaim_tree(tree)))
             result = replace(result, arms=(arm,))
         keep_result(folder, result)
         output.show(result, [recording])

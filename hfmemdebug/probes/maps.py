@@ -199,62 +199,15 @@ def copies_by_path(mappings: Iterable[Mapping]) -> dict[str, Copies]:
     return found
 
 
-@dataclass(frozen=True)
-class FileMemory:
-    """One file's memory in a process, over all mappings of it.
+def split_pss(mapping: Mapping, is_memory: Callable[[str], bool]) -> None:
+    """Puts a mapping's PSS to its kind, as the kernel does in ``smaps_rollup``.
 
-    Attributes:
-        path: As the kernel prints it, without ``(deleted)``.
-        inode: The file's number.
-        deleted: The file has no name any more.
-        executable: One of the mappings may be executed: a program or a library.
-        ranges: Addresses, start and end of each mapping.
-        memory: Bytes.
-    """
-
-    path: str
-    inode: int
-    deleted: bool
-    executable: bool
-    ranges: tuple[tuple[int, int], ...]
-    memory: Memory
-
-
-def memory_by_file(
-    mappings: Iterable[Mapping], is_memory: Callable[[str], bool]
-) -> tuple[Memory, tuple[FileMemory, ...]]:
-    """Sums a process's memory, in all and for each file that it maps.
-
-    PSS is split as the kernel does in ``smaps_rollup``, except that of a private mapping of a file with
-    copied pages only the proportion is known.
+    Of a private mapping of a file with copied pages only the proportion is known.
 
     Args:
-        mappings: All of the process.
+        mapping: Its memory gets the parts.
         is_memory: Says if a path stands for memory without a disk behind it (tmpfs, memfd).
     """
-    everything: list[Memory] = []
-    files: dict[tuple[str, int], list[Mapping]] = {}
-    for mapping in mappings:
-        _split_pss(mapping, is_memory)
-        everything.append(mapping.memory)
-        if mapping.is_file:
-            files.setdefault((mapping.path, mapping.inode), []).append(mapping)
-    found = (
-        FileMemory(
-            path=path.removesuffix(" (deleted)"),
-            inode=inode,
-            deleted=path.endswith(" (deleted)"),
-            executable=any("x" in mapping.perms for mapping in of_file),
-            ranges=tuple((mapping.start, mapping.end) for mapping in of_file),
-            memory=_sum(mapping.memory for mapping in of_file),
-        )
-        for (path, inode), of_file in files.items()
-    )
-    return _sum(everything), tuple(found)
-
-
-def _split_pss(mapping: Mapping, is_memory: Callable[[str], bool]) -> None:
-    """Puts a mapping's PSS to its kind."""
     memory = mapping.memory
     if memory.pss is None:
         return
@@ -266,7 +219,8 @@ def _split_pss(mapping: Mapping, is_memory: Callable[[str], bool]) -> None:
         memory.pss_file, memory.pss_shmem = (0, rest) if is_memory(mapping.path) else (rest, 0)
 
 
-def _sum(parts: Iterable[Memory]) -> Memory:
-    columns = zip(*map(_VALUES, parts), strict=True)
+def sum_memory(mappings: Iterable[Mapping]) -> Memory:
+    """Sums what is known of mappings."""
+    columns = zip(*(_VALUES(mapping.memory) for mapping in mappings), strict=True)
     known = ([value for value in column if value is not None] for column in columns)
     return Memory(*(sum(column) if column else None for column in known))

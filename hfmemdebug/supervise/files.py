@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from mmap import PAGESIZE
 
-from hfmemdebug.probes.maps import FileMemory
+from hfmemdebug.probes.maps import Mapping, Memory, read_mappings, split_pss, sum_memory
 from hfmemdebug.probes.mounts import mount_of, read_mounts
 
 # What `map` and its kin write, by the fingerprint of what was done; shards of it with num_proc.
@@ -20,6 +20,7 @@ _LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$|\.pyc$|\.mo$|locale-archive$|gconv-mo
 _ALWAYS_DATA = re.compile(r"\.(?:arrow|parquet|feather|mmap|memmap)$")
 # Smaller files that are not known to be data are not worth a line.
 _NOTEWORTHY = 1 << 20
+_DELETED = " (deleted)"
 _KERNELS_OWN = ("/memfd:", "/SYSV", "/dev/zero", "/dev/shm/")
 
 
@@ -37,7 +38,8 @@ class DataFile:
             ``"prepared dataset"`` (`load_dataset`'s), ``"Arrow file"`` or ``"file"``.
         fingerprint: Of a map cache: the fingerprint in its name.
         memory_backed: It lives in memory alone (tmpfs), so that it cannot be taken back.
-        deleted: It has no name any more.
+        copied: The process has private copies of some of its pages.
+        ranges: Addresses, start and end of each mapping.
     """
 
     path: str
@@ -48,7 +50,8 @@ class DataFile:
     kind: str
     fingerprint: str | None
     memory_backed: bool
-    deleted: bool
+    copied: bool
+    ranges: tuple[tuple[int, int], ...]
 
 
 def kind_of(path: str) -> tuple[str, str | None]:
@@ -66,13 +69,15 @@ def kind_of(path: str) -> tuple[str, str | None]:
     return "file", None
 
 
-def is_data(file: FileMemory) -> bool:
-    """Decides if a mapped file is data and no program, library or shared memory."""
-    if file.executable or _LIBRARY.search(file.path):
+def is_data(mappings: Sequence[Mapping]) -> bool:
+    """Decides if a file is data and no program, library or shared memory, by all mappings of it."""
+    path = mappings[0].path.removesuffix(_DELETED)
+    if any("x" in mapping.perms for mapping in mappings) or _LIBRARY.search(path):
         return False
-    if _ALWAYS_DATA.search(file.path):
+    if _ALWAYS_DATA.search(path):
         return True
-    return (file.memory.rss or 0) >= _NOTEWORTHY and not file.path.startswith(_NO_DATA)
+    resident = sum(mapping.memory.rss or 0 for mapping in mappings)
+    return resident >= _NOTEWORTHY and not path.startswith(_NO_DATA)
 
 
 def memory_paths(pid: int) -> Callable[[str], bool]:
@@ -94,43 +99,58 @@ def memory_paths(pid: int) -> Callable[[str], bool]:
     return is_memory
 
 
-def data_files(
-    pid: int, files: Sequence[FileMemory], is_memory: Callable[[str], bool]
-) -> tuple[DataFile, ...]:
-    """Describes the data files of a process, those that hold the most first."""
-    found = []
-    for file in filter(is_data, files):
-        kind, fingerprint = kind_of(file.path)
-        rss, size = file.memory.rss or 0, _size(pid, file)
-        pages = rss if size is None else -(-size // PAGESIZE) * PAGESIZE
-        again = max(0, rss - pages) if len(file.ranges) > 1 else 0
-        found.append(
-            DataFile(
-                path=file.path.replace("\\012", "\n"),
-                resident_bytes=rss - again,
-                again_bytes=again,
-                pss_bytes=file.memory.pss,
-                size_bytes=size,
-                kind=kind,
-                fingerprint=fingerprint,
-                memory_backed=is_memory(file.path),
-                deleted=file.deleted,
-            )
-        )
-    return tuple(sorted(found, key=lambda file: (-file.resident_bytes, file.path)))
+def read_memory(pid: int) -> tuple[Memory, tuple[DataFile, ...]]:
+    """Reads a process's memory in all, and its data files, those that hold the most first.
+
+    About 20 ms for each resident GB.
+
+    Raises:
+        OSError: It has ended, or may not be read.
+    """
+    is_memory = memory_paths(pid)
+    mappings = read_mappings(pid)
+    files: dict[tuple[str, int], list[Mapping]] = {}
+    for mapping in mappings:
+        split_pss(mapping, is_memory)
+        if mapping.is_file:
+            files.setdefault((mapping.path, mapping.inode), []).append(mapping)
+    found = [describe(pid, of_file, is_memory) for of_file in files.values() if is_data(of_file)]
+    return sum_memory(mappings), tuple(sorted(found, key=lambda file: (-file.resident_bytes, file.path)))
 
 
-def _size(pid: int, file: FileMemory) -> int | None:
+def describe(pid: int, mappings: Sequence[Mapping], is_memory: Callable[[str], bool]) -> DataFile:
+    """Describes a data file by all mappings of it."""
+    path = mappings[0].path.removesuffix(_DELETED)
+    kind, fingerprint = kind_of(path)
+    memory = sum_memory(mappings)
+    rss, size = memory.rss or 0, _size(pid, mappings[0])
+    pages = rss if size is None else -(-size // PAGESIZE) * PAGESIZE
+    again = max(0, rss - pages) if len(mappings) > 1 else 0
+    return DataFile(
+        path=path.replace("\\012", "\n"),
+        resident_bytes=rss - again,
+        again_bytes=again,
+        pss_bytes=memory.pss,
+        size_bytes=size,
+        kind=kind,
+        fingerprint=fingerprint,
+        memory_backed=is_memory(path),
+        copied=bool(memory.anonymous or memory.swap),
+        ranges=tuple((mapping.start, mapping.end) for mapping in mappings),
+    )
+
+
+def _size(pid: int, mapping: Mapping) -> int | None:
     """Reads the file's size where the process sees it: its container may have another root than we."""
-    path = file.path.replace("\\012", "\n")
-    start, end = file.ranges[0]
+    path = mapping.path.removesuffix(_DELETED).replace("\\012", "\n")
     # The second way finds files without a name as well, and needs more rights.
-    for place in (f"/proc/{pid}/root{path}", f"/proc/{pid}/map_files/{start:x}-{end:x}", path):
+    by_address = f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}"
+    for place in (f"/proc/{pid}/root{path}", by_address, path):
         try:
             status = os.stat(place)
         except OSError:
             continue
         # Another file may have taken the name.
-        if status.st_ino == file.inode or file.inode == 0:
+        if status.st_ino == mapping.inode:
             return status.st_size
     return None

@@ -18,11 +18,11 @@ from typing import Any
 import psutil
 
 from hfmemdebug.probes import devshm
-from hfmemdebug.probes.maps import Memory, memory_by_file, read_mappings, read_rollup
+from hfmemdebug.probes.maps import Memory, read_rollup
 from hfmemdebug.probes.process_table import UNREADABLE, command_line, descendants, is_living
 from hfmemdebug.probes.status import Status, StatusReader
 from hfmemdebug.recording.sample import ProcessSample, TreeSample
-from hfmemdebug.supervise.files import DataFile, data_files, memory_paths
+from hfmemdebug.supervise.files import DataFile, read_memory
 from hfmemdebug.supervise.roles import Clues, find_clues, is_fork, roles_of
 from hfmemdebug.supervise.tree import ProcessReading, TreeReading, shared_memory, total
 
@@ -61,12 +61,10 @@ def read_tree(root: int, *, without: int | None = None, deep: bool = True) -> Tr
 
 
 def _look_into(pid: int) -> _Inside | OSError:
-    is_memory = memory_paths(pid)
     try:
-        total, files = memory_by_file(read_mappings(pid), is_memory)
+        return read_memory(pid)
     except OSError as error:
         return error
-    return total, data_files(pid, files, is_memory)
 
 
 @dataclass

@@ -11,15 +11,14 @@ import contextlib
 import ctypes
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from hfmemdebug.probes.maps import FileMemory, Mapping, mappings_of, memory_by_file, read_mappings
+from hfmemdebug.probes.maps import Mapping, mappings_of, read_mappings
 from hfmemdebug.probes.pages import MADV_PAGEOUT, advise, cached_bytes, page_out, write_back
 from hfmemdebug.probes.process import ProcessProbe
 from hfmemdebug.probes.status import read_status
 from hfmemdebug.recording.end import Reclaim
 from hfmemdebug.recording.header import LoadedFile
-from hfmemdebug.supervise.files import is_data, memory_paths
 from hfmemdebug.supervise.tree import TreeReading
 from hfmemdebug.units import format_bytes
 
@@ -69,13 +68,21 @@ def prove_reclaim(probe: ProcessProbe, files: Sequence[LoadedFile]) -> Reclaim:
 
 
 def reclaim_tree(tree: TreeReading) -> Reclaim:
-    """Pages out the data files of every process of a tree. RSS is that of its root; the data is not compared."""
+    """Pages out the data files of every process of a tree that has just been read.
+
+    RSS is that of its root; the data is not compared.
+    """
     report = Reclaim(rss_before=_rss(tree.root), how="process_madvise(MADV_PAGEOUT)")
-    found = [(process.pid, file) for process in tree.processes for file in _clean_data(process.pid)]
+    found = [
+        (process.pid, file)
+        for process in tree.processes
+        for file in process.files or ()
+        if not file.memory_backed and not file.copied
+    ]
     asked: dict[str, int] = {}
     places: dict[str, str] = {}
     for pid, file in found:
-        asked[file.path] = max(asked.get(file.path, 0), file.memory.rss or 0)
+        asked[file.path] = max(asked.get(file.path, 0), file.resident_bytes)
         # Its container may have another root than we.
         places.setdefault(file.path, f"/proc/{pid}/root{file.path}")
     report.asked_bytes = sum(asked.values())
@@ -147,16 +154,6 @@ def _checksum(mappings: Sequence[Mapping]) -> tuple[int, int]:
             checksum = zlib.crc32((ctypes.c_char * length).from_address(start), checksum)
             checked += length
     return checksum, checked
-
-
-def _clean_data(pid: int) -> Iterator[FileMemory]:
-    """Yields the data files on disks that a process has mapped without private copies of their pages."""
-    is_memory = memory_paths(pid)
-    with contextlib.suppress(OSError):
-        for file in memory_by_file(read_mappings(pid), is_memory)[1]:
-            copied = file.memory.anonymous or file.memory.swap
-            if is_data(file) and not is_memory(file.path) and not copied:
-                yield file
 
 
 def _rss(pid: int) -> int | None:
