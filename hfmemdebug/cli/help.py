@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +51,8 @@ def topics() -> dict[str, str]:
 def _page(topic: str) -> str:
     known = topics()
     if topic.lower() not in known:
+        import difflib
+
         from hfmemdebug.errors import UsageError
 
         near = difflib.get_close_matches(topic.lower(), known, 1, 0.5)
