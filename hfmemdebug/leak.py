@@ -9,7 +9,8 @@ has there.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 # Steps that are an entry of a container, and those that have a name in the code.
@@ -64,6 +65,31 @@ class Site:
         """File and line."""
         return Line(self.file, self.line)
 
+    def per(self, iterations: float) -> Site:
+        """Returns the same per iteration, where what it says is of so many."""
+        count = self.count_per_iteration
+        return replace(
+            self,
+            bytes_per_iteration=self.bytes_per_iteration / iterations,
+            count_per_iteration=None if count is None else count / iterations,
+        )
+
+    def rounded(self, whole: float | None = None) -> Site:
+        """Returns the same with no more digits than mean something.
+
+        Args:
+            whole: Bytes per iteration of which its own are a share; None leaves the share as it is.
+        """
+        share = self.share if whole is None else self.bytes_per_iteration / whole
+        return replace(
+            self,
+            bytes_per_iteration=round(self.bytes_per_iteration, 1),
+            count_per_iteration=None
+            if self.count_per_iteration is None
+            else round(self.count_per_iteration, 3),
+            share=None if share is None else round(min(share, 1.0), 3),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for `json.dumps`."""
         return asdict(self)
@@ -83,6 +109,7 @@ class Bound:
     Attributes:
         capacity: The number.
         unit: What it counts: ``"entry"``, or what the code measures, as the code writes it (``self.bytes``).
+        units_per_entry: How much of that an entry takes on average, where it does not count entries.
         bytes_per_entry: What an entry takes on average, or None where that is not known.
         ceiling_bytes: What the container takes when it is full, or None where that is not known.
         argument: The container's own argument that sets it: ``maxsize`` of an `lru_cache`, ``maxlen`` of a `deque`.
@@ -91,10 +118,16 @@ class Bound:
 
     capacity: int
     unit: str = "entry"
+    units_per_entry: float | None = None
     bytes_per_entry: float | None = None
     ceiling_bytes: int | None = None
     argument: str | None = None
     where: Line | None = None
+
+    @property
+    def entries(self) -> int:
+        """For how many entries there is room, of the size of those that there are."""
+        return int(self.capacity / self.units_per_entry) if self.units_per_entry else self.capacity
 
     @property
     def words(self) -> str:
@@ -196,6 +229,19 @@ class RootPath:
     def place(self) -> tuple[Root, tuple[Step, ...]]:
         """The way without what is there: two objects with one place are one, or one in the other."""
         return self.root, self.steps
+
+    @property
+    def entry_depth(self) -> int:
+        """How many times an entry of what has the name it is: 1 for ``metrics['loss']``."""
+        depth = 0
+        while depth < len(self.steps) and self.steps[-1 - depth].kind in ENTRIES:
+            depth += 1
+        return depth
+
+    @property
+    def named_steps(self) -> tuple[Step, ...]:
+        """The steps without those at the end that are entries."""
+        return self.steps[: len(self.steps) - self.entry_depth]
 
     @property
     def label(self) -> str:
@@ -304,6 +350,10 @@ class Holder:
             "frozen": "objects that `gc.freeze()` keeps from the collector: cycles among them are never freed",
         }.get(self.kind, f"objects of type `{self.of}`")
 
+    def per(self, iterations: float) -> Holder:
+        """Returns the same per iteration, where what it says is of so many."""
+        return replace(self, growth_per_iteration=self.growth_per_iteration / iterations)
+
     def to_dict(self) -> dict[str, Any]:
         """All fields, and the path in words, ready for `json.dumps`."""
         return {"path": self.path, **asdict(self)}
@@ -327,3 +377,20 @@ def _line(document: dict[str, Any] | None) -> Line | None:
 
 def _known(kind: Any, document: dict[str, Any]) -> dict[str, Any]:
     return {name: document[name] for name in kind.__dataclass_fields__ if name in document}
+
+
+def merge_sites(sites: Iterable[Site]) -> list[Site]:
+    """Adds up the sites of each line, in the order in which the lines come first."""
+    found: dict[tuple[str, int], Site] = {}
+    for site in sites:
+        known = found.get((site.file, site.line))
+        if known is not None:
+            counts = (known.count_per_iteration, site.count_per_iteration)
+            site = replace(
+                known,
+                bytes_per_iteration=known.bytes_per_iteration + site.bytes_per_iteration,
+                count_per_iteration=None if None in counts else sum(counts),  # type: ignore[arg-type]
+                share=(known.share or 0.0) + (site.share or 0.0),
+            )
+        found[site.file, site.line] = site
+    return list(found.values())

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from hfmemdebug.leak import Holder, Site
+
 SCHEMA = "hfmemdebug.result.v1"
 COMPARISON_SCHEMA = "hfmemdebug.comparison.v1"
 _OF_PROCESSES = (
@@ -116,8 +118,7 @@ class Result:
     open, and sums over the tree, by PSS. `ranks` and `nodes` are there where the recordings of several ranks were
     merged: an entry for each, outliers first.
 
-    A site of kind ``"native"`` that memray has seen has ``native_frames`` beside the contract's fields: the C
-    functions below the line, the one that asked for the memory first.
+    Sites and holders have the facts that decisions read beside the contract's fields (see `hfmemdebug.leak`).
     """
 
     command: str
@@ -131,8 +132,8 @@ class Result:
     rate_bytes_per_second: float | None
     smallest_detectable_bytes_per_iteration: float | None
     findings: tuple[Finding, ...] = ()
-    sites: tuple[dict[str, Any], ...] = ()
-    holders: tuple[dict[str, Any], ...] = ()
+    sites: tuple[Site, ...] = ()
+    holders: tuple[Holder, ...] = ()
     arms: tuple[ArmSummary, ...] = ()
     advice: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
@@ -157,6 +158,7 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """The result document, ready for `json.dumps`; what is about processes and ranks only where there are any."""
         document = {"schema": SCHEMA, **asdict(self)}
+        document["holders"] = [holder.to_dict() for holder in self.holders]
         if self.processes is None:
             for name in _OF_PROCESSES:
                 del document[name]
@@ -180,7 +182,9 @@ class Result:
             for f in document.get("findings", ())
         )
         known["arms"] = tuple(ArmSummary(**arm) for arm in document.get("arms", ()))
-        for name in ("sites", "holders", "advice", "warnings"):
+        known["sites"] = tuple(map(Site.from_dict, document.get("sites", ())))
+        known["holders"] = tuple(map(Holder.from_dict, document.get("holders", ())))
+        for name in ("advice", "warnings"):
             known[name] = tuple(document.get(name, ()))
         for name in ("processes", "shared_memory", *_OF_RANKS):
             known[name] = tuple(document[name]) if document.get(name) is not None else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from hfmemdebug.analysis.assess import Assessment
 from hfmemdebug.analysis.findings import what_settling_gave_back
-from hfmemdebug.analysis.words import UNMET, is_iterable
+from hfmemdebug.analysis.words import is_iterable
+from hfmemdebug.leak import Holder, Site
 from hfmemdebug.result import Finding
 from hfmemdebug.units import format_bytes
 
@@ -27,8 +27,8 @@ def advice(
     *,
     open_question: str | None,
     died: bool,
-    sites: Sequence[dict[str, Any]],
-    holders: Sequence[dict[str, Any]],
+    sites: Sequence[Site],
+    holders: Sequence[Holder],
     no_frames: str | None = None,
 ) -> tuple[str, ...]:
     """What to do next, one line each."""
@@ -62,14 +62,14 @@ def _is_a_program(assessments: Sequence[Assessment]) -> bool:
     return all(a.recording.header.subject == "loop" for a in assessments)
 
 
-def from_trace(sites: Sequence[dict[str, Any]], holders: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+def from_trace(sites: Sequence[Site], holders: Sequence[Holder]) -> tuple[str, ...]:
     """The line to look at and the container to bound, where the tracing pass has found them."""
     lines = []
     if sites:
-        where = f" in {sites[0]['function']}" if sites[0].get("function") else ""
-        large = [s for s in sites[1:] if (s.get("share") or 0.0) >= LARGE_SHARE]
+        where = f" in {sites[0].function}" if sites[0].function else ""
+        large = [site for site in sites[1:] if (site.share or 0.0) >= LARGE_SHARE]
         # A line may be there twice, as one of Python's and a native one.
-        first, *others = dict.fromkeys(f"{site['file']}:{site['line']}" for site in (sites[0], *large))
+        first, *others = dict.fromkeys(f"{site.file}:{site.line}" for site in (sites[0], *large))
         also = "".join(f", and {place}" for place in others)
         lines.append(f"Look at {first}{where}{also}: what stays comes from there.")
     if holders:
@@ -87,41 +87,85 @@ _COPY_OF_VIEW = {
 }
 
 
-def of_holder(holder: dict[str, Any]) -> str:
+def of_holder(holder: Holder) -> str:
     """What to change about what keeps the memory."""
-    path = str(holder["path"])
-    pins = holder.get("pins")
-    if pins:
-        copy = _COPY_OF_VIEW.get(pins["kind"], "array.take(rows)")
+    pins = holder.pins
+    if pins is not None:
+        copy = _COPY_OF_VIEW.get(pins.kind, "array.take(rows)")
         return (
-            f"Keep a copy of what you need, {copy}, and not the view: each {pins['kind']} of "
-            f"{format_bytes(pins['used_bytes'])} holds {format_bytes(pins['held_bytes'])}. It is kept by {path}."
+            f"Keep a copy of what you need, {copy}, and not the view: each {pins.kind} of "
+            f"{format_bytes(pins.used_bytes)} holds {format_bytes(pins.held_bytes)}. It is kept by {holder.path}."
         )
-    for sign, line in _OF_HOLDER:
-        if sign in path:
-            return f"{line}: {path}."
-    return f"Clear or bound what keeps it: {path}."
+    line = next((line for is_one, line in _OF_HOLDER if is_one(holder)), "Clear or bound what keeps it")
+    return f"{line}: {holder.path}."
 
 
-_TOO_LARGE = "Lower its bound, if there is less memory than what it holds when it is full"
-# The first that is found in the words of a holder.
-_OF_HOLDER = (
-    ("lru_cache (maxsize=", _TOO_LARGE),
-    ("deque (maxlen=", _TOO_LARGE),
-    ("`, bounded to ", _TOO_LARGE),
-    (UNMET, "See that the condition under which it is emptied can be met"),
-    ("lru_cache (", "Give the cache a bound, lru_cache(maxsize=…)"),
-    ("reference cycles", "Turn the collector on again, gc.enable(), or call gc.collect() now and then"),
-    ("module gc: list `garbage", "Unset gc.set_debug(gc.DEBUG_SAVEALL), or empty gc.garbage"),
-    ("threads that do not end", "Have them end and join() them, or start one pool outside of the call"),
-    ("registered with `atexit`", "Register it once, outside of the call, or atexit.unregister() it"),
-    (", default of ", "Do not collect in a default argument: let it be None, and make a new one inside"),
-    ("a chain of exceptions", "Keep str(error) and not the error, or error.with_traceback(None)"),
-    ("_handlerList", "Remove each handler again, logger.removeHandler(handler), or add it once"),
-    (".handlers[…]", "Empty what the handler keeps, or remove it, logger.removeHandler(handler)"),
-    (".handlers`", "Remove each handler again, logger.removeHandler(handler), or add it once"),
-    ("finalize._registry", "weakref.finalize keeps its arguments as long as the object: call detach()"),
-    (": deque `", "Give it a bound, deque(maxlen=…) or Queue(maxsize=…)"),
+def _is(kind: str) -> Callable[[Holder], bool]:
+    return lambda holder: holder.kind == kind
+
+
+def _of_type(kind: str) -> Callable[[Holder], bool]:
+    return lambda holder: holder.at is not None and holder.at.type == kind
+
+
+def _through(*names: str, last: str | None = None, module: str | None = None) -> Callable[[Holder], bool]:
+    """Tells whether steps of these names follow each other on the path to a holder.
+
+    Args:
+        names: The names.
+        last: What follows them: the kind of the next step, or ``"nothing"``.
+        module: The module at the root.
+    """
+
+    def is_one(holder: Holder) -> bool:
+        if holder.at is None or (module is not None and holder.at.root.name != module):
+            return False
+        steps = holder.at.steps
+        return any(
+            tuple(step.name for step in steps[i : i + len(names)]) == names
+            and (
+                last is None or last in [*(step.kind for step in steps[i + len(names) :][:1]), "nothing"][:1]
+            )
+            for i in range(len(steps))
+        )
+
+    return is_one
+
+
+# The first that is true of a holder.
+_OF_HOLDER: tuple[tuple[Callable[[Holder], bool], str], ...] = (
+    (
+        lambda holder: holder.bound is not None,
+        "Lower its bound, if there is less memory than what it holds when it is full",
+    ),
+    (
+        lambda holder: holder.unreached is not None,
+        "See that the condition under which it is emptied can be met",
+    ),
+    (_of_type("lru_cache"), "Give the cache a bound, lru_cache(maxsize=…)"),
+    (_is("cycles"), "Turn the collector on again, gc.enable(), or call gc.collect() now and then"),
+    (_through("garbage", module="gc"), "Unset gc.set_debug(gc.DEBUG_SAVEALL), or empty gc.garbage"),
+    (_is("threads"), "Have them end and join() them, or start one pool outside of the call"),
+    (_is("atexit"), "Register it once, outside of the call, or atexit.unregister() it"),
+    (
+        lambda holder: holder.at is not None and any(step.kind == "default" for step in holder.at.steps),
+        "Do not collect in a default argument: let it be None, and make a new one inside",
+    ),
+    (_is("exceptions"), "Keep str(error) and not the error, or error.with_traceback(None)"),
+    (_through("_handlerList"), "Remove each handler again, logger.removeHandler(handler), or add it once"),
+    (
+        _through("handlers", last="item"),
+        "Empty what the handler keeps, or remove it, logger.removeHandler(handler)",
+    ),
+    (
+        _through("handlers", last="nothing"),
+        "Remove each handler again, logger.removeHandler(handler), or add it once",
+    ),
+    (
+        _through("finalize", "_registry"),
+        "weakref.finalize keeps its arguments as long as the object: call detach()",
+    ),
+    (_of_type("deque"), "Give it a bound, deque(maxlen=…) or Queue(maxsize=…)"),
 )
 
 OF_LEAK = {

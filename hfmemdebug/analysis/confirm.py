@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from hfmemdebug.analysis import words
 from hfmemdebug.analysis.assess import ALONE_IN_DEV_SHM, Assessment
 from hfmemdebug.analysis.counters import EXACT, PAGE, THINGS, CounterTrend
 from hfmemdebug.analysis.findings import leak_findings
 from hfmemdebug.analysis.trend import LIBRARY_OVERHEAD
+from hfmemdebug.leak import Bound, Holder
 from hfmemdebug.recording.end import Trace
 
-# What these hold has a bound, which the run did not reach: how many items, unless something else is measured.
-_BOUND = re.compile(r"(?:lru_cache \(maxsize=|deque \(maxlen=|, bounded to )(\d[\d,]*)( in `)?")
 # Counters that the tracing pass follows to see who makes files that are memory.
 _OF_FILES = ("dev_shm", "fds")
 
@@ -52,22 +49,18 @@ def pending_doubt(guilty: Assessment | None, assessments: Sequence[Assessment]) 
     """Why what grew may have a bound after all: in a longer run it stopped, or it is a cache with a size."""
     if guilty is None:
         return None
-    holder: dict[str, Any] = next(iter(traced(guilty).holders), {})
-    held_by = str(holder.get("path") or "")
-    # A cache of numbers holds numbers: the bound of one that fills beside a leak is not the leak's.
-    held = holder.get("bytes_per_iteration")
-    is_all = held is None or 2 * held >= _bytes_kept(guilty)
-    bound = _BOUND.search(held_by)
-    if is_all and bound is not None and not _is_beyond_memory(bound, holder, guilty):
-        return (
-            f"what grew is a cache with a bound that the run did not reach, {held_by}; more slices would fill it "
-            "(--iterations, --epochs)"
-        )
-    if is_all and words.UNMET in held_by:
-        return (
-            f"what grew has a line that takes from it, under a condition that the run did not meet, {held_by}; more "
-            "slices would tell (--iterations, --epochs)"
-        )
+    holder = next(iter(traced(guilty).holders), None)
+    if holder is not None and _holds_most(holder, guilty):
+        if holder.bound is not None and not _is_beyond_memory(holder, holder.bound, guilty):
+            return (
+                f"what grew is a cache with a bound that the run did not reach, {holder.path}; more slices would fill "
+                "it (--iterations, --epochs)"
+            )
+        if holder.unreached is not None:
+            return (
+                f"what grew has a line that takes from it, under a condition that the run did not meet, {holder.path}; "
+                "more slices would tell (--iterations, --epochs)"
+            )
     contradicted = [(c, other) for c in guilty.growing for other in _against(c, guilty, assessments)]
     if not all(_against(c, guilty, assessments) for c in guilty.growing):
         return None
@@ -79,12 +72,18 @@ def pending_doubt(guilty: Assessment | None, assessments: Sequence[Assessment]) 
     )
 
 
-def _is_beyond_memory(bound: re.Match[str], holder: dict[str, Any], guilty: Assessment) -> bool:
-    """Whether a cache would need more than all memory before its bound is reached: then it is none."""
-    memory, items = guilty.recording.header.memory_bytes, holder.get("growth_per_iteration")
-    if bound[2] or not memory or not items:
+def _holds_most(holder: Holder, guilty: Assessment) -> bool:
+    """Tells whether it holds most of what grew: a cache of numbers that fills beside a leak does not."""
+    held = holder.bytes_per_iteration
+    return held is None or 2 * held >= _bytes_kept(guilty)
+
+
+def _is_beyond_memory(holder: Holder, bound: Bound, guilty: Assessment) -> bool:
+    """Tells whether a cache would need more than all memory before its bound is reached: then it is none."""
+    memory, items = guilty.recording.header.memory_bytes, holder.growth_per_iteration
+    if bound.unit != "entry" or not memory or not items:
         return False
-    return bool(int(bound[1].replace(",", "")) * _bytes_kept(guilty) / items > memory)
+    return bound.capacity * _bytes_kept(guilty) / items > memory
 
 
 def _against(

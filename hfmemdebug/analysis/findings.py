@@ -85,7 +85,7 @@ def _is_pythons(assessment: Assessment, malloc: CounterTrend) -> bool:
     """Whether what malloc keeps is Python objects' (large ones, arrays), as the tracing pass saw it."""
     trace = assessment.recording.end.trace or Trace()
     # A text or a buffer that grows in place is one block, as old as the program: no line has made it lately.
-    grown = sum(float(h["growth_per_iteration"]) for h in trace.holders if h.get("unit") == "byte")
+    grown = sum(holder.growth_per_iteration for holder in trace.holders if holder.unit == "byte")
     return 2 * max(trace.traced_bytes_per_iteration, grown) >= malloc.trend.rate
 
 

@@ -135,8 +135,8 @@ def _objects_that_stayed(program: Program, malloc: CounterTrend) -> float | None
     pids = {sample.pid for sample, gained in malloc.gained if gained > 0}
     found: list[float] = []
     for trace, iterations in _traces_of(program, pids):
-        stayed = sum(site["count_per_iteration"] for site in trace.sites)
-        traced = sum(site["bytes_per_iteration"] for site in trace.sites if site["count_per_iteration"] > 0)
+        stayed = sum(site.count_per_iteration or 0.0 for site in trace.sites)
+        traced = sum(site.bytes_per_iteration for site in trace.sites if (site.count_per_iteration or 0) > 0)
         if not trace.holders and traced < _LEAST_TRACED * malloc.trend.rate * iterations:
             # A few things stay here and there, in whatever is traced.
             stayed = 0.0
@@ -158,7 +158,12 @@ def filling_cache(program: Program, guilty: Sequence[CounterTrend]) -> str | Non
     Its entries must consist of as many blocks as have come; and it must be full before the memory is.
     """
     end, memory = program.recording.end, program.recording.header.memory_bytes
-    traced = [cache for trace in end.traces or () for cache in trace.caches]
+    traced = [
+        Cache(holder.path, holder.entries or 0, holder.bound.entries)
+        for trace in end.traces or ()
+        for holder in trace.holders
+        if holder.bound is not None and 0 < (holder.entries or 0) < holder.bound.entries
+    ]
     if not guilty or any(counter.name not in EXACT for counter in guilty):
         return None
     python = program.counters.get("python")
@@ -268,7 +273,7 @@ def _is_held(program: Program, python: CounterTrend) -> bool:
     judged = (1 - WARMUP) * program.iterations
     held = 0.0
     for trace, iterations in _traces_of(program, gained):
-        items = sum(holder["growth_per_iteration"] for holder in trace.holders)
+        items = sum(holder.growth_per_iteration for holder in trace.holders)
         held += min(gained[trace.pid], items / iterations * judged)
     whole = sum(gained.values())
     return (

@@ -118,15 +118,15 @@ def _grown_while_traced(program: Program) -> list[str]:
         if (
             not sites
             or seconds <= 0
-            or sites[0]["bytes_per_iteration"] * program.seconds < program.floor * seconds
+            or sites[0].bytes_per_iteration * program.seconds < program.floor * seconds
         ):
             continue
         site = sites[0]
-        where = f" in {site['function']}" if site.get("function") else ""
-        held = f", held by {trace.holders[0]['path']}" if trace.holders else ""
+        where = f" in {site.function}" if site.function else ""
+        held = f", held by {trace.holders[0].path}" if trace.holders else ""
         return [
-            f"Not called a leak, but to be looked at: of what grew while allocations were traced, {site['share']:.0%} "
-            f"({format_bytes(site['bytes_per_iteration'])} in {format_seconds(seconds)}) came from "
-            f"{site['file']}:{site['line']}{where}{held}."
+            "Not called a leak, but to be looked at: of what grew while allocations were traced, "
+            f"{site.share or 0:.0%} ({format_bytes(site.bytes_per_iteration)} in {format_seconds(seconds)}) came from "
+            f"{site.file}:{site.line}{where}{held}."
         ]
     return []

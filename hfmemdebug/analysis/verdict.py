@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from hfmemdebug.analysis import words
 from hfmemdebug.analysis.advice import NO_MEMRAY, advice
@@ -30,6 +29,7 @@ from hfmemdebug.analysis.findings import (
 )
 from hfmemdebug.analysis.words import limit_of_run, limit_sentence
 from hfmemdebug.errors import InputError
+from hfmemdebug.leak import Site
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import ArmSummary, Finding, Result
 
@@ -153,7 +153,7 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
         rate_bytes_per_second=_per_second(rate, subject) if verdict != "inconclusive" else None,
         smallest_detectable_bytes_per_iteration=_smallest_detectable(assessments),
         sites=sites,
-        holders=tuple(traced(guilty).holders),
+        holders=traced(guilty).holders,
         findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
         arms=arms,
         limit=limit,
@@ -183,17 +183,13 @@ def _order(recording: Recording) -> tuple[int, bool]:
     return modes.index(arm.mode) if arm.mode in modes else len(modes), arm.consumer
 
 
-def _sites(guilty: Assessment | None, cause: str | None) -> tuple[dict[str, Any], ...]:
+def _sites(guilty: Assessment | None, cause: str | None) -> tuple[Site, ...]:
     """The lines that made what leaks.
 
     What C libraries ask malloc for has no line in Python. The user's line that made the object around it
     has one; a library's line that kept a few bytes beside it would mislead.
     """
-    return tuple(
-        {name: value for name, value in site.items() if name != "in_library"}
-        for site in traced(guilty).sites
-        if cause == "python-objects" or not site["in_library"]
-    )
+    return tuple(site for site in traced(guilty).sites if cause == "python-objects" or not site.in_library)
 
 
 def _untraced(guilty: Assessment | None) -> tuple[str, ...]:

@@ -11,8 +11,6 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import ArmSummary, Finding
 from hfmemdebug.units import format_bytes
 
-# What the tracing pass says of a container that nothing was taken from, under a condition whose limit nobody knows.
-UNMET = "`, emptied where a condition is met"
 MORE_EPOCHS = "more epochs over the same rows would tell"
 LEAKED = {
     "python-objects": "Python objects",

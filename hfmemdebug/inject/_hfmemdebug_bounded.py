@@ -13,14 +13,13 @@ import sys
 import time
 import types
 
-from _hfmemdebug_hooks import is_library  # type: ignore[import-not-found]
+from _hfmemdebug_common import is_library, load  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from typing import Any
 
-_PACKAGE = "_hfmemdebug_origin"
 # From a module's name: its attribute, and an attribute of that.
 _DEEPEST = 3
 # A program may not end seconds later: with millions of objects, asking of one whose it is takes one.
@@ -45,27 +44,11 @@ _NO_PART = (
 )
 
 
-def origin(*names: str) -> list[Any]:
-    """Modules of `hfmemdebug.origin` that need the standard library alone, under a name of our own."""
-    # Most programs have nothing that is looked at, and do not wait for this.
-    import importlib
-    import importlib.util
-
-    if _PACKAGE not in sys.modules:
-        folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "origin")
-        spec = importlib.util.spec_from_file_location(
-            _PACKAGE, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
-        )
-        assert spec is not None
-        sys.modules[_PACKAGE] = importlib.util.module_from_spec(spec)
-    return [importlib.import_module("%s.%s" % (_PACKAGE, name)) for name in names]
-
-
 class Store:
     """A container or a text that a name leads to, or all those that are entries of one: the largest stands for them.
 
     Attributes:
-        label: The name: ``cache``, ``store.texts``, ``lists[a key]``.
+        steps: The way to it from the module, or from a function of it.
         function: The function whose variable that is, in a closure or by default; empty for a name of the module.
         module: Whose name it is.
         thing: The container, or the text.
@@ -73,19 +56,16 @@ class Store:
         members: Identities of the containers.
     """
 
-    def __init__(self, label: str, function: str, module: types.ModuleType) -> None:
-        self.label, self.function, self.module = label, function, module
+    def __init__(self, steps: tuple[Any, ...], function: str, module: types.ModuleType) -> None:
+        self.steps, self.function, self.module = steps, function, module
         self.thing: Any = None
         self.entries = self._most = 0
         self.members: list[int] = []
 
     @property
-    def name(self) -> str:
-        """The last part of the label that is a name."""
-        base = self.label
-        while base.endswith("]"):
-            base = base[: base.rindex("[")]
-        return base.rpartition(".")[2]
+    def label(self) -> str:
+        """The name: ``cache``, ``store.texts``, ``lists[a key]``."""
+        return "".join(step.words for step in self.steps)
 
     def add(self, thing: Any, size: int) -> None:
         self.entries += size
@@ -94,7 +74,7 @@ class Store:
             self.thing, self._most = thing, size
 
 
-def unfilled(least: int, script: str | None) -> tuple[list[list[Any]], set[int]]:
+def partially_filled(least: int, script: str | None) -> tuple[list[list[Any]], set[int]]:
     """Those with at least so many entries: name, entries, for how many there is room, and blocks of an entry.
 
     Args:
@@ -108,8 +88,8 @@ def unfilled(least: int, script: str | None) -> tuple[list[list[Any]], set[int]]
     large = _large(least, script)
     if not large:
         return [], set()
-    bounds, paths = origin("bounds", "paths")
-    return _told_of(large, began, lambda store: _described(store, bounds, paths))
+    bounds, leak = load("origin.bounds", "leak")
+    return _describe_all(large, began, lambda store: _described(store, bounds, leak))
 
 
 def values_to_cut(script: str | None) -> list[list[Any]]:
@@ -119,20 +99,20 @@ def values_to_cut(script: str | None) -> list[list[Any]]:
         script: As above.
     """
     began = time.perf_counter()
-    (named,) = origin("named")
-    large = [store for store in _large(_LEAST_BYTES, script, named.bytes_of) if not store.function]
+    (values,) = load("origin.global_values")
+    large = [store for store in _large(_LEAST_BYTES, script, values.bytes_of) if not store.function]
     if not large:
         return []
-    (bounds,) = origin("bounds")
-    return _told_of(large, began, lambda store: _described_value(store, bounds, named.bytes_of))[0]
+    (bounds,) = load("origin.bounds")
+    return _describe_all(large, began, lambda store: _described_value(store, bounds, values.bytes_of))[0]
 
 
 def _large(
     least: int, script: str | None, bytes_of: Callable[[Any], int | None] | None = None
 ) -> list[Store]:
-    """What the names of the user's modules lead to, the largest first; arguments as of `unfilled` and `_named`."""
+    """Returns what the names of the user's modules lead to, the largest first."""
     began = time.perf_counter()
-    (numbers,) = origin("numbers_in_code")
+    (numbers,) = load("origin.numbers_in_code")
     large: list[Store] = []
     for module in _users_modules(script, numbers):
         stores = _named(module, numbers.own_dictionary, bytes_of)
@@ -142,7 +122,7 @@ def _large(
     return sorted(large, key=lambda store: -store.entries)
 
 
-def _told_of(
+def _describe_all(
     large: list[Store], began: float, describe: Callable[[Store], list[Any] | None]
 ) -> tuple[list[list[Any]], set[int]]:
     """What is told of the largest, as far as time is, and the identities of all things that it is told of."""
@@ -172,16 +152,17 @@ def _told_of(
 def _described_value(store: Store, bounds: Any, bytes_of: Callable[[Any], Any]) -> list[Any] | None:
     """What is told of a text or an array; None where it has no bound, or no length."""
     length = bounds.length_of(store.thing)
-    bound = bounds.bound_of_name(store.label, store.module.__file__) if length else None
+    bound = bounds.bound_of_value(store.steps, store.module.__file__) if length else None
     if bound is None:
         return None
-    place = "module %s `%s`" % (store.module.__name__, store.label)
-    words = "%s %s%s" % (type(store.thing).__name__, place, bound.words)
-    whole = bytes_of(store.thing) * bound.entries(length) // length
+    words = "%s module %s `%s`%s" % (
+        type(store.thing).__name__, store.module.__name__, store.label, bound.words,
+    )  # fmt: skip
+    whole = bytes_of(store.thing) * bound.entries // length
     return [words, store.entries, whole * len(store.members)]
 
 
-def _described(store: Store, bounds: Any, paths: Any) -> list[Any] | None:
+def _described(store: Store, bounds: Any, leak: Any) -> list[Any] | None:
     """What is told of a container; None where it has no bound, or is told of by who goes through all deques."""
     thing, size = store.thing, max(1, _length(store.thing) or 0)
     many = len(store.members)
@@ -189,12 +170,12 @@ def _described(store: Store, bounds: Any, paths: Any) -> list[Any] | None:
     of = " of %s" % store.function if store.function else ""
     maxlen = thing.maxlen if type(thing) is collections.deque else None
     if maxlen is None:
-        place = "module %s %s" % (store.module.__name__, label)
-        file, name = store.module.__file__, store.module.__name__
-        bound = bounds.bound_of(thing, paths.RootPath(place, place, store.name, file, name))
+        root = leak.Root("module", store.module.__name__)
+        at = leak.RootPath(root, store.steps, type(thing).__name__, store.module.__file__)
+        bound = bounds.bound_of(thing, at)
         if bound is None:
             return None
-        room, words = bound.entries(size), "%s %s%s%s" % (type(thing).__name__, label, of, bound.words)
+        room, words = bound.entries, "%s %s%s%s" % (type(thing).__name__, label, of, bound.words)
     elif many > 1 and size < maxlen:
         room, words = maxlen, "deque (maxlen=%d) %s%s" % (maxlen, label, of)
     else:
@@ -245,7 +226,7 @@ def variables(least: int, running: Collection[tuple[str, str, int]], script: str
         running: Functions that ran shortly before: file, name and first line.
         script: As above.
     """
-    (in_functions,) = origin("variables")
+    (in_functions,) = load("origin.variables")
     return [
         found for found in _of_functions(in_functions.bounded_variables, running, script) if found[1] >= least
     ]
@@ -258,7 +239,7 @@ def returned_values(running: Collection[tuple[str, str, int]], script: str | Non
         running: As above.
         script: As above.
     """
-    (cut,) = origin("cut_values")
+    (cut,) = load("origin.cut_values")
     return _of_functions(cut.values_to_cut, running, script)
 
 
@@ -303,17 +284,18 @@ def _named(
         own_dictionary: Says an object's attributes, where nobody's code has to run for them.
         bytes_of: Says what a text or an array takes, where those are asked for, and not the containers.
     """
-    found: dict[tuple[str, str], Store] = {}
+    found: dict[tuple[Any, str], Store] = {}
+    (leak,) = load("leak")
     seen: set[int] = set()
     names = [(name, value) for name, value in list(vars(module).items()) if not name.startswith("__")]
     # The shortest names first.
-    waiting = collections.deque((value, name, "", 1) for name, value in names)
+    waiting: Any = collections.deque((value, (leak.Step("name", name),), "", 1) for name, value in names)
     while waiting and len(seen) < _MOST_NAMES:
-        thing, label, function, depth = waiting.popleft()
+        thing, steps, function, depth = waiting.popleft()
         kind = type(thing)
         amount = bytes_of(thing) if bytes_of is not None else None
         if amount is not None:
-            store = found.setdefault((label, function), Store(label, function, module))
+            store = found.setdefault((steps, function), Store(steps, function, module))
             if id(thing) not in store.members:
                 store.add(thing, amount)
         if amount is not None or id(thing) in seen or kind in _PLAIN:
@@ -321,23 +303,26 @@ def _named(
         seen.add(id(thing))
         size = _length(thing)
         if size is not None and bytes_of is None:
-            found.setdefault((label, function), Store(label, function, module)).add(thing, size)
+            found.setdefault((steps, function), Store(steps, function, module)).add(thing, size)
         if depth == _DEEPEST:
             continue
         if size is not None:
             if size <= _MOST_ENTRIES:
-                label += "[a key]" if issubclass(kind, dict) else "[\u2026]"
+                steps = (*steps, leak.Step("key" if issubclass(kind, dict) else "item"))
                 entries = [value for value in _entries(thing) if _is_looked_at(value, bytes_of is not None)]
-                waiting += [(value, label, function, depth + 1) for value in entries]
+                waiting += [(value, steps, function, depth + 1) for value in entries]
         elif kind is types.FunctionType:
             if thing.__module__ == module.__name__:
-                waiting += [(value, name, thing.__name__, depth + 1) for name, value in _variables(thing)]
+                inside = _variables(thing)
+                waiting += [(v, (leak.Step("name", n),), thing.__name__, depth + 1) for n, v in inside]
         elif not issubclass(kind, (types.ModuleType, types.BuiltinFunctionType)):
             if issubclass(kind, type) and thing.__module__ != module.__name__:
                 continue
             attributes = vars(thing) if issubclass(kind, type) else own_dictionary(thing) or {}
             inside = [(name, value) for name, value in list(attributes.items()) if type(name) is str]
-            waiting += [(value, "%s.%s" % (label, name), function, depth + 1) for name, value in inside]
+            waiting += [
+                (value, (*steps, leak.Step("attribute", name)), function, depth + 1) for name, value in inside
+            ]
     return list(found.values())
 
 

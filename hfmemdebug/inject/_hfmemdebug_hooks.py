@@ -1,4 +1,4 @@
-"""What the sampler wraps of the program's libraries: how many rows are read, which shared segments are made.
+"""Wraps functions of the program's libraries, to count rows that are read and to note shared segments that are made.
 
 A module is wrapped as the program imports it; none is imported for that.
 """
@@ -10,7 +10,8 @@ import operator
 import os
 import sys
 
-import _hfmemdebug_turns  # type: ignore[import-not-found]
+from _hfmemdebug_common import is_library  # type: ignore[import-not-found]
+from _hfmemdebug_thread import SamplerThread  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 rows = [0]
 # To ask for the time at each row would cost more than a hundredth of what reading it does.
 _ROWS_BETWEEN = 7
-turns = _hfmemdebug_turns.Turns()
+thread = SamplerThread()
 
 
 class Hook:
@@ -53,7 +54,7 @@ class Hook:
 def _map_style(module: Any) -> None:
     dataset = module.Dataset
     get, iterate = dataset.__getitem__, dataset.__iter__
-    now, due = turns.now, turns.due
+    now, due = thread.now, thread.due
 
     def __getitem__(self: Any, key: Any) -> Any:
         found = get(self, key)
@@ -69,14 +70,14 @@ def _map_style(module: Any) -> None:
         else:
             rows[0] += _length(self, key)
         if now() > due[0]:
-            turns.give_way()
+            thread.wait_for_sample()
         return found
 
     def __iter__(self: Any) -> Iterator[Any]:
         for row in iterate(self):
             rows[0] += 1
             if not rows[0] & _ROWS_BETWEEN and now() > due[0]:
-                turns.give_way()
+                thread.wait_for_sample()
             yield row
 
     dataset.__getitem__ = _like(__getitem__, get)
@@ -97,7 +98,7 @@ def _batches(iterate: Any) -> Any:
 
 
 def _counted(iterate: Any, count: Callable[..., int]) -> Any:
-    now, due = turns.now, turns.due
+    now, due = thread.now, thread.due
 
     def wrapper(self: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
         items = iter(iterate(self, *arguments, **options))
@@ -112,7 +113,7 @@ def _counted(iterate: Any, count: Callable[..., int]) -> Any:
             rows[0] = before + count(item, *asked)
             # As where each row is counted: a multiple of eight lies between.
             if rows[0] ^ before > _ROWS_BETWEEN and now() > due[0]:
-                turns.give_way()
+                thread.wait_for_sample()
             yield item
 
     return _like(wrapper, iterate)
@@ -126,7 +127,7 @@ def _like(function: Any, original: Any) -> Any:
 
 
 def _length(dataset: Any, key: Any) -> int:
-    """How many rows a key asks for; a column is none."""
+    """Returns how many rows a key asks for; a column is none."""
     if isinstance(key, slice):
         return len(range(*key.indices(len(dataset))))
     if isinstance(key, str):
@@ -162,9 +163,9 @@ def _shared_memory(module: Any) -> None:
 
 
 def _note_segment(name: str) -> None:
-    """Says which segments are this program's: /dev/shm is everybody's, and no segment tells who has made it.
+    """Notes a segment that this program has made, and the line: the innermost that is not a library's.
 
-    And from which line: the innermost that is not a library's.
+    All programs' segments lie in /dev/shm, and none of them tells which program made it.
     """
     frame = sys._getframe(1)
     while frame is not None and is_library(frame.f_code.co_filename):
@@ -179,15 +180,6 @@ def _note_segment(name: str) -> None:
             os.close(fd)
     except (OSError, KeyError):
         pass
-
-
-def is_library(file: str) -> bool:
-    """Whether a file is Python's own, an installed one, or ours."""
-    return (
-        file.startswith(("<", os.path.dirname(os.__file__), os.path.dirname(os.path.abspath(__file__))))
-        or "site-packages" in file
-        or "dist-packages" in file
-    )
 
 
 _PATCHES: dict[str, Callable[[Any], None]] = {

@@ -16,6 +16,36 @@ import re
 import sys
 import time
 
+# At the end the way to it is no longer there.
+import _hfmemdebug_atexit  # type: ignore[import-not-found]
+import _hfmemdebug_hooks  # type: ignore[import-not-found]
+from _hfmemdebug_common import (  # type: ignore[import-not-found]
+    CHILDREN_OF,
+    MAGIC,
+    PAGE_BYTES,
+    ROLE_AT,
+    ROLE_BYTES,
+    S_ARROW,
+    S_ARROW_IS_MALLOC,
+    S_BLOCKS,
+    S_COST,
+    S_ENDING,
+    S_GARBAGE,
+    S_MAGIC,
+    S_MALLOC,
+    S_MALLOC_READS,
+    S_MODULES,
+    S_PID,
+    S_PROCESSES,
+    S_PYTHON,
+    S_ROWS,
+    S_TICKS,
+    SIZE_CLASS,
+    SLOTS,
+    collector_runs,
+    load,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,21 +69,6 @@ LEAST_BLOCKS = 1000
 LEAST_BYTES = 1 << 20
 RETURNED_SHARE = 0.5
 
-SLOTS = 24
-ROLE_AT, ROLE_BYTES = SLOTS * 8, 64
-PAGE_BYTES = 4096
-MAGIC = 0x68666D3031
-# Slots of the page, 8 bytes each; -1 where something was not read. The supervisor writes how many processes it reads.
-(
-    S_MAGIC, S_PID, S_TICKS, S_ROWS, S_BLOCKS, S_MALLOC, S_ARROW, S_PYTHON, S_ENDING, S_COST, S_GARBAGE,
-    S_ARROW_IS_MALLOC, S_MODULES, S_MALLOC_READS, S_PROCESSES,
-) = range(15)  # fmt: skip
-
-_SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
-
-# Asks for traces of what the program starts, and none of the program, which the process of this number has started.
-CHILDREN_OF = "children of %d"
-
 
 class _Mallinfo2(ctypes.Structure):
     """glibc's: ten sizes, of which the fifth is hblkhd and the eighth uordblks (mallinfo(3))."""
@@ -62,17 +77,18 @@ class _Mallinfo2(ctypes.Structure):
 
 
 class _Sampler:
-    """What reads, in a thread of its own, and its page."""
+    """Takes the samples, and publishes them in its page."""
 
-    def __init__(self, folder: str, rows: list[int], now: Callable[[], float], interpreters: Any) -> None:
+    def __init__(self, folder: str, rows: list[int], thread: Any, interpreters: Any) -> None:
         self.folder = folder
         # The one entry is the number of rows read so far.
         self.rows = rows
-        self.now = now
+        self.thread = thread
+        self.now = thread.now
         self.pid = 0
         self.slots: Any = None
         self.role: Any = None
-        self.began = now()
+        self.began = self.now()
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.libc.mmap.restype = ctypes.c_void_p
         self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
@@ -176,7 +192,7 @@ class _Sampler:
         slots[S_TICKS] += 1
         slots[S_COST] += int((time.thread_time() - spent) * 1e9)
         if self.tracer is not None and self._is_alone():
-            self.tracer.look()
+            self.tracer.tick()
 
     def _find_mallinfo2(self) -> Any:
         try:
@@ -232,7 +248,7 @@ class _Sampler:
             table = ctypes.string_at(text, size.value).decode("ascii", "replace")
         finally:
             free(text)
-        total = sum(int(width) * int(used) for width, used in _SIZE_CLASS.findall(table))
+        total = sum(int(width) * int(used) for width, used in SIZE_CLASS.findall(table))
         return total or None
 
     def _arrow(self) -> int | None:
@@ -288,6 +304,114 @@ class _Sampler:
                     role = "%s %d" % (kind, identity[-1] - 1)
         self.role.value = role.encode()[: ROLE_BYTES - 1]
 
+    def before_fork(self) -> None:
+        """Ends the thread: a fork must not find a second one."""
+        self.forking.append(None)
+        self.thread.end()
+
+    def after_fork_in_parent(self) -> None:
+        """Goes on, once the last of the forks that are being made is made."""
+        try:
+            _expect_our_thread_at_forks()
+        except Exception:
+            # It imports what a program that is out of descriptors cannot.
+            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
+                raise
+        self.forking.pop()
+        if self.pid and not self.forking:
+            self.thread.begin(self.read, INTERVAL)
+
+    def after_fork_in_child(self) -> None:
+        """Begins anew: the thread and the page are the parent's."""
+        self.forking = []
+        self.thread.forget()
+        processes = self.processes()
+        self.rows[0] = 0
+        self.began = self.now()
+        self.malloc_due = self.python_due = 0.0
+        self.tracked, self.forked = None, True
+        self.marked = 0.5
+        if self.tracer is not None:
+            self.tracer.begin()
+        try:
+            self.open()
+            if not self.slots[S_PROCESSES]:
+                # Until the supervisor says so.
+                self.slots[S_PROCESSES] = processes + 1
+            self.read()
+            self.thread.begin(self.read, INTERVAL)
+        except OSError:
+            # Its parent's page is not its own to write to.
+            self.pid = 0
+            self.slots, self.role = (ctypes.c_int64 * SLOTS)(), (ctypes.c_char * ROLE_BYTES)()
+            return
+        # Workers of multiprocessing and of multiprocess end without `atexit`.
+        at_the_end = getattr(sys.modules.get("threading"), "_register_atexit", None)
+        if at_the_end is not None:
+            try:
+                at_the_end(self.write_rows)
+            except RuntimeError:
+                # Forked by an interpreter that ends.
+                pass
+
+    def write_rows(self) -> None:
+        """Writes how many rows there are by now."""
+        self.slots[S_ROWS] = self.rows[0]
+
+    def end(self) -> None:
+        """Takes the last sample, and tells of what the program leaves behind."""
+        if not self.pid:
+            return
+        self.thread.end()
+        most, running, used = max(self.latest), self.running, self.slots[S_MALLOC]
+        self.malloc_due = 0.0
+        _try(self.read)
+        # Most of what had come was in variables of functions that have returned meanwhile.
+        back, freed = most - self.slots[S_BLOCKS], used - self.slots[S_MALLOC]
+        returned = back >= LEAST_BLOCKS and back >= RETURNED_SHARE * (most - self.blocks[0])
+        returned_bytes = freed >= LEAST_BYTES and freed >= RETURNED_SHARE * (used - self.malloc[0])
+        self.slots[S_ENDING] = 1
+        lived = self.now() - self.began > 2.0
+        # What we make in asking would make the collector come, and take what is to be counted below.
+        collects = lived and collector_runs()
+        enabled = gc.isenabled()
+        gc.disable()
+        if self.tracer is not None:
+            _try(self.tracer.end)
+        more = sys.getallocatedblocks() - self.blocks[0]
+        come = None if self.tracked is None else _count_objects() - self.tracked
+        found = self._find_bounded(more, running, returned, freed if returned_bytes else 0) if lived else {}
+        if enabled:
+            gc.enable()
+        if collects:
+            # As the interpreter will do next: garbage that waited for its collector is no leak.
+            garbage = _try(_hfmemdebug_atexit.collect_garbage, come, more < LEAST_BLOCKS)
+            self.slots[S_GARBAGE] = -1 if garbage is None else garbage
+        told = {what: things for what, things in found.items() if things}
+        _try(_hfmemdebug_atexit.write_versions, self.folder, told)
+
+    def _find_bounded(self, more: int, running: Any, returned: bool, freed: int) -> dict[str, Any]:
+        """Tells what the program's code bounds, of what it may have filled.
+
+        Args:
+            more: Blocks that came.
+            running: Functions that ran shortly before the end.
+            returned: Whether most of the blocks were in variables of functions that have returned meanwhile.
+            freed: Bytes of malloc's that were, where those were most of it, else 0.
+        """
+        found = {}
+        # Each for itself: what one of them stumbles over in a program is none of the others'.
+        if more >= LEAST_BLOCKS:
+            found["caches"] = _try(_hfmemdebug_atexit.unfilled_caches, self.script)
+        if returned and self.tracer is None:
+            # A tracer has seen them while they were there.
+            found["variables"] = _try(_hfmemdebug_atexit.bounded_variables, running, self.script)
+        if self.slots[S_MALLOC] - self.malloc[0] >= LEAST_BYTES:
+            found["values"] = _try(_hfmemdebug_atexit.values_to_cut, self.script)
+        if freed:
+            found["returned_values"] = _try(_hfmemdebug_atexit.returned_values, running, self.script, freed)
+        return found
+
 
 def _interpreters() -> Any:
     """C functions that tell interpreters from each other."""
@@ -328,120 +452,22 @@ def start() -> None:
     if not _is_main(interpreters):
         # The page is the process's, and so are the counters.
         return
-    import _hfmemdebug_ending  # type: ignore[import-not-found]
-    import _hfmemdebug_hooks  # type: ignore[import-not-found]
-
-    turns = _hfmemdebug_hooks.turns
-    sampler = _Sampler(folder, _hfmemdebug_hooks.rows, turns.now, interpreters)
+    sampler = _Sampler(folder, _hfmemdebug_hooks.rows, _hfmemdebug_hooks.thread, interpreters)
     if os.environ.get("HFMEMDEBUG_RUN_TRACE"):
-        import _hfmemdebug_tracer  # type: ignore[import-not-found]
-
-        sampler.tracer = _hfmemdebug_tracer.Tracer(folder, sampler.rows)
+        (trace_program,) = load("origin.trace_program")
+        sampler.tracer = trace_program.Tracer(folder, sampler.rows)
         sampler.tracer.off = os.environ["HFMEMDEBUG_RUN_TRACE"] == CHILDREN_OF % os.getppid()
     sampler.open()
     sampler.read()
-    turns.begin(sampler.read, INTERVAL)
+    sampler.thread.begin(sampler.read, INTERVAL)
     sys.meta_path.insert(0, _hfmemdebug_hooks.Hook())
-
-    def say_rows() -> None:
-        sampler.slots[S_ROWS] = sampler.rows[0]
-
-    def before() -> None:
-        sampler.forking.append(None)
-        turns.end()
-
-    def in_child() -> None:
-        # The thread and the page are the parent's.
-        sampler.forking = []
-        turns.forget()
-        processes = sampler.processes()
-        sampler.rows[0] = 0
-        sampler.began = turns.now()
-        sampler.malloc_due = sampler.python_due = 0.0
-        sampler.tracked, sampler.forked = None, True
-        sampler.marked = 0.5
-        if sampler.tracer is not None:
-            sampler.tracer.begin()
-        try:
-            sampler.open()
-            if not sampler.slots[S_PROCESSES]:
-                # Until the supervisor says so.
-                sampler.slots[S_PROCESSES] = processes + 1
-            sampler.read()
-            turns.begin(sampler.read, INTERVAL)
-        except OSError:
-            # Its parent's page is not its own to write to.
-            sampler.pid = 0
-            sampler.slots, sampler.role = (ctypes.c_int64 * SLOTS)(), (ctypes.c_char * ROLE_BYTES)()
-            return
-        # Workers of multiprocessing and of multiprocess end without `atexit`.
-        at_the_end = getattr(sys.modules.get("threading"), "_register_atexit", None)
-        if at_the_end is not None:
-            try:
-                at_the_end(say_rows)
-            except RuntimeError:
-                # Forked by an interpreter that ends.
-                pass
-
-    def in_parent() -> None:
-        try:
-            _expect_our_thread_at_forks()
-        except Exception:
-            # It imports what a program that is out of descriptors cannot.
-            if os.environ.get("HFMEMDEBUG_RUN_DEBUG"):
-                raise
-        sampler.forking.pop()
-        if sampler.pid and not sampler.forking:
-            turns.begin(sampler.read, INTERVAL)
-
-    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
-
-    def at_exit() -> None:
-        # Registered first, so called last: the program has done all it wanted to.
-        if not sampler.pid:
-            return
-        turns.end()
-        most, running, used = max(sampler.latest), sampler.running, sampler.slots[S_MALLOC]
-        sampler.malloc_due = 0.0
-        _try(sampler.read)
-        # Most of what had come was in variables of functions that have returned meanwhile.
-        back = most - sampler.slots[S_BLOCKS]
-        returned = back >= LEAST_BLOCKS and back >= RETURNED_SHARE * (most - sampler.blocks[0])
-        freed = used - sampler.slots[S_MALLOC]
-        returned_bytes = freed >= LEAST_BYTES and freed >= RETURNED_SHARE * (used - sampler.malloc[0])
-        sampler.slots[S_ENDING] = 1
-        lived = turns.now() - sampler.began > 2.0
-        # What we make in asking would make the collector come, and take what is to be counted below.
-        collects = lived and _hfmemdebug_ending.collects()
-        enabled = gc.isenabled()
-        gc.disable()
-        if sampler.tracer is not None:
-            _try(sampler.tracer.end)
-        more = sys.getallocatedblocks() - sampler.blocks[0]
-        come = None if sampler.tracked is None else _count_objects() - sampler.tracked
-        found = {}
-        # Each for itself: what one of them stumbles over in a program is none of the others'.
-        if lived and more >= LEAST_BLOCKS:
-            found["caches"] = _try(_hfmemdebug_ending.unfilled_caches, sampler.script)
-        if lived and returned and sampler.tracer is None:
-            # A tracer has seen them while they were there.
-            found["variables"] = _try(_hfmemdebug_ending.bounded_variables, running, sampler.script)
-        if lived and sampler.slots[S_MALLOC] - sampler.malloc[0] >= LEAST_BYTES:
-            found["values"] = _try(_hfmemdebug_ending.values_to_cut, sampler.script)
-        if lived and returned_bytes:
-            found["returned_values"] = _try(
-                _hfmemdebug_ending.returned_values, running, sampler.script, freed
-            )
-        if enabled:
-            gc.enable()
-        if collects:
-            # As the interpreter will do next: garbage that waited for its collector is no leak.
-            garbage = _try(_hfmemdebug_ending.collect_garbage, come, more < LEAST_BLOCKS)
-            sampler.slots[S_GARBAGE] = -1 if garbage is None else garbage
-        told = {what: things for what, things in found.items() if things}
-        _try(_hfmemdebug_ending.write_versions, folder, told)
-
-    atexit.register(at_exit)
+    os.register_at_fork(
+        before=sampler.before_fork,
+        after_in_parent=sampler.after_fork_in_parent,
+        after_in_child=sampler.after_fork_in_child,
+    )
+    # Registered first, so called last: the program has done all it wanted to.
+    atexit.register(sampler.end)
 
 
 def _try(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -321,7 +321,7 @@ def _is_of(pid: int, pages: Path) -> bool:
 
 def _traces(pages: Path, began: float) -> tuple[ProcessTrace, ...]:
     # What reads them takes longer to import than all that watches: that is not for the program to wait for.
-    from hfmemdebug.origin.traced import read_traces
+    from hfmemdebug.origin.trace import read_traces
 
     return tuple(read_traces(pages, began))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import Any
 
 from hfmemdebug.analysis.assess import Assessment
 from hfmemdebug.errors import HfmemdebugError
+from hfmemdebug.leak import Holder, Site, merge_sites
 from hfmemdebug.measure.arm_pool import ArmProcess
 from hfmemdebug.measure.budget import Budget
 from hfmemdebug.measure.session import ArmKind, Listener, Round
 from hfmemdebug.measure.settings import Settings
 from hfmemdebug.origin.sites import MOST_SITES
-from hfmemdebug.origin.traced import read_traces
+from hfmemdebug.origin.trace import read_traces
 from hfmemdebug.probes.inside import environment
 from hfmemdebug.recording.end import ProcessTrace, Trace
 from hfmemdebug.recording.file import Recording, append
@@ -116,32 +116,17 @@ def trace_workers(
 
 
 def per_slice(traces: Sequence[ProcessTrace], slices: Sequence[float], rate: float) -> Trace:
-    """The lines of all workers together, and what holds most in one of them, per slice of the consumer's."""
-    sites: dict[tuple[str, int], dict[str, Any]] = {}
-    totals: dict[tuple[str, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    holders: list[dict[str, Any]] = []
+    """Adds up the lines of all workers, and takes the holders of one of them, per slice of the consumer's."""
+    sites: list[Site] = []
+    holders: list[Holder] = []
     for trace in traces:
         read = sum(trace.from_ <= moment <= trace.to for moment in slices)
         if not read:
             continue
-        for site in trace.sites:
-            place = site["file"], site["line"]
-            sites.setdefault(place, site)
-            totals[place][0] += site["bytes_per_iteration"] / read
-            totals[place][1] += site["count_per_iteration"] / read
-        if not holders:
-            holders = [
-                {**holder, "growth_per_iteration": round(holder["growth_per_iteration"] / read, 3)}
-                for holder in trace.holders
-            ]
-    found = [
-        {
-            **sites[place],
-            "bytes_per_iteration": round(size, 1),
-            "count_per_iteration": round(count, 3),
-            "share": round(min(size / rate, 1.0), 3),
-        }
-        for place, (size, count) in totals.items()
-    ]
-    found.sort(key=lambda site: -site["bytes_per_iteration"])
-    return Trace(tuple(found[:MOST_SITES]), tuple(holders))
+        sites += [site.per(read) for site in trace.sites]
+        holders = holders or [
+            replace(holder, growth_per_iteration=round(holder.growth_per_iteration / read, 3))
+            for holder in trace.holders
+        ]
+    found = sorted(merge_sites(sites), key=lambda site: -site.bytes_per_iteration)
+    return Trace(tuple(site.rounded(rate) for site in found[:MOST_SITES]), tuple(holders))

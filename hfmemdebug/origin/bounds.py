@@ -9,16 +9,14 @@ and only while it is not reached: what has grown past it is not kept by it.
 from __future__ import annotations
 
 import ast
-import re
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from ..leak import Bound, Line, Root, RootPath, Step
 from .containers import size_of
+from .global_values import ARRAYS, FILES_IN_MEMORY, entries_of
 from .guards import guards, guards_beside
-from .named import ARRAYS, FILES_IN_MEMORY, entries_of
 from .numbers_in_code import (
     CONSTRUCTORS,
     FUNCTION,
@@ -30,12 +28,12 @@ from .numbers_in_code import (
     own_dictionary,
     owners_of,
     plain,
+    value_at,
     value_of,
-    value_of_label,
 )
-from .paths import RootPath
-from .pieces import Piece, entries_in, file_of, pieces_of, users_tree
-from .sites import filling, is_library
+from .pieces import Piece, file_of, pieces_of, users_tree
+from .sites import is_library
+from .source import filling
 
 # What classes call the number of their entries: queues and cachetools, Jinja and SQLAlchemy, boltons.
 _LIMITS = frozenset({"maxsize", "max_size", "capacity", "max_entries", "max_items"})
@@ -46,42 +44,10 @@ _TABLES = frozenset({"ndarray", "Tensor", "Parameter", "Table", "RecordBatch", "
 # And what is made anew to become longer.
 _TEXTS = (str, bytes, bytearray, tuple)
 _FILLING_CALLS = frozenset({"heappush", "insort", "insort_left", "insort_right"})
-# An attribute of what a module has a name for, at any depth.
-_ATTRIBUTE = re.compile(r"`(\w+)\.[^`]*`$")
-
-
-@dataclass(frozen=True)
-class Bound:
-    """How long a container may get, and the line that says so.
-
-    Attributes:
-        size: The number.
-        file: Where it stands.
-        line: No line where a library's class has the number, or the container's own length is it.
-        measure: What is compared with it where that is not the container's length, as the code says it.
-        measured: What that is now.
-    """
-
-    size: int
-    file: str
-    line: int | None
-    measure: str | None = None
-    measured: int | None = None
-
-    def entries(self, length: int) -> int:
-        """For how many entries there is room, of the size of those that there are."""
-        return length * self.size // self.measured if self.measured else self.size
-
-    @property
-    def words(self) -> str:
-        """``, bounded to 5,000 (train.py:12)``, to be put behind the container's name."""
-        where = f" ({Path(self.file).name}:{self.line})" if self.line is not None else ""
-        what = f" in `{self.measure}`" if self.measure is not None else ""
-        return f", bounded to {self.size:,}{what}{where}"
 
 
 def bound_of(thing: Any, path: RootPath) -> Bound | None:
-    """The bound that a container has and has not reached; None where there is none, or nobody knows.
+    """Returns the bound that a container has and has not reached; None where there is none, or it is not known.
 
     Args:
         thing: The container.
@@ -91,35 +57,34 @@ def bound_of(thing: Any, path: RootPath) -> Bound | None:
     if size is None:
         return None
     found = _of_a_library(thing) or _in_its_class(thing) or _beside_its_lines(thing, path, size)
-    if found is None and (around := _ATTRIBUTE.search(path.place)) is not None:
+    if found is None and [step.kind for step in path.steps[:2]] == ["name", "attribute"]:
         # What a table has inside is bounded as the table is.
-        return bound_of_name(around[1], path.file)
-    return found if found is not None and found.size > size else None
+        return bound_of_value(path.steps[:1], path.file)
+    return found if found is not None and found.capacity > size else None
 
 
-def bound_of_name(label: str, file: str | None) -> Bound | None:
-    """The bound of what a module has under a name, where that is an array, a table or a text; None where it has none.
+def bound_of_value(steps: tuple[Step, ...], file: str | None) -> Bound | None:
+    """Returns the bound of what a module has under a name, where that is an array, a table or a text.
 
     Args:
-        label: The name, perhaps with attributes behind it, and with keys behind those: then the longest entry counts.
+        steps: The name, perhaps with attributes behind it, and with keys behind those: then the longest entry counts.
         file: The module's.
     """
     if file is None or is_library(file):
         return None
-    base = label.partition("[")[0]
-    value = value_of_label(base, file)
-    for _ in range(entries_in(label)):
+    path = RootPath(Root("module"), steps, "", file)
+    value = value_at(path.named_steps, file)
+    for _ in range(path.entry_depth):
         value = max((e for e in entries_of(value) if length_of(e) is not None), key=length_of, default=None)  # type: ignore[arg-type]
     length = length_of(value)
     if length is None:
         return None
-    path = RootPath(label, f"`{label}`", base.rpartition(".")[2], file, None)
     found = _beside_its_lines(value, path, length)
-    return found if found is not None and found.size > length else None
+    return found if found is not None and found.capacity > length else None
 
 
 def length_of(value: Any) -> int | None:
-    """How long a text, an array or a table is; None for anything else."""
+    """Returns how long a text, an array or a table is; None for anything else."""
     kind = type(value)
     name = kind.__name__
     known = kind.__module__.partition(".")[0] in _WITH_A_LENGTH and (
@@ -144,7 +109,7 @@ def _of_a_library(thing: Any) -> Bound | None:
             for name in (*own, *_LIMITS):
                 size = plain(attribute(owner, name))
                 if size is not None and 0 < size < _NO_LIMIT:
-                    return Bound(size, file, None)
+                    return Bound(size)
     return None
 
 
@@ -168,14 +133,14 @@ def _in_its_class(thing: Any) -> Bound | None:
                     for guard in guards(method, Piece(file, tree, itself, frozenset()), []):
                         size = number(guard.limit, [thing], tree, method, file)
                         if size is not None and guard.measure is None:
-                            return Bound(size, file, guard.line)
+                            return Bound(size, where=Line(file, guard.line))
     return None
 
 
 def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
     """A comparison of its length in each of the functions that put something into it."""
     owners = owners_of(thing)
-    pieces = pieces_of(path.name, path.place, path.file, owners) if path.name is not None else []
+    pieces = pieces_of(path, owners)
     filled = [(piece, _filling(thing, piece)) for piece in pieces]
     found: list[Bound] = []
     for piece, fills in filled:
@@ -200,13 +165,17 @@ def _beside_its_lines(thing: Any, path: RootPath, length: int) -> Bound | None:
                 now = length if guard.measure is None else value_of(guard.measure, owners, piece.file)
                 # Of bytes there is at least one an item; what never changes measures nothing.
                 if limit is not None and now is not None and length <= now < limit:
-                    what = (_in_words(guard.measure), now) if guard.measure is not None else (None, None)
-                    bounds.append(Bound(limit, piece.file, guard.line, *what))
+                    where = Line(piece.file, guard.line)
+                    if guard.measure is None:
+                        bounds.append(Bound(limit, where=where))
+                    else:
+                        each = now / length if length else None
+                        bounds.append(Bound(limit, _in_words(guard.measure), each, where=where))
             if bounds:
                 found.append(bounds[0])
             elif not anew:
                 return None
-    return max(found, key=lambda bound: bound.size, default=None)
+    return max(found, key=lambda bound: bound.capacity, default=None)
 
 
 def _loops_outside_of_functions(tree: ast.Module) -> list[ast.AST]:

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import ast
 import itertools
-import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
-from hfmemdebug.origin.emptying import empties, empties_wholly
-from hfmemdebug.origin.numbers_in_code import called, value_of_label
-from hfmemdebug.origin.pieces import Piece, entries_in, pieces_of
+from ..leak import Line, RootPath
+from .emptying import empties, empties_wholly
+from .numbers_in_code import called, value_at
+from .pieces import Piece, pieces_of
 
 if TYPE_CHECKING:
-    from hfmemdebug.origin.emptying import Test
+    from .emptying import Test
 
-# An attribute, and the object in a module that has it.
-_LABEL = re.compile(r"`([\w.]+)\.\w+(?:\[[^`]*)?`$")
 # So many slices are read once more.
 SLICES = 4
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -41,22 +38,20 @@ class _Condition:
     behind: frozenset[int]
 
 
-def unmet_condition(file: str, name: str, place: str, walk: Callable[[], Iterator[None]]) -> str | None:
-    """Where something would be taken out of a container, in words to put behind its name; None where nothing is.
+def unreached_eviction(path: RootPath, walk: Callable[[], Iterator[None]]) -> Line | None:
+    """Finds a condition under which something would be taken out of a container, and which no slice met.
 
     Args:
-        file: The file with the code that has the container.
-        name: Its name there.
-        place: The way to it.
+        path: The way to the container.
         walk: Reads slices, as it is iterated over.
     """
-    label = _LABEL.search(place)
-    owner = value_of_label(label[1], file) if label is not None else None
+    steps = path.named_steps
+    owner = value_at(steps[:-1], path.file) if path.file and steps and steps[-1].kind == "attribute" else None
     conditions = [
         (piece.file, condition)
         # What an entry has is gone with it.
-        for depth in range(entries_in(place), -1, -1)
-        for piece in pieces_of(name, place, file, [owner] if owner is not None else [], depth=depth)
+        for depth in range(path.entry_depth, -1, -1)
+        for piece in pieces_of(path, [owner] if owner is not None else [], depth=depth)
         for function in piece.functions
         for condition in _conditions(function, piece)
     ]
@@ -66,7 +61,7 @@ def unmet_condition(file: str, name: str, place: str, walk: Callable[[], Iterato
     for of_file, condition in conditions:
         lines = reached[of_file]
         if condition.line in lines and not condition.behind & lines:
-            return f", emptied where a condition is met that was not ({Path(of_file).name}:{condition.line})"
+            return Line(of_file, condition.line)
     return None
 
 

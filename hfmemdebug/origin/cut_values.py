@@ -22,7 +22,7 @@ from .numbers_in_code import (
     number,
 )
 from .pieces import Piece
-from .sites import filling
+from .source import filling
 from .variables import looked_into, makes_one, smallest
 
 if TYPE_CHECKING:

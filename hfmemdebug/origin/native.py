@@ -1,7 +1,7 @@
-"""Allocation sites of native leaks, by memray where it is installed: the user's line and the C frames below it.
+"""Finds allocation sites of native leaks, by memray where it is installed: the user's line and the C frames below it.
 
 memray sees what libraries ask malloc and mmap for, by the table through which they call them. It does not see
-what somebody calls by an address of their own, as ctypes does: what it has found is compared with the rate.
+what is called by an address, as ctypes does: what it has found is compared with the rate.
 """
 
 from __future__ import annotations
@@ -21,15 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.origin.sites import (
-    LEAST_SHARE,
-    MOST_SITES,
-    PARTS,
-    collector_runs,
-    function_at,
-    place_of,
-    warm_up,
-)
+from ..inject._hfmemdebug_common import collector_runs
+from ..leak import Site
+from .sites import LEAST_SHARE, MOST_SITES, PARTS, make_site, place_of, warm_up
 
 # So many frames next to the allocation, and so many next to the call in Python.
 INNERMOST, OUTERMOST = 4, 3
@@ -51,7 +45,7 @@ Row = dict[str, Any]
 
 
 def is_installed() -> bool:
-    """Whether memray can be had here."""
+    """Tells whether memray can be had here."""
     return importlib.util.find_spec("memray") is not None
 
 
@@ -68,16 +62,15 @@ def arrow_by_malloc() -> Iterator[None]:
         pa.set_memory_pool(before)
 
 
-def find_native_sites(walk: Callable[[], Iterator[None]], most: int) -> list[Row]:
-    """Reads slices under memray.
+def find_native_sites(walk: Callable[[], Iterator[None]], most: int) -> list[Site]:
+    """Finds the lines of a native leak: reads slices under memray.
 
     Args:
         walk: Reads slices from the first one on and hands each to the consumer, as it is iterated over.
         most: How many to read in each part at most: one to warm up, and those that are compared.
 
     Returns:
-        Sites as the result document has them, largest first, with ``native_frames``: the C functions below the
-        user's line, the innermost first. Only what grows in each of the parts.
+        Sites with their C functions, the largest first. Only what grows in each of the parts.
 
     Raises:
         RuntimeError: memray could not be used here.
@@ -94,17 +87,15 @@ def find_native_sites(walk: Callable[[], Iterator[None]], most: int) -> list[Row
         if "frames_of" in row:
             sites[row["frames_of"]]["native_frames"] = row["frames"]
     return [
-        {
-            "file": site["file"],
-            "line": site["line"],
-            "function": function_at(site["file"], site["line"]),
-            "kind": "native",
-            "bytes_per_iteration": round(site["bytes"] / slices, 1),
-            "count_per_iteration": round(site["count"] / slices, 2),
-            "share": site["share"],
-            "native_frames": site.get("native_frames", []),
-            "in_library": site["in_library"],
-        }
+        make_site(
+            (site["file"], site["line"]),
+            site["bytes"] / slices,
+            site["count"] / slices,
+            site["share"],
+            kind="native",
+            in_library=site["in_library"],
+            native_frames=site.get("native_frames", ()),
+        )
         for site in sites
     ]
 
@@ -182,7 +173,7 @@ def main() -> None:
 
 
 def _grown(path: str, marks: Sequence[float]) -> tuple[list[Row], list[Any]]:
-    """What grew from each mark to the next, by the user's line, and the record that stands for the most of it."""
+    """Returns what grew from each mark to the next, by line of the user's, and the record of the most of each."""
     import memray
 
     reader = memray.FileReader(path)

@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..leak import Step
 from .containers import size_of
 
 _CHANGING_CALLS = frozenset({"update", "setdefault", "pop", "popitem", "clear"})
@@ -156,12 +157,13 @@ def key_of(node: ast.Subscript) -> ast.AST:
     return getattr(node.slice, "value", node.slice) if type(node.slice).__name__ == "Index" else node.slice
 
 
-def value_of_label(label: str, file: str) -> Any:
-    """What a module has under a name, perhaps with attributes behind it (``store.items``); else None."""
-    name, *attributes = label.split(".")
-    value = value_in_module(name, file)
-    for each in attributes:
-        value = attribute(value, each)
+def value_at(steps: tuple[Step, ...], file: str) -> Any:
+    """Returns what a module has under a name, perhaps with attributes behind it (``store.items``); else None."""
+    if not steps or steps[0].kind != "name" or any(step.kind != "attribute" for step in steps[1:]):
+        return None
+    value = value_in_module(str(steps[0].name), file)
+    for step in steps[1:]:
+        value = attribute(value, str(step.name))
     return value
 
 
@@ -195,7 +197,7 @@ def is_set_once(tree: ast.AST, attribute: str) -> bool:
 # What refers to it without having it as an attribute.
 _NO_OWNER = (list, tuple, set, types.FrameType, types.ModuleType)
 # The steps of a path stay until the collector comes; and a program that `run` watches has modules of ours in it.
-_OURS = ("hfmemdebug.", "_hfmemdebug_")
+_OURS = ("hfmemdebug.", "_hfmemdebug")
 # What more of them refer to is nobody's own.
 _MOST_DICTIONARIES = 50
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import re
 import sys
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..leak import NAMED, RootPath
 from .emptying import test_of
 from .numbers_in_code import (
     called,
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from .emptying import Test
 
 
-# Of a function that runs, or of one that waits.
-_LOCAL_VARIABLE = re.compile(
-    r"local variable `?(?P<name>\w+)`? of (?:the generator |the coroutine )?`?[^`\s]+[` ]*$"
-)
 _RUNNING_CALLS = frozenset({"Thread", "Timer", "submit", "call_later", "start_new_thread"})
 
 
@@ -84,35 +80,21 @@ class Piece:
         return [each for each in self.functions if each.name in names or id(each) in methods]
 
 
-def entries_in(place: str) -> int:
-    """How many times an entry of what has a name a place is: 1 for ``metrics['loss']``."""
-    depth, rest = 0, place.rstrip("`")
-    while rest.endswith("]") and "[" in rest:
-        depth, rest = depth + 1, rest[: rest.rindex("[")]
-    return depth
-
-
-def pieces_of(
-    name: str, place: str, file: str | None, owners: Sequence[Any], *, depth: int | None = None
-) -> list[Piece]:
+def pieces_of(path: RootPath, owners: Sequence[Any], *, depth: int | None = None) -> list[Piece]:
     """The user's code for a container, that of the file where it has its name first; none where that is a library's.
 
     Args:
-        name: Its name, the last part of its place that is one.
-        place: The way to it.
-        file: The file with the code that has it.
+        path: The way to it.
         owners: The objects that have it as an attribute.
         depth: Not it, but one around it: how many times an entry of what has the name that is.
     """
     trees: dict[str, ast.Module] = {}
-    named = place.rstrip("`")
-    for _ in range(entries_in(place)):
-        named = named[: named.rindex("[")]
-    local = _LOCAL_VARIABLE.search(named)
-    if not (local["name"] == name if local else named.endswith(name)) or _parsed(file, trees) is None:
+    named, name = path.named_steps, path.name
+    last = named[-1].name if named and named[-1].kind in NAMED else path.root.variable if not named else None
+    if name is None or last != name or _parsed(path.file, trees) is None:
         return []
-    depth = entries_in(place) if depth is None else depth
-    inside = named.endswith(f".{name}")
+    depth = path.entry_depth if depth is None else depth
+    inside = bool(named) and named[-1].kind == "attribute"
     kinds: list[type] = []
     if inside:
         kinds = [kind for each in owners for kind in (each if isinstance(each, type) else type(each)).__mro__]

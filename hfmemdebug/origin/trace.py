@@ -1,38 +1,50 @@
-"""The second, shorter pass over a leaking program: where its memory comes from and what holds it."""
+"""Finds where the memory of a leaking arm comes from and what holds it, in a second, shorter pass over the slices.
+
+Python's allocations come first, since they need no more than tracemalloc; where they do not make the leak, memray is
+asked for the C functions, and where that sees nothing, a counter is read between the user's lines. `run --trace` does
+the first of these inside of a program that it watches (`origin.trace_program`), by the same sites and holders.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from hfmemdebug.origin.conditions import unmet_condition
-from hfmemdebug.origin.holders import find_holders
-from hfmemdebug.origin.kept import find_keepers
-from hfmemdebug.origin.lines import find_native_lines, mapped_bytes
-from hfmemdebug.origin.native import arrow_by_malloc, find_native_sites, is_installed
-from hfmemdebug.origin.sites import (
+from ..leak import Holder, Site
+from ..recording.end import ProcessTrace, Trace
+from .conditions import unreached_eviction
+from .holders import find_holders
+from .native import arrow_by_malloc, find_native_sites, is_installed
+from .native_lines import find_native_lines, mapped_bytes
+from .referrers import find_referrers
+from .sites import (
+    LEAST_KEPT_SHARE,
     LEAST_SHARE,
     MOST_SLICES,
-    find_sites,
-    function_at,
-    is_library,
-    lines_that_fill,
-    take_snapshots,
+    InUse,
+    attribute_to_user_code,
+    make_site,
+    sites_of,
+    storing_line,
+    trace_sites,
 )
-from hfmemdebug.recording.end import Trace
 
-LEAST_KEPT_SHARE = 0.2
 # A line of Python's that makes this share of a leak needs no other one beside it.
 LEAST_TRACED = 0.5
 # A leak of which no line is found comes more seldom than the pass is long, perhaps: then it is so many times as long.
 LONGER = 4
+# Workers that are made anew each leave a trace.
+MOST_TRACES = 16
 
 
 @dataclass(frozen=True)
 class NativeGrowth:
-    """What leaks where Python's objects have no part in it.
+    """A counter that grows where Python's objects have no part in it.
 
     Attributes:
         counter: The name of the counter: ``malloc``, ``arrow``, ``other``, ``fds``, …
@@ -61,99 +73,64 @@ def trace(walk: Callable[[], Iterator[None]], native: NativeGrowth | None = None
         walk: Reads slices from the first one on and hands each to the consumer, as it is iterated over.
         native: The native counter that leaks, or None.
     """
-    shown, holders, traced, slices = _look(walk, MOST_SLICES)
+    sites, holders, traced, slices = _python_sites(walk, MOST_SLICES)
     why_not: str | None = None
     followed: str | None = None
     if native is not None and not any(
-        s["bytes_per_iteration"] >= LEAST_TRACED * native.bytes_per_slice for s in shown
+        site.bytes_per_iteration >= LEAST_TRACED * native.bytes_per_slice for site in sites
     ):
         followed = native.counter
         found, why_not = _native_sites(walk, native, slices)
-        shown = [*found, *_beside(found, shown, native.bytes_per_slice)]
-    if not shown:
-        shown = _site_of_buffer(holders)
-    if not shown and slices == MOST_SLICES:
-        shown, holders, traced, _ = _look(walk, LONGER * MOST_SLICES)
-    for holder in holders:
-        for name in ("name", "file", "place"):
-            del holder[name]
-    return Trace(tuple(shown), tuple(holders), round(traced, 1), followed, why_not)
+        sites = [*found, *_beside(found, sites, native.bytes_per_slice)]
+    if not sites:
+        sites = _site_of_buffer(holders)
+    if not sites and slices == MOST_SLICES:
+        sites, holders, traced, _ = _python_sites(walk, LONGER * MOST_SLICES)
+    return Trace(tuple(sites), tuple(holders), round(traced, 1), followed, why_not)
 
 
-def _look(
+def _python_sites(
     walk: Callable[[], Iterator[None]], most: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], float, int]:
-    """Sites and holders by so many slices at a time at most, the bytes of all sites, and how many slices it were."""
-    snapshots, slices = take_snapshots(walk, most)
-    sites, traced = find_sites(snapshots, slices)
-    del snapshots
+) -> tuple[list[Site], list[Holder], float, int]:
+    """Traces so many slices at a time at most.
+
+    Returns:
+        Sites and holders, the bytes per slice of all sites, and how many slices it were.
+    """
+    sites, traced, slices = trace_sites(walk, most)
     holders = find_holders(walk, slices)
     # Where nothing is seen to become longer, what grew may lie at places that were there before.
-    if sites and (not holders or holders[0]["unit"].startswith("`")):
-        keepers = find_keepers(walk, slices, [(site["file"], site["line"]) for site in sites])
-        if not holders or any(", bounded to " in keeper["path"] for keeper in keepers):
-            holders = keepers
-    for holder in holders[:1]:
-        file, name, place = (holder[each] for each in ("file", "name", "place"))
-        if file and name and place and holder["path"].endswith("`"):
-            holder["path"] += unmet_condition(file, name, place, walk) or ""
-    return users_lines(sites, holders), holders, traced, slices
+    if sites and (not holders or holders[0].kind in ("chain", "exceptions", "objects")):
+        found = find_referrers(walk, slices, [(site.file, site.line) for site in sites])
+        if not holders or any(h.bound is not None and h.bound.argument is None for h in found):
+            holders = found
+    first = holders[0] if holders else None
+    if first is not None and first.at is not None and first.bound is None and first.at.type != "lru_cache":
+        holders[0] = dataclasses.replace(first, unreached=unreached_eviction(first.at, walk))
+    return attribute_to_user_code(sites, holders), holders, traced, slices
 
 
-def users_lines(sites: list[dict[str, Any]], holders: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sites, with those in libraries told as the user's line that keeps what was made there, each line once."""
-    line = _line_of(holders)
-    shown: list[dict[str, Any]] = []
-    for site in sites:
-        if site["in_library"] and line is not None:
-            if site["share"] < LEAST_KEPT_SHARE:
-                # What tracing and the libraries lose beside the leak is not that line's.
-                continue
-            # The library made it because it was asked to; the line that keeps it is the one to look at.
-            site.update(file=line[0], line=line[1], function=function_at(*line), in_library=False)
-        same = next((s for s in shown if (s["file"], s["line"]) == (site["file"], site["line"])), None)
-        if same is None:
-            shown.append(site)
-            continue
-        for name in ("bytes_per_iteration", "count_per_iteration", "share"):
-            same[name] = round(same[name] + site[name], 3)
-    return shown
-
-
-def _site_of_buffer(holders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _site_of_buffer(holders: Sequence[Holder]) -> list[Site]:
     """The line that fills a text or a buffer that grows in place: nothing is allocated for it but by and by."""
-    line = _line_of(holders)
-    if line is None or holders[0]["unit"] != "byte":
+    place = storing_line(holders)
+    if place is None or holders[0].unit != "byte":
         return []
-    return [
-        {
-            "file": line[0],
-            "line": line[1],
-            "function": function_at(*line),
-            "kind": "python",
-            "bytes_per_iteration": holders[0]["growth_per_iteration"],
-            "count_per_iteration": None,
-            "share": 1.0,
-            "in_library": False,
-        }
-    ]
+    return [make_site(place, holders[0].growth_per_iteration, None, 1.0)]
 
 
-def _beside(found: list[dict[str, Any]], python: list[dict[str, Any]], rate: float) -> list[dict[str, Any]]:
+def _beside(found: Sequence[Site], python: Sequence[Site], rate: float) -> list[Site]:
     """What Python's allocators have given besides: the objects around what a C library keeps stand for it already."""
-    lines = {(site["file"], site["line"]) for site in found}
-    others = [site for site in python if (site["file"], site["line"]) not in lines]
-    for site in others:
-        site["share"] = round(min(site["bytes_per_iteration"] / rate, 1.0), 3)
-    return [site for site in others if site["share"] >= LEAST_SHARE]
+    lines = {site.place for site in found}
+    others = [site.rounded(rate) for site in python if site.place not in lines]
+    return [site for site in others if (site.share or 0.0) >= LEAST_SHARE]
 
 
 def _native_sites(
     walk: Callable[[], Iterator[None]], native: NativeGrowth, slices: int
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Sites of a native leak, and why they have no C frames."""
+) -> tuple[list[Site], str | None]:
+    """Finds the sites of a native leak, and why they have no C frames."""
     why_not = None
-    framed: list[dict[str, Any]] = []
+    framed: list[Site] = []
     if native.bytes_each is not None:
         # Nothing is allocated for them, or it is not what piles up.
         return find_native_lines(walk, native.read, native.rate, slices, bytes_each=native.bytes_each), None
@@ -165,8 +142,7 @@ def _native_sites(
                 framed = find_native_sites(walk, slices)
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             why_not = f"{type(error).__name__}: {error}"
-        seen = sum(site["bytes_per_iteration"] for site in framed)
-        if seen >= LEAST_TRACED * native.rate:
+        if sum(site.bytes_per_iteration for site in framed) >= LEAST_TRACED * native.rate:
             return framed, None
     # What memray does not see, the counter does.
     # Anonymous memory shows where it is first written to; the line that asked for it comes before.
@@ -174,15 +150,37 @@ def _native_sites(
         lines = find_native_lines(walk, read, native.rate, slices)
         if lines:
             return lines, why_not
-    return [s for s in framed if s["bytes_per_iteration"] >= LEAST_KEPT_SHARE * native.rate], why_not
+    return [site for site in framed if site.bytes_per_iteration >= LEAST_KEPT_SHARE * native.rate], why_not
 
 
-def _line_of(holders: list[dict[str, Any]]) -> tuple[str, int] | None:
-    """The line of the user's that fills the fastest growing container, where it can be told."""
-    for holder in holders:
-        if holder["file"] is None or holder["name"] is None or is_library(holder["file"]):
+def read_traces(folder: Path, began: float) -> list[ProcessTrace]:
+    """Reads what the tracers in a program's processes have written, those with the most bytes.
+
+    Args:
+        folder: Where they have written.
+        began: When the watching began, on the clock that all processes share (`time.perf_counter`).
+    """
+    found: list[dict[str, Any]] = []
+    for file in folder.glob("*.trace"):
+        try:
+            found.append(json.loads(file.read_text()))
+        except (OSError, ValueError):
             continue
-        lines = lines_that_fill(holder["file"], holder["name"])
-        if lines:
-            return holder["file"], lines[0]
-    return None
+    found.sort(key=lambda trace: -trace["traced_bytes"])
+    return [_process_trace(trace, began) for trace in found[:MOST_TRACES]]
+
+
+def _process_trace(trace: dict[str, Any], began: float) -> ProcessTrace:
+    ranked = [(tuple(place), InUse(size, count, library)) for place, size, count, library in trace["sites"]]
+    holders = tuple(map(Holder.from_dict, trace["holders"]))
+    sites = attribute_to_user_code(sites_of(ranked, trace["traced_bytes"], len(ranked)), holders)
+    return ProcessTrace(
+        pid=trace["pid"],
+        began=round(trace["began"] - began, 3),
+        from_=round(trace["from"] - began, 3),
+        to=round(trace["to"] - began, 3),
+        blocks=trace["blocks"],
+        block_bytes=trace["block_bytes"],
+        sites=tuple(sites),
+        holders=holders,
+    )

@@ -27,7 +27,7 @@ from .numbers_in_code import (
     value_in_module,
 )
 from .pieces import Piece, file_of, users_tree
-from .sites import filling
+from .source import filling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import re
 import sys
 from typing import NamedTuple
 
-# The line of one size class: class, size, number of pools, blocks in use, blocks available.
-_SIZE_CLASS = re.compile(r"^\s*\d+\s+(\d+)\s+\d+\s+(\d+)\s+\d+\s*$", re.MULTILINE)
+from hfmemdebug.inject._hfmemdebug_common import SIZE_CLASS
+
 _ARENAS = re.compile(r"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
 
 
@@ -29,11 +28,6 @@ def allocated_blocks() -> int | None:
     """Counts the blocks in use by CPython's allocators; None on other interpreters. 20 to 40 microseconds."""
     read = getattr(sys, "getallocatedblocks", None)
     return read() if read is not None else None
-
-
-def collector_runs() -> bool:
-    """Says if the collector runs by itself: it is neither off nor told never to, by a threshold of 0."""
-    return gc.isenabled() and gc.get_threshold()[0] > 0
 
 
 def clear_type_cache() -> None:
@@ -56,7 +50,7 @@ def parse_malloc_stats(text: str) -> PythonHeap | None:
         The sum over all size classes of block size times blocks in use, and the rest of the arenas; None where the
         text has no such table (another allocator: ``PYTHONMALLOC=malloc``, free-threaded builds).
     """
-    classes, arenas = _SIZE_CLASS.findall(text), _ARENAS.search(text)
+    classes, arenas = SIZE_CLASS.findall(text), _ARENAS.search(text)
     if not classes:
         return None
     in_use = sum(int(size) * int(used) for size, used in classes)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.inject import _hfmemdebug_sampler as inject
+from hfmemdebug.inject import _hfmemdebug_common as inject
 from hfmemdebug.recording.end import BoundedText, Cache, Variable
 
 FOLDER = Path(inject.__file__).parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from hfmemdebug.leak import Holder, Site
 from hfmemdebug.recording.header import Limit, LoadedFile
 
 
@@ -46,8 +47,8 @@ class Trace:
         failed: Why there is no trace, or None.
     """
 
-    sites: tuple[dict[str, Any], ...] = ()
-    holders: tuple[dict[str, Any], ...] = ()
+    sites: tuple[Site, ...] = ()
+    holders: tuple[Holder, ...] = ()
     traced_bytes_per_iteration: float = 0.0
     followed: str | None = None
     native_frames: str | None = None
@@ -116,7 +117,6 @@ class ProcessTrace:
         block_bytes: Bytes of one of them; None where too few came.
         sites: The lines that made what came and stayed. Their iteration is all the time between the two looks.
         holders: What keeps it.
-        caches: Containers among those that have a bound.
     """
 
     pid: int
@@ -125,9 +125,8 @@ class ProcessTrace:
     to: float
     blocks: float = 0.0
     block_bytes: float | None = None
-    sites: tuple[dict[str, Any], ...] = ()
-    holders: tuple[dict[str, Any], ...] = ()
-    caches: tuple[Cache, ...] = ()
+    sites: tuple[Site, ...] = ()
+    holders: tuple[Holder, ...] = ()
 
 
 @dataclass(frozen=True)

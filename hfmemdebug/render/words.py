@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from hfmemdebug.leak import Holder
 from hfmemdebug.render.text import fine_bytes, one_line, percent
 from hfmemdebug.result import Finding, Result
 from hfmemdebug.units import format_bytes, format_count
@@ -142,10 +143,10 @@ def site_lines(result: Result) -> list[str]:
     """Returns where leaked memory was allocated, one line a site."""
     return [
         one_line(
-            f"{site.get('file') or '?'}:{site.get('line') or '?'}, in {site.get('function') or '?'}"
-            f" ({site.get('kind') or '?'}): {fine_bytes(site.get('bytes_per_iteration'))}"
-            f"{_allocations(site.get('count_per_iteration'))} per {unit(result)}, "
-            f"{percent(site.get('share'))} of the leak{_in_c(site.get('native_frames'))}"
+            f"{site.file}:{site.line}, in {site.function or '?'}"
+            f" ({site.kind}): {fine_bytes(site.bytes_per_iteration)}"
+            f"{_allocations(site.count_per_iteration)} per {unit(result)}, "
+            f"{percent(site.share)} of the leak{_in_c(site.native_frames)}"
         )
         for site in result.sites
     ]
@@ -167,30 +168,31 @@ def _allocations(count: float | None) -> str:
 def holder_lines(result: Result) -> list[str]:
     """Returns what keeps leaked memory alive, one line a holder."""
     return [
-        one_line(f"{holder.get('path') or '?'}{_growth_of(holder, unit(result))}{_pinned(holder)}")
+        one_line(f"{holder.path}{_growth_of(holder, unit(result))}{_pinned(holder)}")
         for holder in result.holders
     ]
 
 
-def _growth_of(holder: dict[str, Any], per: str) -> str:
+def _growth_of(holder: Holder, per: str) -> str:
     """``(+1,000 keys per slice)``."""
-    growth, thing = holder.get("growth_per_iteration"), str(holder.get("unit") or "")
+    growth, thing = holder.growth_per_iteration, holder.unit
     if not growth:
         return ""
     if thing == "byte":
         return f" ({format_bytes(growth, signed=True)} per {per})"
-    if thing and growth != 1 and not thing.startswith("`"):
+    if holder.kind in ("chain", "exceptions", "objects"):
+        thing = f"`{thing}`"
+    elif growth != 1:
         thing = "entries" if thing == "entry" else f"{thing}s"
-    return f" ({growth:+,.6g}{' ' if thing else ''}{thing} per {per})"
+    return f" ({growth:+,.6g} {thing} per {per})"
 
 
-def _pinned(holder: dict[str, Any]) -> str:
+def _pinned(holder: Holder) -> str:
     """Returns how few bytes are used of how many are held."""
-    pins = holder.get("pins")
-    if not isinstance(pins, dict):
+    pins = holder.pins
+    if pins is None:
         return ""
-    used, held = format_bytes(pins.get("used_bytes")), format_bytes(pins.get("held_bytes"))
-    return f"; each {pins.get('kind')} of {used} pins {held}"
+    return f"; each {pins.kind} of {format_bytes(pins.used_bytes)} pins {format_bytes(pins.held_bytes)}"
 
 
 def _meaning(finding: Finding, *, thorough: bool) -> str:

@@ -105,7 +105,7 @@ class Segments:
     def by_line(self) -> tuple[SegmentLine, ...]:
         """Returns what each line of the program had made when there were most."""
         # What reads source takes milliseconds to import, and is not needed before the program has ended.
-        from hfmemdebug.origin.sites import function_at
+        from hfmemdebug.origin.source import function_at
 
         return tuple(
             SegmentLine(file, line, function_at(file, line), size, count)

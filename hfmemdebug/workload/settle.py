@@ -10,7 +10,7 @@ import gc
 from collections.abc import Callable
 from typing import Any
 
-from hfmemdebug.probes.cpython import collector_runs
+from hfmemdebug.inject._hfmemdebug_common import collector_runs
 from hfmemdebug.probes.maps import mappings_of, read_mappings
 from hfmemdebug.probes.pages import MADV_DONTNEED, advise
 from hfmemdebug.probes.process import ProcessProbe

@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from analysis.test_verdict import leak, record
+from leaks import document, held
 
 from hfmemdebug.analysis.advice import from_trace, of_holder
 from hfmemdebug.analysis.verdict import judge
+from hfmemdebug.leak import Bound, Holder, Line, Pins, Site, Step
 
-SITE = {
-    "file": "train.py",
-    "line": 3,
-    "function": "f",
-    "kind": "native",
-    "bytes_per_iteration": 5000.0,
-    "count_per_iteration": None,
-    "share": 1.0,
-    "in_library": False,
-}
+SITE = Site("train.py", 3, "f", "native", 5000.0, None, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("path", "call"),
+    ("holder", "call"),
     [
-        ("module train: lru_cache (unbounded) `load`, 30 entries", "lru_cache(maxsize=…)"),
-        ("reference cycles, which the collector would free if it were not off: …", "gc.enable()"),
-        ("module gc: list `garbage`", "gc.DEBUG_SAVEALL"),
-        ("threads that do not end, in `work` (train.py:4)", "join()"),
-        ("functions registered with `atexit`", "atexit.unregister()"),
-        ("module train: list `consume, default of seen`", "let it be None"),
-        ("module train: ValueError `last`, a chain of exceptions, each with …", "str(error)"),
-        ("module train: list `log.handlers`", "logger.removeHandler(handler)"),
-        ("module train: list `log.handlers[…].records`", "logger.removeHandler(handler)"),
-        ("module weakref: dict `finalize._registry`", "detach()"),
-        ("module train: deque `results.queue`", "Queue(maxsize=…)"),
-        ("module train: dict `cache`", "Clear or bound what keeps it"),
+        (held("lru_cache", "load", entries=30), "lru_cache(maxsize=…)"),
+        (held("dict", "cache", bound=Bound(5000)), "Lower its bound"),
+        (held("dict", "cache", unreached=Line("train.py", 3)), "See that the condition"),
+        (Holder("cycles", 1.0, "object", of="train.Node"), "gc.enable()"),
+        (held("list", "garbage", module="gc"), "gc.DEBUG_SAVEALL"),
+        (Holder("threads", 1.0, "thread", running="work", running_at=Line("train.py", 4)), "join()"),
+        (Holder("atexit", 1.0, "function"), "atexit.unregister()"),
+        (held("list", "consume", Step("default", "seen")), "let it be None"),
+        (held("ValueError", "last", kind="exceptions", unit="ValueError"), "str(error)"),
+        (held("list", "log", "handlers"), "removeHandler(handler), or add it once"),
+        (held("list", "log", "handlers", Step("item"), "records"), "Empty what the handler keeps"),
+        (held("list", "_handlerList", module="logging"), "removeHandler(handler), or add it once"),
+        (held("dict", "finalize", "_registry", module="weakref"), "detach()"),
+        (held("deque", "results", "queue"), "Queue(maxsize=…)"),
+        (held("dict", "cache"), "Clear or bound what keeps it"),
     ],
 )
-def test_advice_of_a_holder_has_the_exact_call_and_the_holder(path: str, call: str) -> None:
-    said = of_holder({"path": path, "growth_per_iteration": 1.0})
+def test_advice_of_a_holder_has_the_exact_call_and_the_holder(holder: Holder, call: str) -> None:
+    said = of_holder(holder)
     assert call in said
-    assert path in said
+    assert holder.path in said
 
 
 @pytest.mark.parametrize(
@@ -55,23 +52,22 @@ def test_advice_of_a_holder_has_the_exact_call_and_the_holder(path: str, call: s
     ],
 )
 def test_a_view_is_to_be_copied(kind: str, call: str) -> None:
-    pins = {"kind": kind, "used_bytes": 8, "held_bytes": 1_200_000}
-    said = of_holder({"path": "module train: list `kept`", "growth_per_iteration": 1.0, "pins": pins})
+    said = of_holder(held("list", "kept", pins=Pins(kind, 8, 1_200_000)))
     assert call in said
     assert f"each {kind} of 8 B holds 1.1 MB" in said
     assert "module train: list `kept`" in said
 
 
 def test_a_line_that_is_there_twice_is_looked_at_once() -> None:
-    native_too = {**SITE, "kind": "native", "share": 1.0}
+    native_too = replace(SITE, kind="native", share=1.0)
     (line,) = from_trace([SITE, native_too], [])
     assert line.count("train.py:3") == 1
-    (line,) = from_trace([SITE, {**native_too, "line": 9}], [])
+    (line,) = from_trace([SITE, replace(native_too, line=9)], [])
     assert ", and train.py:9" in line
 
 
 def native(**traced: Any) -> Any:
-    trace = {"sites": [SITE], "holders": [], "traced_bytes_per_iteration": 0.0, **traced}
+    trace = {"sites": document(SITE), "holders": [], "traced_bytes_per_iteration": 0.0, **traced}
     return judge([record(), record(consumer=True, malloc=leak(5000.0), end={"trace": trace})])
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from leaks import SITE, document, held
 
 from hfmemdebug.analysis.program_verdict import judge_program
+from hfmemdebug.leak import Bound
 from hfmemdebug.recording.decode import decode
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
@@ -300,16 +302,17 @@ def test_garbage_that_the_collector_took_at_the_end_is_no_leak() -> None:
 
 def test_what_the_tracer_found_under_a_name_is_no_garbage() -> None:
     story = grown(inside(), "blocks", 200_000)
-    held = {"path": "module train: list `seen`", "growth_per_iteration": 100_000, "unit": "item"}
-    few = {**held, "growth_per_iteration": 1_000}
-    for holder, garbage, verdict in (
-        (held, 90_000, "leak"),
-        (few, 90_000, "inconclusive"),
+    for growth, garbage, verdict in (
+        (100_000, 90_000, "leak"),
+        (1_000, 90_000, "inconclusive"),
         # What a list took in may be no objects that came: as much as came was garbage.
-        (held, 145_000, "no-leak"),
-        ({**held, "growth_per_iteration": 60_000}, 90_000, "inconclusive"),
+        (100_000, 145_000, "no-leak"),
+        (60_000, 90_000, "inconclusive"),
     ):
-        end = {"garbage_blocks": garbage, "traces": [traced(holders=[holder])]}
+        end = {
+            "garbage_blocks": garbage,
+            "traces": [traced(holders=document(held(growth_per_iteration=growth)))],
+        }
         result = judge({1: story}, end=end)
         assert result.verdict == verdict, result.summary
 
@@ -525,10 +528,10 @@ def test_segments_of_ones_own_are_seen_through_what_others_put_into_dev_shm() ->
     )
     assert (result.verdict, result.cause) == ("leak", "shared-memory")
     assert result.rate_bytes_per_iteration == pytest.approx(20 * MB / 1000, rel=0.1)
-    assert [(site["line"], site["kind"], site["share"]) for site in result.sites] == [
+    assert [(site.line, site.kind, site.share) for site in result.sites] == [
         (9, "native", 0.75), (3, "native", 0.25),
     ]  # fmt: skip
-    assert result.sites[0]["bytes_per_iteration"] == pytest.approx(15 * MB / 1000, rel=0.05)
+    assert result.sites[0].bytes_per_iteration == pytest.approx(15 * MB / 1000, rel=0.05)
     assert "/code/a.py:9" in result.advice[0]
     assert not any("--trace" in line for line in result.advice)
     for told in (lambda t: 20.0, lambda t: None):
@@ -628,14 +631,9 @@ def test_large_batches_that_come_and_go_are_no_question() -> None:
 
 
 def traced(**fields: Any) -> dict[str, Any]:
-    site = {
-        "file": "train.py", "line": 7, "function": "main", "kind": "python", "bytes_per_iteration": 8_000_000.0,
-        "count_per_iteration": 100_000.0, "share": 1.0, "in_library": False,
-    }  # fmt: skip
-    holder = {"path": "module train: list `seen`", "growth_per_iteration": 100_000, "unit": "item"}
     return {
-        "pid": 1, "began": 1.0, "from": 2.0, "to": 7.0, "blocks": 100_000, "block_bytes": 80.0, "sites": [site],
-        "holders": [holder], **fields,
+        "pid": 1, "began": 1.0, "from": 2.0, "to": 7.0, "blocks": 100_000, "block_bytes": 80.0,
+        "sites": document(SITE), "holders": document(held(growth_per_iteration=100_000)), **fields,
     }  # fmt: skip
 
 
@@ -646,10 +644,9 @@ def test_sites_and_holders_are_those_of_the_process_that_leaks() -> None:
     assert result.verdict == "leak"
     # Half of the million rows lie between the two looks: 8 MB by 500 thousands.
     (site,) = result.sites
-    assert site["bytes_per_iteration"] == pytest.approx(16_000, rel=0.05)
-    assert (site["line"], site["share"]) == (7, 1.0)
-    assert "in_library" not in site
-    assert result.holders[0]["growth_per_iteration"] == pytest.approx(200, rel=0.05)
+    assert site.bytes_per_iteration == pytest.approx(16_000, rel=0.05)
+    assert (site.line, site.share) == (7, 1.0)
+    assert result.holders[0].growth_per_iteration == pytest.approx(200, rel=0.05)
     assert result.advice[0] == "Look at train.py:7 in main: what stays comes from there."
     # The allocator cannot tell its bytes while it is traced: the trace does.
     assert result.rate_bytes_per_iteration == pytest.approx(200 * 80, rel=0.05)
@@ -741,7 +738,7 @@ def test_what_any_process_gathers_beside_the_one_that_leaks_has_no_line() -> Non
     other = {**traced()["sites"][0], "line": 99}
     traces = [traced(), traced(pid=2, sites=[other])]
     result = judge(stories, rows=lambda t: 1e6 * t, end={"traces": traces})
-    assert [site["line"] for site in result.sites] == [7]
+    assert [site.line for site in result.sites] == [7]
 
 
 def test_what_grew_under_a_trace_is_shown_where_nothing_is_decided() -> None:
@@ -995,7 +992,8 @@ def test_a_cache_that_is_not_full_yet_may_be_all_that_grew() -> None:
         "inconclusive"
     )
     # Of a traced process, whose holders' bounds are known while it runs.
-    traces = [traced(holders=[], caches=[cache])]
+    filling = held("lru_cache", "f", entries=50_000, bound=Bound(200_000, argument="maxsize"))
+    traces = [traced(holders=document(filling))]
     assert judge({1: growing}, rows=lambda t: 1e6 * t, end={"traces": traces}).verdict == "inconclusive"
     cache["bound"] = 200_000_000
     assert (

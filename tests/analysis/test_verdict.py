@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from leaks import document, held
 
 from hfmemdebug.analysis.confirm import what_to_repeat
 from hfmemdebug.analysis.verdict import assess_all, judge, what_is_open
 from hfmemdebug.errors import InputError
+from hfmemdebug.leak import Bound, Holder, Line, Site
 from hfmemdebug.recording.decode import decode
 from hfmemdebug.recording.end import MISSING_END, End
 from hfmemdebug.recording.file import Recording
@@ -178,16 +180,17 @@ def test_arrays_are_pythons_where_tracing_saw_them() -> None:
 
 
 def test_a_text_that_grows_in_place_is_pythons() -> None:
-    holder = {"path": "module a: str `report`", "growth_per_iteration": 1465.0, "unit": "byte"}
-    traced = {"trace": {"sites": [], "holders": [holder], "traced_bytes_per_iteration": 0.0}}
+    holder = held("str", "report", growth_per_iteration=1465.0, unit="byte")
+    traced = {"trace": {"sites": [], "holders": document(holder), "traced_bytes_per_iteration": 0.0}}
     result = judge([record(), record(consumer=True, malloc=leak(1536.0), end=traced)])
     assert result.cause == "python-objects"
 
 
 def test_sites_and_holders_come_with_the_leak() -> None:
-    site = {"file": "a.py", "line": 3, "function": "f", "kind": "python", "bytes_per_iteration": 5000.0}
-    holder = {"path": "module a: list `seen`", "growth_per_iteration": 1.0}
-    traced = {"trace": {"sites": [site], "holders": [holder], "traced_bytes_per_iteration": 5000.0}}
+    site, holder = Site("a.py", 3, "f", "python", 5000.0), held("list", "seen")
+    traced = {
+        "trace": {"sites": document(site), "holders": document(holder), "traced_bytes_per_iteration": 5000.0}
+    }
     result = judge([record(), record(consumer=True, python=leak(5000.0), end=traced)])
     assert result.sites == (site,)
     assert result.holders == (holder,)
@@ -497,13 +500,11 @@ def test_what_others_put_into_dev_shm_is_not_called_ones_own() -> None:
     result = run([])
     assert result.verdict == "inconclusive"
     assert "/dev/shm" in result.summary
-    site = {"file": "a.py", "line": 3, "function": "f", "kind": "native", "bytes_per_iteration": 5e4}
-    assert run([{**site, "in_library": False}]).cause == "shared-memory"
+    assert run(document(Site("a.py", 3, "f", "native", 5e4))).cause == "shared-memory"
 
 
 def test_a_leak_in_dev_shm_in_one_mode_alone_is_one_where_a_line_makes_it() -> None:
-    site = {"file": "a.py", "line": 3, "function": "f", "kind": "native", "bytes_per_iteration": 5e4}
-    trace = {"sites": [{**site, "in_library": False}], "holders": [], "followed": "dev_shm"}
+    trace = {"sites": document(Site("a.py", 3, "f", "native", 5e4)), "holders": [], "followed": "dev_shm"}
     arms = [record(), record(consumer=True, dev_shm=leak(5e4), end={"trace": trace})]
     result = judge([*arms, record("in-memory"), record("in-memory", consumer=True)])
     assert (result.verdict, result.cause) == ("leak", "shared-memory")
@@ -537,46 +538,45 @@ def test_a_crumb_that_stops_in_a_longer_run_is_no_leak() -> None:
     assert any("did not go on growing" in line for line in result.warnings)
 
 
+WHERE = Line("a.py", 3)
+
+
 @pytest.mark.parametrize(
     "holder",
     [
-        "deque (maxlen=5000) `window`",
-        "lru_cache (maxsize=5000) `f`",
-        "dict `d`, bounded to 5,000 (a.py:3)",
-        "dict `d`, emptied where a condition is met that was not (a.py:3)",
+        held("deque", "window", bound=Bound(5000, argument="maxlen")),
+        held("lru_cache", "f", bound=Bound(5000, argument="maxsize")),
+        held("dict", "d", bound=Bound(5000, where=WHERE)),
+        held("dict", "d", unreached=WHERE),
     ],
 )
-def test_a_container_with_a_bound_that_was_not_reached_is_no_leak_yet(holder: str) -> None:
-    traced = {"trace": {"sites": [], "holders": [{"path": f"module a: {holder}"}]}}
+def test_a_container_with_a_bound_that_was_not_reached_is_no_leak_yet(holder: Holder) -> None:
+    traced = {"trace": {"sites": [], "holders": document(holder)}}
     result = judge([record(), record(consumer=True, python=leak(5000.0), end=traced)])
     assert result.verdict == "inconclusive"
-    assert holder in result.summary
+    assert holder.path in result.summary
 
 
 @pytest.mark.parametrize(
-    "holder",
+    ("bound", "verdict"),
     [
-        "deque (maxlen=5000000) `w`",
-        "lru_cache (maxsize=5000000) `f`",
-        "dict `d`, bounded to 5,000,000 (a.py:3)",
+        (Bound(5_000_000, argument="maxsize"), "leak"),
+        (Bound(5_000_000, where=WHERE), "leak"),
+        # As many bytes, and not as many items.
+        (Bound(5_000_000, "total", where=WHERE), "inconclusive"),
     ],
 )
-def test_a_bound_that_no_memory_would_hold_is_none(holder: str) -> None:
-    held = {"path": f"module a: {holder}", "growth_per_iteration": 1.0}
-    end = {"trace": {"sites": [], "holders": [held]}}
-    for memory, verdict in ((64 << 30, "inconclusive"), (16 << 30, "leak")):
+def test_a_bound_that_no_memory_would_hold_is_none(bound: Bound, verdict: str) -> None:
+    end = {"trace": {"sites": [], "holders": document(held("dict", "d", bound=bound))}}
+    for memory, expected in ((64 << 30, "inconclusive"), (16 << 30, verdict)):
         consumer = record(consumer=True, python=leak(5000.0), end=end, memory=memory)
-        assert judge([record(), consumer]).verdict == verdict
-    # As many bytes, and not as many items.
-    held["path"] = "module a: dict `d`, bounded to 5,000,000 in `total` (a.py:3)"
-    consumer = record(consumer=True, python=leak(5000.0), end=end, memory=16 << 30)
-    assert judge([record(), consumer]).verdict == "inconclusive"
+        assert judge([record(), consumer]).verdict == expected
 
 
 def test_the_bound_of_what_holds_little_is_not_the_leaks() -> None:
-    for held, verdict in ((130.0, "leak"), (4000.0, "inconclusive")):
-        holder = {"path": "module a: dict `d`, bounded to 5,000 (a.py:3)", "bytes_per_iteration": held}
-        traced = {"trace": {"sites": [], "holders": [holder]}}
+    for size, verdict in ((130.0, "leak"), (4000.0, "inconclusive")):
+        holder = held("dict", "d", bound=Bound(5000, where=WHERE), bytes_per_iteration=size)
+        traced = {"trace": {"sites": [], "holders": document(holder)}}
         arms = [record(), record(consumer=True, python=leak(5000.0), end=traced)]
         assert judge(arms).verdict == verdict
 

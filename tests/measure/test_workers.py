@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from leaks import held
+
+from hfmemdebug.leak import Site
 from hfmemdebug.measure.workers import per_slice
 from hfmemdebug.recording.end import ProcessTrace, Trace
 
 
 def trace(pid: int, *, start: float, end: float, size: float, line: int = 3) -> ProcessTrace:
-    site = {"file": "/code/work.py", "line": line, "function": "keep", "kind": "python", "share": 1.0}
-    amounts = {"bytes_per_iteration": size, "count_per_iteration": size / 100}
-    holder = {"path": "module work: list `kept`", "growth_per_iteration": size / 100, "unit": "item"}
-    return ProcessTrace(pid, 0.0, start, end, sites=({**site, **amounts},), holders=(holder,))
+    site = Site("/code/work.py", line, "keep", "python", size, size / 100, 1.0)
+    holder = held("list", "kept", growth_per_iteration=size / 100)
+    return ProcessTrace(pid, 0.0, start, end, sites=(site,), holders=(holder,))
 
 
 def test_what_two_workers_keep_adds_up() -> None:
@@ -22,9 +24,9 @@ def test_what_two_workers_keep_adds_up() -> None:
         rate=2_000.0,
     )
     (site,) = found.sites
-    assert (site["line"], site["bytes_per_iteration"], site["count_per_iteration"]) == (3, 2000.0, 20.0)
-    assert site["share"] == 1.0
-    assert found.holders[0]["growth_per_iteration"] == 10.0
+    assert (site.line, site.bytes_per_iteration, site.count_per_iteration) == (3, 2000.0, 20.0)
+    assert site.share == 1.0
+    assert found.holders[0].growth_per_iteration == 10.0
 
 
 def test_lines_come_by_what_they_keep() -> None:
@@ -34,8 +36,8 @@ def test_lines_come_by_what_they_keep() -> None:
         slices,
         rate=1010.0,
     )
-    assert [site["line"] for site in found.sites] == [9, 3]
-    assert [site["share"] for site in found.sites] == [0.99, 0.01]
+    assert [site.line for site in found.sites] == [9, 3]
+    assert [site.share for site in found.sites] == [0.99, 0.01]
 
 
 def test_a_worker_that_ended_before_the_first_slice_says_nothing() -> None:

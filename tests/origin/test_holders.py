@@ -152,7 +152,7 @@ HELD = {
         "    except ValueError as e:\n"
         "        last=e\n",
         "module program: ValueError `last`, a chain of exceptions",
-        "`ValueError`",
+        "ValueError",
         1,
     ),
     "sys_last": (
@@ -167,7 +167,7 @@ HELD = {
         "        e.__context__=getattr(sys,'last_value',None)\n"
         "        sys.last_value=e\n",
         "module sys: ValueError `last_value`, a chain of exceptions",
-        "`ValueError`",
+        "ValueError",
         1,
     ),
     "gen_local": (
@@ -267,7 +267,7 @@ HELD = {
     "wrap": (
         "def step(): pass\ndef consume():\n    global step\n    def new(inner=step): inner\n    step=new\n",
         "module program: function `step`",
-        "`function`",
+        "function",
         1,
     ),
     "linked": (
@@ -278,7 +278,7 @@ HELD = {
         "    global head\n"
         "    head=Node(head)\n",
         "module program: Node `head`",
-        "`Node`",
+        "Node",
         1,
     ),
     "counter": (

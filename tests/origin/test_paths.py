@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hfmemdebug.leak import Root
 from hfmemdebug.origin.paths import path_to
 
 
@@ -54,7 +55,11 @@ def test_a_variable_of_a_thread_that_runs(traced: bool) -> None:
                 assert path is None
                 continue
             assert path is not None
-            assert path.words == "thread `worker`, local variable `history` of `follow`: list"
+            assert (path.root, path.steps, path.type) == (
+                Root("thread", "worker", "history", "follow"),
+                (),
+                "list",
+            )
     finally:
         ended.set()
         thread.join()
@@ -86,4 +91,4 @@ def test_a_variable_that_an_inner_function_uses_is_the_outer_ones() -> None:
         ended.set()
         thread.join()
     assert path is not None
-    assert path.words == "thread `worker`, local variable `history` of `outer`: list"
+    assert (path.root, path.steps, path.type) == (Root("thread", "worker", "history", "outer"), (), "list")

@@ -16,7 +16,7 @@ sys.path.insert(0, {folder!r})
 import program
 from hfmemdebug.origin import native
 from hfmemdebug.origin.holders import find_holders
-from hfmemdebug.origin.kept import find_keepers
+from hfmemdebug.origin.referrers import find_referrers
 from hfmemdebug.origin.trace import NativeGrowth, trace
 
 # However busy the machine is.
@@ -29,7 +29,7 @@ def walk():
 
 for _ in range({unseen}):
     program.consume()
-print(json.dumps({expression}, default=vars))
+print(json.dumps({expression}, default=lambda found: found.to_dict() if hasattr(found, "to_dict") else vars(found)))
 sys.stdout.flush()
 # Threads of the programs never end.
 os._exit(0)

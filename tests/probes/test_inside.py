@@ -10,7 +10,7 @@ import pytest
 from supervise import programs
 from uncovered import uncovered
 
-from hfmemdebug.inject import _hfmemdebug_sampler
+from hfmemdebug.inject import _hfmemdebug_common
 from hfmemdebug.probes.inside import FOLDER, InsideReader, environment
 from hfmemdebug.recording.end import BoundedText, Cache
 
@@ -202,7 +202,7 @@ def test_other_interpreters_of_the_process_are_left_alone(tmp_path: Path) -> Non
         timeout=120,
     )
     page = (tmp_path / "pages" / f"{pids(tmp_path)[0]}.page").read_bytes()
-    ticks = int.from_bytes(page[_hfmemdebug_sampler.S_TICKS * 8 :][:8], sys.byteorder)
+    ticks = int.from_bytes(page[_hfmemdebug_common.S_TICKS * 8 :][:8], sys.byteorder)
     # Theirs would have begun to count anew.
     assert ticks >= 10
 
@@ -218,7 +218,7 @@ def test_samplers_are_told_how_many_share_the_time(tmp_path: Path) -> None:
             (reader.forget, child, 1),
         ):
             change(pid)
-            page.seek(_hfmemdebug_sampler.S_PROCESSES * 8)
+            page.seek(_hfmemdebug_common.S_PROCESSES * 8)
             assert int.from_bytes(page.read(8), sys.byteorder) == expected
 
 
@@ -273,9 +273,9 @@ def test_where_rows_are_read_the_program_gives_way_to_each_reading(tmp_path: Pat
     dataset = programs.make_dataset(tmp_path)
     code = (
         "import _hfmemdebug_hooks, datasets, sys, time\n"
-        "turns = _hfmemdebug_hooks.turns\n"
-        "give_way, given = turns.give_way, []\n"
-        "turns.give_way = lambda: given.append(give_way())\n"
+        "thread = _hfmemdebug_hooks.thread\n"
+        "wait, given = thread.wait_for_sample, []\n"
+        "thread.wait_for_sample = lambda: given.append(wait())\n"
         "ds = datasets.load_from_disk(sys.argv[1])\n"
         "for reads in (lambda: ds[:100], lambda: ds[3], lambda: next(iter(ds.iter(16))), lambda: list(ds)):\n"
         "    given.clear()\n"

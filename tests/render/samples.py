@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from leaks import held
+
+from hfmemdebug.leak import Site
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
@@ -129,18 +132,8 @@ LEAK = replace(
         ),
         *NO_LEAK.findings,
     ),
-    sites=(
-        {
-            "file": "consumer.py",
-            "line": 12,
-            "function": "keep",
-            "kind": "python",
-            "bytes_per_iteration": 5.9 * MB,
-            "count_per_iteration": 20001,
-            "share": 0.997,
-        },
-    ),
-    holders=({"path": "module consumer: list `seen`", "growth_per_iteration": 1, "unit": "item"},),
+    sites=(Site("consumer.py", 12, "keep", "python", 5.9 * MB, 20001, 0.997),),
+    holders=(held("list", "seen", module="consumer"),),
     arms=(MAPPED, WITH_CONSUMER),
     advice=("Look at what consumer.py:12 appends to `seen`, and empty it.",),
 )

@@ -6,9 +6,11 @@ import sys
 from dataclasses import replace
 
 import pytest
+from leaks import held
 from render import samples
 
 import hfmemdebug
+from hfmemdebug.leak import Site
 from hfmemdebug.probes.environment import environment
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import ArmSample
@@ -207,8 +209,8 @@ def test_fits_whatever_there_is_to_tell(filler: str) -> None:
             )
             for _ in range(many)
         ),
-        sites=({"file": filler, "line": filler, "function": filler, "kind": filler},) * many,
-        holders=({"path": filler, "growth_per_iteration": 1.5},) * many,
+        sites=(Site(filler, 5, filler, filler, 1.0),) * many,
+        holders=(held(filler, filler, module=filler),) * many,
         advice=(filler,) * many,
         warnings=(filler,) * many,
         environment={f"{filler}{i}": filler for i in range(many)},

@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from leaks import held
 from render import samples
 
 from hfmemdebug.errors import UsageError
+from hfmemdebug.leak import Site
 from hfmemdebug.recording.end import MISSING_END, End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
@@ -214,7 +216,7 @@ def test_foreign_text_does_not_break_the_page() -> None:
     result = replace(
         samples.LEAK, summary=nasty, advice=(nasty,), warnings=(nasty,), command_line=nasty,
         arms=(replace(samples.MAPPED, name=nasty, outcome_detail=nasty),), environment={nasty: nasty},
-        sites=({"file": nasty, "line": 1, "function": nasty},), holders=({"path": nasty},),
+        sites=(Site(nasty, 1, nasty, nasty, 1.0),), holders=(held(nasty, nasty, module=nasty),),
     )  # fmt: skip
     page = render_html(result, [recording], library="window.x = '</script>'")
     assert "<img" not in page

@@ -4,8 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from leaks import held
 from render import samples
 
+from hfmemdebug.leak import Site
 from hfmemdebug.recording.decode import encode
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.header import ArmInfo, LoadReport
@@ -176,8 +178,8 @@ def test_nothing_private_in_any_rendering() -> None:
         reproduce=text,
         environment={text: text},
         findings=tuple(replace(f, detail=text, arm=text) for f in samples.LEAK.findings),
-        sites=({"file": text, "function": text},),
-        holders=({"path": text},),
+        sites=(Site(text, 1, text, text, 1.0),),
+        holders=(held(text, text, module=text),),
         arms=tuple(
             replace(
                 a,

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from leaks import held
 from render import samples
 
 from hfmemdebug.cli.output import OutputOptions
 from hfmemdebug.errors import InputError
+from hfmemdebug.leak import Site
 from hfmemdebug.measure.failure import describe
-from hfmemdebug.origin import holders
+from hfmemdebug.origin.paths import path_to
 from hfmemdebug.recording.decode import decode, encode
 from hfmemdebug.recording.end import End, LimitUsage, Reclaim, Trace
 from hfmemdebug.recording.file import Recording
@@ -121,8 +123,8 @@ class Planted:
         self.result: Result = replace(
             samples.LEAK, summary=f"Leak in {dataset}: {text}", advice=(text, *texts), warnings=(text, *texts, dataset),
             findings=(Finding("python-objects", "leak", 9, 1.0, (1.0, 1.0), "growing", False, text, "memory-mapped"),),
-            sites=({"file": f"{CWD}/{text}.py", "line": 3, "function": text, "kind": "python"},),
-            holders=({"path": f"module train: list `seen` {text}", "growth_per_iteration": 1},),
+            sites=(Site(f"{CWD}/{text}.py", 3, text, "python", 1.0),),
+            holders=(held("list", text, module=text),),
             arms=(arm,), environment={"malloc settings": text, **{f"label {n}": t for n, t in enumerate(texts)}},
             command_line=f"hfmemdebug diagnose {dataset} {text}",
             limit={"bytes": 5, "how": text, "outcome": text},
@@ -311,9 +313,9 @@ cache: dict[str, dict[str, list[int]]] = {"train": {}}
 
 def test_keys_of_the_data_are_in_no_holder() -> None:
     secret = letters(30)
-    cache["train"][secret] = held = [1]
-    path = holders.path_to(held)
+    cache["train"][secret] = kept = [1]
+    path = path_to(kept)
     assert path is not None
-    assert secret not in path.words
-    assert "`cache['train'][a key]`" in path.words
+    assert secret not in str(path)
+    assert path.label == "cache['train'][a key]"
     del cache["train"][secret]

@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from leaks import held
 from render import samples
 
+from hfmemdebug.leak import Pins
 from hfmemdebug.render.terminal import render_terminal, render_verdict_line
 from hfmemdebug.result import ArmSummary, Finding, Result
 
@@ -112,9 +114,9 @@ def test_who_owns_the_leak() -> None:
     assert "Python objects memory-mapped + consumer +580 MB +5.9 MB no LEAK" in " ".join(text.split())
     assert "consumer.py:12, in keep" in text
     assert "module consumer: list `seen` (+1 item per slice)" in text
-    framed = {**samples.LEAK.sites[0], "kind": "native", "native_frames": ["strdup", "copy_all"]}
-    pins = {"kind": "ndarray", "used_bytes": 8, "held_bytes": 80_000}
-    keys = {"path": "module train: dict `cache`", "growth_per_iteration": 1000.0, "unit": "key", "pins": pins}
+    framed = replace(samples.LEAK.sites[0], kind="native", native_frames=("strdup", "copy_all"))
+    pins = Pins("ndarray", 8, 80_000)
+    keys = held("dict", "cache", growth_per_iteration=1000.0, unit="key", pins=pins)
     text = render_terminal(replace(samples.LEAK, sites=(framed,), holders=(keys,)), width=160)
     assert "of the leak; in C: strdup ← copy_all" in text
     assert "dict `cache` (+1,000 keys per slice); each ndarray of 8 B pins 78.1 KB" in text

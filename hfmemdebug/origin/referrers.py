@@ -1,13 +1,21 @@
-"""What holds a leak that no container is seen to grow by: the objects that its lines have made are asked one by one.
+"""Finds what keeps a leak that no container is seen to grow by: the objects that its lines made are asked themselves.
 
-They come too seldom, hold each other in a chain, or hang on something that has no length.
+Slices are read once more under tracemalloc, and the objects that the leaking lines made and that are still there are
+asked for their referrers (`gc.get_referrers`, a pass over all objects). Tried in this order:
+
+1. a container that refers to them and has more in it than before;
+2. one that refers to nearly all of them and is made anew at each slice, or had free places: a ring, ``[None] * n``;
+   also of their owners, level by level: a text in a tuple in an object's dictionary, and that object;
+3. the path to one of the objects. Of a chain, one end is next to the root; what holds the other end as well holds all.
+
+Nothing is found where Python does not know who holds it: a C library, or a reference that was never given back.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import itertools
-import re
 import sys
 import tracemalloc
 import types
@@ -15,11 +23,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from hfmemdebug.origin.bounds import Bound, bound_of, bound_of_name
-from hfmemdebug.origin.containers import size_of, unit_of, whatever_is_safe
-from hfmemdebug.origin.holders import Holder, holder_document, take_census
-from hfmemdebug.origin.paths import RootPath, path_to
-from hfmemdebug.origin.sites import FRAMES, collector_runs, place_of
+from ..inject._hfmemdebug_common import collector_runs
+from ..leak import ENTRIES, Bound, Holder, RootPath
+from .bounds import bound_of, bound_of_value
+from .containers import all_objects, size_of
+from .holders import container_holder, take_census
+from .paths import path_to
+from .sites import FRAMES, place_of
 
 # What they refer to is many times as much.
 _AT_A_TIME = 10_000
@@ -30,14 +40,13 @@ _MOST_ASKED = 100
 # A text in a tuple in an object's dictionary, and that object.
 _MOST_OWNERS = 4
 
-# The first name on the way from a module.
-_NAMED = re.compile(r"^module \S+ `(\w+)")
-
 Place = tuple[str, int]
 
 
-def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collection[Place]) -> list[Holder]:
-    """Reads slices once more and finds who holds what some lines make in them.
+def find_referrers(
+    walk: Callable[[], Iterator[None]], slices: int, places: Collection[Place]
+) -> list[Holder]:
+    """Reads slices once more and finds what holds what some lines make in them.
 
     Args:
         walk: Reads slices from the first one on, as it is iterated over.
@@ -45,32 +54,20 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
         places: Files and lines that make what stays, as `place_of` tells them.
 
     Returns:
-        The container that most of it is in, or the path to one of the objects; as `find_holders` has them. Nothing
-        where Python does not know who holds it: a C library, or a reference that was never given back.
+        The container that most of it is in, or the path to one of the objects; nothing where there is none.
     """
     census = take_census()
-    before = census.sizes
     made = _heaviest(_made_at(walk, slices, places))
     asked = made[:_MOST_ASKED]
     skip = (made, asked)
-    inside: Counter[int] = Counter()
-    grown: dict[int, tuple[Any, int]] = {}
-    for referrer in gc.get_referrers(*asked) if asked else ():
-        size, old = size_of(referrer), before.get(id(referrer))
-        if size is not None and old is not None and size > old:
-            grown[id(referrer)] = referrer, size - old
-            inside[id(referrer)] = size - old
-    for key, _ in inside.most_common():
-        container, growth = grown[key]
-        held = path_to(container, skip=skip)
-        if held is not None:
-            return [holder_document(_with_bound(container, held), growth / slices, unit_of(container), held)]
+    found = _grown(asked, census.sizes, slices, skip)
+    if found is not None:
+        return [found]
     for things in _owned_and_owners(asked, census.ids, skip):
         for container in gc.get_referrers(*things):
-            holder = _that_holds_all(container, things, before, (*skip, things))
+            holder = _that_holds_all(container, things, census.sizes, (*skip, things))
             if holder is not None:
-                words, held = holder
-                return [holder_document(words, len(made) / slices, unit_of(container), held)]
+                return [dataclasses.replace(holder, growth_per_iteration=round(len(made) / slices, 2))]
     # Of a chain, one end is next to the root; and what holds the other end as well holds all of it.
     ends = {0, len(made) // 2, len(made) - 1} if made else set()
     paths = [(made[i], path) for i in ends if (path := path_to(made[i], skip=skip)) is not None]
@@ -80,16 +77,33 @@ def find_keepers(walk: Callable[[], Iterator[None]], slices: int, places: Collec
     thing, path = next(each for each in paths if each[1].place == most)
     bounded = _bounded_around(thing, path, skip)
     if bounded is not None:
-        container, held = bounded
-        return [holder_document(_with_bound(container, held), len(made) / slices, unit_of(container), held)]
-    named = _NAMED.search(path.place)
-    bound = bound_of_name(named[1], path.file) if named is not None else None
-    words = path.words + (bound.words if bound is not None else "")
-    return [holder_document(words, len(made) / slices, f"`{type(made[0]).__qualname__}`", path)]
+        container, at = bounded
+        return [container_holder(container, at, len(made) / slices)]
+    bound = bound_of_value(path.steps[:1], path.file) if path.root.kind == "module" else None
+    kind = type(made[0]).__qualname__
+    return [Holder("chain", round(len(made) / slices, 2), kind, path, bound=bound)]
+
+
+def _grown(
+    asked: Sequence[Any], before: Mapping[int, int], slices: int, skip: Sequence[Any]
+) -> Holder | None:
+    """Returns the container that refers to some of them and has grown the most."""
+    inside: Counter[int] = Counter()
+    grown: dict[int, Any] = {}
+    for referrer in gc.get_referrers(*asked) if asked else ():
+        size, old = size_of(referrer), before.get(id(referrer))
+        if size is not None and old is not None and size > old:
+            grown[id(referrer)] = referrer
+            inside[id(referrer)] = size - old
+    for key, growth in inside.most_common():
+        at = path_to(grown[key], skip=(*skip, grown))
+        if at is not None:
+            return container_holder(grown[key], at, growth / slices)
+    return None
 
 
 def _owned_and_owners(things: list[Any], known: Collection[int], skip: Sequence[Any]) -> Iterator[list[Any]]:
-    """The things, then the new objects that each of them is an attribute or an item of, and so on."""
+    """Yields the things, then the new objects that each of them is an attribute or an item of, and so on."""
     ours = {id(each) for each in skip}
     for _ in range(_MOST_OWNERS):
         if not things:
@@ -106,8 +120,8 @@ def _owned_and_owners(things: list[Any], known: Collection[int], skip: Sequence[
 
 def _that_holds_all(
     container: Any, things: list[Any], before: Mapping[int, int], skip: Sequence[Any]
-) -> tuple[str, RootPath] | None:
-    """A container without a longer life or length, and its path: one that is made anew, or had places free for them."""
+) -> Holder | None:
+    """Makes the holder of a container that is made anew, or had free places for what it holds; else None."""
     if any(container is each for each in skip):
         return None
     # By the type: a proxy's `__class__` is its own code.
@@ -122,35 +136,32 @@ def _that_holds_all(
         return None
     old, size = before.get(id(container)), len(values)
     has_room = old == size and any(value is None for value in values)
-    held = path_to(container, skip=(*skip, values)) if old is None or has_room else None
-    if held is None:
+    at = path_to(container, skip=(*skip, values)) if old is None or has_room else None
+    if at is None:
         return None
-    if has_room:
-        return held.words + Bound(size, "", None).words, held
-    return _with_bound(container, held), held
-
-
-def _with_bound(container: Any, path: RootPath) -> str:
-    bound = bound_of(container, path)
-    return path.words + (bound.words if bound is not None else "")
+    holder = container_holder(container, at, 0.0)
+    return dataclasses.replace(holder, bound=Bound(size)) if has_room else holder
 
 
 def _bounded_around(thing: Any, path: RootPath, skip: Sequence[Any]) -> tuple[Any, RootPath] | None:
-    """The container with a bound that a thing is in, and its path: one made anew at each slice shows no growth."""
-    if not path.place.endswith("]`"):
+    """Returns the container with a bound that a thing is in: one made anew at each slice shows no growth."""
+    if not path.steps or path.steps[-1].kind not in ENTRIES:
         return None
-    around = path.place[: path.place.rindex("[")] + "`"
     ours = {id(each) for each in skip}
     owners = [o for o in gc.get_referrers(thing) if size_of(o) is not None and id(o) not in ours]
     for owner in owners:
         held = path_to(owner, skip=(*skip, owners))
-        if held is not None and held.place == around and bound_of(owner, held) is not None:
+        if (
+            held is not None
+            and held.place == (path.root, path.steps[:-1])
+            and bound_of(owner, held) is not None
+        ):
             return owner, held
     return None
 
 
 def _heaviest(things: list[Any]) -> list[Any]:
-    """Those of the type that takes most: a line makes other things on its way."""
+    """Returns those of the type that takes most: a line makes other things on its way."""
     bytes_of: Counter[type] = Counter()
     for thing in things:
         bytes_of[type(thing)] += sys.getsizeof(thing)
@@ -159,13 +170,13 @@ def _heaviest(things: list[Any]) -> list[Any]:
 
 
 def _made_at(walk: Callable[[], Iterator[None]], slices: int, places: Collection[Place]) -> list[Any]:
-    """What the lines have made in some slices and is still there, about in the order in which it was made."""
+    """Returns what the lines made in some slices and is still there, about in the order in which it was made."""
     tracemalloc.start(FRAMES)
     try:
         deque(itertools.islice(walk(), slices), maxlen=0)
         if collector_runs():
             gc.collect()
-        objects, _ = whatever_is_safe()
+        objects, _ = all_objects()
         found: dict[int, Any] = {}
         for start in range(0, len(objects), _AT_A_TIME):
             some = objects[start : start + _AT_A_TIME]

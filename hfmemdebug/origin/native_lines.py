@@ -1,4 +1,4 @@
-"""Which of the user's lines a native leak comes from, where nothing in Python was allocated for it.
+"""Finds the user's lines that a native leak comes from, where nothing in Python was allocated for it.
 
 Every line of the user's own files is followed, and a counter that is exact in the process (malloc's bytes
 in use, Arrow's, or anonymous memory) is read between any two: what grows by as much in each slice as the
@@ -20,7 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hfmemdebug.origin.sites import LEAST_SHARE, MOST_SITES, PART_SECONDS, function_at, is_library
+from ..leak import Site
+from .sites import LEAST_SHARE, MOST_SITES, PART_SECONDS, is_library, make_site
 
 # A line is the leak's where its growth differs from the arm's rate by at most this share of it.
 CLOSE = 0.25
@@ -41,7 +42,7 @@ def find_native_lines(
     slices: int,
     *,
     bytes_each: int | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Site]:
     """Finds the lines that leak.
 
     Args:
@@ -52,29 +53,26 @@ def find_native_lines(
         bytes_each: Of things, what each of them holds; None for a counter of bytes.
 
     Returns:
-        Sites as the result document has them, of kind ``native``, largest first; none where no lines stand out.
+        Sites of kind ``native``, the largest first; none where no lines stand out.
     """
     # malloc counts the free blocks that it keeps at hand as used: they are used up first.
     deque(itertools.islice(walk(), slices), maxlen=0)
     growth, followed = _follow(walk, read, slices)
     per_slice = {line: grown / max(followed, 1) for line, grown in growth.items()}
     return [
-        {
-            "file": file,
-            "line": number,
-            "function": function_at(file, number),
-            "kind": "native",
-            "bytes_per_iteration": round(per_slice[file, number] * (bytes_each or 1), 1),
-            "count_per_iteration": round(per_slice[file, number], 3) if bytes_each else None,
-            "share": round(min(per_slice[file, number] / rate, 1.0), 3),
-            "in_library": False,
-        }
-        for file, number in lines_of(per_slice, rate)
+        make_site(
+            line,
+            per_slice[line] * (bytes_each or 1),
+            per_slice[line] if bytes_each else None,
+            per_slice[line] / rate,
+            kind="native",
+        )
+        for line in lines_of(per_slice, rate)
     ]
 
 
 def mapped_bytes() -> int | None:
-    """Private memory that is mapped, touched or not (proc_pid_statm(5)): it grows at the line that maps it."""
+    """Reads what private memory is mapped, touched or not: that grows at the line that maps it (proc_pid_statm(5))."""
     try:
         fields = Path("/proc/self/statm").read_bytes().split()
     except OSError:
@@ -83,7 +81,7 @@ def mapped_bytes() -> int | None:
 
 
 def lines_of(per_slice: dict[Line, float], rate: float) -> list[Line]:
-    """The lines that leak, of those that grow and shrink.
+    """Returns the lines that leak, of those that grow and shrink.
 
     The growth of all lines adds up to the rate, whatever is freed where. One line that grows by the rate is
     it. Else it is the fewest that make the rate together while the other ones free what they allocate; where
@@ -109,7 +107,7 @@ def lines_of(per_slice: dict[Line, float], rate: float) -> list[Line]:
 def _follow(
     walk: Callable[[], Iterator[None]], read: Callable[[], int | None], slices: int
 ) -> tuple[Counter[Line], int]:
-    """Growth by line of the user's over the slices that were followed whole, in this thread, and their number."""
+    """Returns growth by line of the user's over slices that were followed whole, in this thread, and their number."""
     growth: Counter[Line] = Counter()
     # The user's lines that are being executed, the innermost last.
     stack: list[Line] = []

@@ -19,7 +19,9 @@ import _thread, sys, time, tracemalloc
 sys.path.insert(0, sys.argv[1])
 """
 _LOOKS = f"""{_HEAD}
-from _hfmemdebug_tracer import FRAMES, Tracer
+from _hfmemdebug_common import load
+(trace_program,) = load("origin.trace_program")
+FRAMES, Tracer = trace_program.FRAMES, trace_program.Tracer
 rows = [0]
 tracer = Tracer(sys.argv[2], rows)
 tracemalloc.start(FRAMES)
@@ -28,7 +30,7 @@ def look():
     rows[0] += 1000
     tracer.busy = True
     # As the sampler's thread does it: what a look allocates is told from the program's by its thread.
-    _thread.start_new_thread(tracer._take, ())
+    _thread.start_new_thread(tracer.take, ())
     while tracer.busy:
         time.sleep(0.001)
 look()
@@ -54,16 +56,16 @@ def traced(folder: Path, parts: str) -> dict[str, Any] | None:
 def lines(folder: Path, trace: dict[str, Any] | None) -> list[str]:
     assert trace is not None
     text = (folder / "program.py").read_text().splitlines()
-    return [text[site["line"] - 1].partition("# the ")[2] for site in trace["sites"]]
+    return [text[line - 1].partition("# the ")[2] for (_, line), *_ in trace["sites"]]
 
 
 def test_two_looks_name_what_has_grown_at_one_pace_since_tracing_began(tmp_path: Path) -> None:
     # What warms up and what is worked on has gone on growing a little.
     trace = traced(tmp_path, "part(500, 2000, 1000)\npart(500, 100, 1050)")
     assert lines(tmp_path, trace) == ["leak"]
-    assert trace is not None and trace["sites"][0]["bytes"] == pytest.approx(1_000_000, rel=0.1)
+    assert trace is not None and trace["sites"][0][1] == pytest.approx(1_000_000, rel=0.1)
     assert trace["holders"][0]["path"] == "module __main__: list `leak`"
-    assert trace["holders"][0]["growth"] == pytest.approx(1000, rel=0.05)
+    assert trace["holders"][0]["growth_per_iteration"] == pytest.approx(1000, rel=0.05)
 
 
 def test_the_bound_of_a_holder_is_told_with_how_full_it_is(tmp_path: Path) -> None:
@@ -80,22 +82,19 @@ def test_the_bound_of_a_holder_is_told_with_how_full_it_is(tmp_path: Path) -> No
     )
     trace = traced(tmp_path, parts)
     assert trace is not None
-    bounds = {holder["name"]: holder["bound"] for holder in trace["holders"]}
-    assert bounds.keys() == {"recent", "endless"}
-    assert bounds["endless"] is None
-    assert (
-        bounds["recent"]
-        .pop("path")
-        .startswith("module __main__: dict `recent`, bounded to 5,000 (program.py:")
-    )
-    assert bounds["recent"] == {"entries": 1200, "bound": 5000}
+    held = {holder["at"]["steps"][0]["name"]: holder for holder in trace["holders"]}
+    assert held.keys() == {"recent", "endless"}
+    assert held["endless"]["bound"] is None
+    bound = held["recent"]["bound"]
+    assert (bound["capacity"], bound["unit"], held["recent"]["entries"]) == (5000, "entry", 1200)
+    assert bound["where"]["file"].endswith("program.py")
 
 
 def test_a_look_that_goes_on_as_the_process_ends_is_waited_for(tmp_path: Path) -> None:
     # As long as it goes on it has all objects in its hands, garbage among them.
     ending = (
         "part(500, 0, 0)\npart(500, 0, 0)\ntracer.busy = True\n"
-        "def take():\n    time.sleep(0.5)\n    tracer._take()\n_thread.start_new_thread(take, ())\n"
+        "def take():\n    time.sleep(0.5)\n    tracer.take()\n_thread.start_new_thread(take, ())\n"
         "tracer.end()\nassert not tracer.busy and not tracemalloc.is_tracing()\n"
     )
     assert traced(tmp_path, ending) is not None
@@ -116,7 +115,7 @@ def test_with_three_looks_the_start_of_tracing_is_none_of_them(tmp_path: Path) -
     # Of five parts the first was a start-up that took ten times as much, of the leak's line as well.
     trace = traced(tmp_path, "part(5000, 2000, 1000)\n" + "part(500, 0, 1000)\n" * 2)
     assert lines(tmp_path, trace) == ["leak"]
-    assert trace is not None and trace["sites"][0]["bytes"] == pytest.approx(1_000_000, rel=0.1)
+    assert trace is not None and trace["sites"][0][1] == pytest.approx(1_000_000, rel=0.1)
 
 
 _MALLOC = f"""{_HEAD}
@@ -197,7 +196,7 @@ def go_on():
     try:
         while len(done) < 3:
             tracer.busy = True
-            tracer._take()
+            tracer.take()
             done.append(1)
     except BaseException as error:
         failed.append(error)

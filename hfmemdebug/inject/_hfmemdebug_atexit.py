@@ -1,4 +1,4 @@
-"""What the sampler does as a program ends: garbage that waited is collected, caches and versions are written down.
+"""Ends the sampling of a program: collects the garbage that waited, writes down caches and versions.
 
 Runs on CPython 3.8 and later with the standard library alone.
 """
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 LEAST_ENTRIES, MOST_CACHES = 1000, 3
 
 
-def collects() -> bool:
-    """Whether the collector comes by itself: a first threshold of 0 turns it off too."""
-    return gc.isenabled() and gc.get_threshold()[0] > 0
-
-
 def collect_garbage(come: int | None, whole: bool) -> int:
     """Collects, and returns how many blocks were garbage that came with the work and waited for the collector.
 
@@ -35,7 +30,7 @@ def collect_garbage(come: int | None, whole: bool) -> int:
 
     Args:
         come: Objects that the collector looks after, more than as the work began.
-        whole: Nothing grew, so that nobody asks what of it was in use: collecting once takes a third of the time.
+        whole: Nothing grew, so what of it was in use does not matter: collecting once takes a third of the time.
     """
     before = sys.getallocatedblocks()
     store: Any = None
@@ -62,7 +57,7 @@ def collect_garbage(come: int | None, whole: bool) -> int:
 
 
 def _largest(objects: list[Any]) -> Any:
-    """The container with the most items."""
+    """Returns the container with the most items."""
     from collections import deque
 
     largest, most = None, 0
@@ -93,7 +88,7 @@ def unfilled_caches(script: str | None) -> list[list[Any]]:
         caches: list[Any] = [t for t in gc.get_objects() if type(t) is kind or type(t) is deque]
     finally:
         sys.setswitchinterval(interval)
-    found, told = _hfmemdebug_bounded.unfilled(LEAST_ENTRIES, script)
+    found, told = _hfmemdebug_bounded.partially_filled(LEAST_ENTRIES, script)
     for cache in caches:
         if id(cache) in told:
             # It is one of many.
@@ -114,7 +109,7 @@ def unfilled_caches(script: str | None) -> list[list[Any]]:
 
 
 def _name_of(thing: Any) -> str:
-    """The name that it has in a module; nothing where it has none."""
+    """Returns the name that it has in a module; nothing where it has none."""
     for module in list(sys.modules.values()):
         # A module that is not loaded before it is asked for something is of another type.
         for name, value in list(vars(module).items()) if type(module) is type(sys) else ():
@@ -147,7 +142,7 @@ def returned_values(
 ) -> list[list[Any]]:
     """Texts and arrays that functions which have returned have cut: what, bytes given back, and what it has cut to.
 
-    Of that there are the bytes at least and at most: nobody knows any more what a letter or a row took.
+    Of that there are the bytes at least and at most: it is not known any more what a letter or a row took.
 
     Args:
         running: As above.
@@ -159,7 +154,7 @@ def returned_values(
 
 
 def write_versions(folder: str, found: dict[str, list[list[Any]]]) -> None:
-    """What the program ran on: its environment may be another one than hfmemdebug's. And what was found at its end."""
+    """Writes what the program ran on, which may be another environment than hfmemdebug's, and what was found."""
     # Not before the end: its import takes as long as a fifth of all that is done at the start.
     import json
 

@@ -17,7 +17,7 @@ KEPT = {
         "step=len\ndef consume():\n    global step\n    inner=step\n    def patched(v): return inner(v)  # here\n"
         "    step=patched\n",
         "module program: function `step`",
-        "`function`",
+        "function",
         1,
     ),
     "ring": (
@@ -49,7 +49,7 @@ KEPT = {
         "import itertools\nblocks=(bytearray(1000) for _ in itertools.count())  # here\n"
         "first,second=itertools.tee(blocks)\ndef consume(): next(first)\n",
         "module program: bytearray `second`",
-        "`bytearray`",
+        "bytearray",
         1,
     ),
 }
@@ -60,7 +60,7 @@ def test_who_keeps_what_a_line_has_made(tmp_path: Path, name: str) -> None:
     source, path, unit, growth = KEPT[name]
     (line,) = (i for i, text in enumerate(source.splitlines(), 1) if "# here" in text)
     places = f"[(program.__file__, {line})]"
-    (holder,) = run_traced(tmp_path, source, f"find_keepers(walk, 80, {places})", unseen=100)
+    (holder,) = run_traced(tmp_path, source, f"find_referrers(walk, 80, {places})", unseen=100)
     assert holder["path"] == path
     assert holder["unit"] == unit
     assert holder["growth_per_iteration"] == pytest.approx(growth, rel=0.3)
@@ -82,21 +82,23 @@ def test_entries_that_are_made_anew(anew: str, bound: str, tmp_path: Path) -> No
     for number in range(2):
         folder = tmp_path / str(number)
         folder.mkdir()
-        (holder,) = run_traced(folder, source, "find_keepers(walk, 80, [(program.__file__, 7)])", unseen=100)
+        (holder,) = run_traced(
+            folder, source, "find_referrers(walk, 80, [(program.__file__, 7)])", unseen=100
+        )
         # A new list may lie where an older one was, and then it is seen to have grown.
         assert (
             "`kept[a key]" in holder["path"] and holder["path"].partition("`")[2].partition("`")[2] == bound
         )
 
 
-def test_nobody_in_python_keeps_what_an_extension_does(tmp_path: Path) -> None:
+def test_what_an_extension_keeps_has_no_holder_in_python(tmp_path: Path) -> None:
     source = (
         "import ctypes\ndef consume():\n    lost=bytes(bytearray(1000))\n"
         "    ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))\n"
     )
-    assert run_traced(tmp_path, source, "find_keepers(walk, 40, [(program.__file__, 3)])", unseen=10) == []
+    assert run_traced(tmp_path, source, "find_referrers(walk, 40, [(program.__file__, 3)])", unseen=10) == []
 
 
 def test_a_container_that_fills_with_what_another_line_makes_is_none(tmp_path: Path) -> None:
     source = "seen=[]\ndef consume():\n    seen.append(object())\n    return bytearray(1000)\n"
-    assert run_traced(tmp_path, source, "find_keepers(walk, 40, [(program.__file__, 4)])", unseen=10) == []
+    assert run_traced(tmp_path, source, "find_referrers(walk, 40, [(program.__file__, 4)])", unseen=10) == []
