@@ -13,12 +13,13 @@ from hfmemdebug._version import __version__
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
 from hfmemdebug.render.picture import chart_subtitle
-from hfmemdebug.render.plot import Spec, arm_chart, fit_curve, process_charts, top_of
+from hfmemdebug.render.plot import arm_chart, fit_curve, process_charts, top_of
 from hfmemdebug.render.reporters import drawing_library
 from hfmemdebug.render.retained_chart import retained_chart
 from hfmemdebug.render.sections import Extent, Section, heading_lines, sections
 from hfmemdebug.render.tables import Table
 from hfmemdebug.render.text import one_line
+from hfmemdebug.render.vega import Spec
 from hfmemdebug.result import Result
 
 _PAGE = Path(__file__).with_name("page.html")

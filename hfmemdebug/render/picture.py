@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.render import words
-from hfmemdebug.render.plot import Spec, arm_chart, fit_curve, parts_of, top_of
+from hfmemdebug.render.plot import arm_chart, fit_curve, parts_of, top_of
 from hfmemdebug.render.reporters import drawing_library
 from hfmemdebug.render.retained_chart import retained_chart
-from hfmemdebug.result import ArmSummary, Result
+from hfmemdebug.render.vega import Spec, heading
+from hfmemdebug.result import Result
 from hfmemdebug.units import format_bytes
 
 _MOST_ARMS = 4
@@ -25,7 +26,7 @@ _COLOUR_OF = {"no-leak": "#15803d", "leak": "#b91c1c", "inconclusive": "#a16207"
 
 
 def render_png(result: Result, recordings: Sequence[Recording]) -> bytes:
-    """The run as a PNG of about 1000 points in width, at twice the resolution.
+    """Returns the run as a PNG of about 1000 points in width, at twice the resolution.
 
     Raises:
         UsageError: vl-convert is not installed.
@@ -35,7 +36,7 @@ def render_png(result: Result, recordings: Sequence[Recording]) -> bytes:
 
 
 def render_svg(result: Result, recordings: Sequence[Recording]) -> str:
-    """The run as an SVG.
+    """Returns the run as an SVG.
 
     Raises:
         UsageError: vl-convert is not installed.
@@ -45,7 +46,7 @@ def render_svg(result: Result, recordings: Sequence[Recording]) -> str:
 
 
 def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
-    """The Vega-Lite specification of the picture: verdict, arms, and what stays.
+    """Returns the Vega-Lite specification of the picture: verdict, arms, and what stays.
 
     Args:
         result: The result. Private text in it is shown as it stands: redact it before.
@@ -54,22 +55,19 @@ def picture(result: Result, recordings: Sequence[Recording]) -> Spec:
     shown = recordings[:_MOST_ARMS]
     top, parts = top_of(shown), parts_of(shown)
     width = _WIDTH if len(shown) > 1 else _ACROSS
-    arms = [
-        {**chart, "width": width, "height": _HEIGHT}
-        for recording in shown
-        if (
-            chart := arm_chart(
-                recording,
-                top=top,
-                parts=parts,
-                most=_MOST_POINTS,
-                epochs=_EPOCHS,
-                hover=False,
-                subtitle=chart_subtitle(recording, result),
-            )
+    charts = (
+        arm_chart(
+            recording,
+            top=top,
+            parts=parts,
+            most=_MOST_POINTS,
+            epochs=_EPOCHS,
+            hover=False,
+            subtitle=chart_subtitle(recording, result),
         )
-        is not None
-    ]
+        for recording in shown
+    )
+    arms = [{**chart, "width": width, "height": _HEIGHT} for chart in charts if chart is not None]
     retained = retained_chart(result, shown)
     curve = fit_curve(result.fit) if result.fit else None
     rows: list[Spec] = []
@@ -101,23 +99,22 @@ def _title(result: Result) -> Spec:
     lines += [line for text in words.reclaim_lines(result)[:2] for line in textwrap.wrap(text, _LINE)[:2]]
     if any(arm.epochs > 1 and arm.mode == "mmap" for arm in result.arms):
         lines.append("Blue falls at the ends of epochs: hfmemdebug has the pages dropped there.")
-    return {
-        "text": verdict or f"hfmemdebug {result.command}",
-        "subtitle": lines,
-        "anchor": "start",
-        "fontSize": 24,
-        "color": _COLOUR_OF.get(result.verdict or "", "#334155"),
-        "subtitleFontSize": 13,
-        "subtitleColor": "#334155",
-        "subtitlePadding": 6,
-        "offset": 20,
-    }
+    return heading(
+        verdict or f"hfmemdebug {result.command}",
+        lines,
+        fontSize=24,
+        color=_COLOUR_OF.get(result.verdict or "", "#334155"),
+        subtitleFontSize=13,
+        subtitleColor="#334155",
+        subtitlePadding=6,
+        offset=20,
+    )
 
 
 def chart_subtitle(recording: Recording, result: Result) -> str:
-    """What one look is to see: how pages and anonymous memory grew in the first epoch."""
+    """Returns how pages and anonymous memory grew in the first epoch."""
     name = recording.header.arm.name
-    arm: ArmSummary | None = next((arm for arm in result.arms if arm.name == name), None)
+    arm = next((arm for arm in result.arms if arm.name == name), None)
     grown = {k: arm.growth.get(k) for k in ("file", "anon", "shmem")} if arm is not None else {}
     said = {"file": "mapped pages", "anon": "anonymous", "shmem": "shared"}
     parts = [

@@ -1,23 +1,18 @@
-"""Charts as Vega-Lite specifications: plain dictionaries, which a browser or vl-convert draws.
-
-An arm's memory is shown by its parts, stacked over the slices.
-"""
+"""The memory of arms and processes by its parts, stacked over the slices or the seconds; and the runs of `fit`."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import ArmSample, ProcessSample, Sample
 from hfmemdebug.render.chart import arm_name, thin, work_words
 from hfmemdebug.render.text import one_line
+from hfmemdebug.render.vega import MB, SECONDS, Spec, colours, heading, layer, nominal, quantity, work_axis
 from hfmemdebug.units import format_bytes, format_seconds
 
-Spec = dict[str, Any]
-
-_MB = 1 << 20
 # From the bottom of the stack to its top, with colours that people tell apart who cannot tell red from
 # green, on white and on black.
 _PARTS = {
@@ -39,9 +34,6 @@ _IN_HOVER = {
 _MOST_LABELLED_EPOCHS = 12
 _MOST_PROCESSES = 12
 _FIT_COLOURS = {"completed": "#3b82f6", "killed": "#b91c1c", "too slow": "#a16207", "failed": "#64748b"}
-SECONDS = "seconds"
-SLICE_AXIS = {"grid": False, "tickMinStep": 1, "tickCount": 6, "labelOverlap": True, "format": ",d"}
-SECONDS_AXIS = {"grid": False, "tickCount": 6, "labelOverlap": True}
 
 
 def arm_chart(
@@ -54,38 +46,38 @@ def arm_chart(
     subtitle: str = "",
     hover: bool = True,
 ) -> Spec | None:
-    """The parts of one arm's RSS, stacked over its slices, with warm-up and epochs marked.
+    """Draws the parts of one arm's RSS, stacked over its slices, with warm-up and epochs marked.
 
     Args:
         recording: The arm. One that was watched from outside is drawn over the seconds.
         top: The upper end of the axis in MB, the same for all arms of a run.
         most: Points at most.
-        parts: What has a colour, where several charts share the colours; see `parts_of`.
+        parts: The parts that have a colour, where several charts share the colours; see `parts_of`.
         epochs: Only so many epochs from the first one on.
         subtitle: A line below the arm's name.
-        hover: Show a slice's figures where somebody points at it.
+        hover: Show a slice's figures under the pointer.
 
     Returns:
         A view without a size; None where the recording has fewer than two slices with an RSS.
     """
-    looks = [tree for tree in recording.trees if tree.rss is not None]
+    trees = [tree for tree in recording.trees if tree.rss is not None]
     slices = [s for s in recording.slices if s.rss is not None and (epochs is None or s.epoch <= epochs)]
-    if max(len(looks), len(slices)) < 2:
+    if max(len(trees), len(slices)) < 2:
         return None
-    title = {"text": arm_title(recording), "subtitle": subtitle, "anchor": "start", "offset": 18}
     if recording.watched:
-        # A program that was looked at from outside has no epochs that we know of.
-        return _stack(looks, _seconds(looks), SECONDS, title, top=top, most=most, parts=parts, hover=hover)
-    numbers = [float(number) for number in range(1, len(slices) + 1)]
-    chart = _stack(
-        slices, numbers, work_words(recording), title, top=top, most=most, parts=parts, hover=hover
-    )
-    chart["layer"] = [*_phases(slices), *chart["layer"]]
-    return chart
+        # A program that was watched from outside has no epochs that we know of.
+        chart = _stack(trees, _seconds(trees), SECONDS, top=top, most=most, parts=parts, hover=hover)
+    else:
+        places = [float(number) for number in range(1, len(slices) + 1)]
+        chart = _stack(slices, places, work_words(recording), top=top, most=most, parts=parts, hover=hover)
+        chart["layer"] = [*_phases(slices), *chart["layer"]]
+    outcome = recording.end.outcome
+    name = arm_name(recording) if outcome == "completed" else f"{arm_name(recording)} ({outcome})"
+    return {**chart, "title": heading(name, subtitle, offset=18)}
 
 
 def process_charts(recording: Recording, *, most: int) -> list[Spec]:
-    """The same for each process of a program that was watched, the largest, in the order in which they began.
+    """Draws the same for each process of a program that was watched, the largest, in the order in which they began.
 
     All have one scale and one axis of time; what a fork shares with its parent is drawn in both.
     """
@@ -98,22 +90,17 @@ def process_charts(recording: Recording, *, most: int) -> list[Spec]:
         # Of a single process the chart of all of it says the same.
         return []
     largest = sorted(drawn, key=lambda samples: -_peak(samples, "rss"))[:_MOST_PROCESSES]
-    top = max(1.0, max(max(s.rss or 0, sum(_parts(s))) for samples in largest for s in samples) / _MB * 1.05)
+    top = _top([sample for samples in largest for sample in samples])
     end = max(s.seconds for samples in largest for s in samples)
     charts = []
     for samples in sorted(largest, key=lambda samples: samples[0].seconds):
+        chart = _stack(samples, _seconds(samples), SECONDS, top=top, most=most, domain=(0.0, end))
         name = f"{one_line(str(samples[-1].role or 'process'), 30)} (PID {samples[-1].pid})"
-        grown = {
-            said: _last(samples, part) - _first(samples, part)
+        grown = (
+            f"{said} {format_bytes(_first(samples[::-1], part) - _first(samples, part), signed=True)}"
             for part, said in (("file", "mapped pages"), ("anon", "anonymous"))
-        }
-        subtitle = "over its life: " + ", ".join(
-            f"{said} {format_bytes(g, signed=True)}" for said, g in grown.items()
         )
-        title = {"text": name, "subtitle": subtitle, "anchor": "start", "offset": 18}
-        charts.append(
-            _stack(samples, _seconds(samples), SECONDS, title, top=top, most=most, domain=(0.0, end))
-        )
+        charts.append({**chart, "title": heading(name, f"over its life: {', '.join(grown)}", offset=18)})
     return charts
 
 
@@ -121,7 +108,6 @@ def _stack(
     samples: Sequence[Sample],
     places: Sequence[float],
     axis: str,
-    title: Spec,
     *,
     top: float,
     most: int,
@@ -129,68 +115,44 @@ def _stack(
     hover: bool = True,
     domain: tuple[float, float] | None = None,
 ) -> Spec:
-    """What of RSS is what, stacked over places on the axis; the domain is theirs where none is given."""
+    """Stacks the parts of RSS over places on the axis; the domain is theirs where none is given."""
     parts = list(parts or _parts_in(samples))
     points = thin([_point(place, sample) for place, sample in zip(places, samples, strict=True)], most)
     points = _strips(points) if hover else points
     labels = {name: _PARTS[name][0] for name in parts}
+    encoding = {
+        "y": quantity("mb", "RSS, MB", stack="zero", scale={"domain": [0, top], "nice": False}),
+        "order": quantity("place"),
+        "color": colours(
+            "what",
+            dict(_PARTS[name] for name in parts),
+            {"direction": "vertical", "labelLimit": 0, "symbolType": "square"},
+        ),
+    }
+    transform = [
+        {"fold": parts, "as": ["part", "bytes"]},
+        {"calculate": f"datum.bytes / {MB}", "as": "mb"},
+        {"calculate": f"indexof({parts!r}, datum.part)", "as": "place"},
+        {"calculate": f"({labels!r})[datum.part]", "as": "what"},
+    ]
     return {
-        "title": title,
         "data": {"values": points},
-        "encoding": {
-            "x": {
-                "field": "i",
-                "type": "quantitative",
-                "title": axis,
-                "scale": {"domain": list(domain or (places[0], places[-1])), "nice": False},
-                "axis": SECONDS_AXIS if axis == SECONDS else SLICE_AXIS,
-            }
-        },
+        "encoding": {"x": work_axis(axis, domain or (places[0], places[-1]))},
         "layer": [
-            {
-                "transform": [
-                    {"fold": parts, "as": ["part", "bytes"]},
-                    {"calculate": f"datum.bytes / {_MB}", "as": "mb"},
-                    {"calculate": f"indexof({parts!r}, datum.part)", "as": "place"},
-                    {"calculate": f"({labels!r})[datum.part]", "as": "what"},
-                ],
-                "mark": {"type": "area", "opacity": 0.85},
-                "encoding": {
-                    "y": {
-                        "field": "mb",
-                        "type": "quantitative",
-                        "title": "RSS, MB",
-                        "stack": "zero",
-                        "scale": {"domain": [0, top], "nice": False},
-                    },
-                    "order": {"field": "place", "type": "quantitative"},
-                    "color": {
-                        "field": "what",
-                        "type": "nominal",
-                        "title": None,
-                        "scale": {"domain": list(labels.values()), "range": [_PARTS[p][1] for p in parts]},
-                        "legend": {
-                            "orient": "top",
-                            "direction": "vertical",
-                            "labelLimit": 0,
-                            "symbolType": "square",
-                        },
-                    },
-                },
-            },
+            {"transform": transform, **layer("area", encoding, opacity=0.85)},
             *([_hover(points, axis)] if hover else []),
         ],
     }
 
 
 def parts_of(recordings: Sequence[Recording]) -> list[str]:
-    """The parts of RSS that there is something of in any of the arms, from the bottom up."""
+    """Returns the parts of RSS that there is something of in any of the arms, from the bottom up."""
     return _parts_in([sample for recording in recordings for sample in recording.points])
 
 
 def _parts_in(samples: Sequence[Sample]) -> list[str]:
     parts = [name for name in ("anon", "shmem", "file") if any(getattr(s, name) is not None for s in samples)]
-    return [p for p in parts if p != "shmem" or _peak(samples, "shmem") >= _MB] if parts else ["rss"]
+    return [p for p in parts if p != "shmem" or _peak(samples, "shmem") >= MB] if parts else ["rss"]
 
 
 def _seconds(samples: Sequence[Sample]) -> list[float]:
@@ -201,80 +163,51 @@ def _first(samples: Sequence[Sample], field: str) -> int:
     return next((value for s in samples if (value := getattr(s, field)) is not None), 0)
 
 
-def _last(samples: Sequence[Sample], field: str) -> int:
-    return _first(samples[::-1], field)
+def _peak(samples: Sequence[Sample], field: str) -> int:
+    return max((value for s in samples if (value := getattr(s, field)) is not None), default=0)
 
 
 def top_of(recordings: Sequence[Recording]) -> float:
-    """The upper end in MB of the axis that all arms share: a little above the highest RSS."""
-    # Beside each other's moments: of several processes, parts and sum are not read at the same time.
-    highest = max((max(s.rss or 0, sum(_parts(s))) for r in recordings for s in r.points), default=0)
-    return max(1.0, highest / _MB * 1.05)
+    """Returns the upper end in MB of the axis that all arms share: a little above the highest RSS."""
+    return _top([sample for recording in recordings for sample in recording.points])
 
 
-def _parts(sample: Sample) -> tuple[int, int, int]:
-    return sample.anon or 0, sample.shmem or 0, sample.file or 0
-
-
-def arm_title(recording: Recording) -> str:
-    """The arm's name, with its outcome where it did not complete."""
-    outcome = recording.end.outcome
-    return arm_name(recording) if outcome == "completed" else f"{arm_name(recording)} ({outcome})"
-
-
-def _peak(samples: Sequence[Sample], field: str) -> int:
-    return max((value for s in samples if (value := getattr(s, field)) is not None), default=0)
+def _top(samples: Sequence[Sample]) -> float:
+    # Of several processes, parts and sum are not read at the same time.
+    highest = max(
+        (max(s.rss or 0, (s.anon or 0) + (s.shmem or 0) + (s.file or 0)) for s in samples), default=0
+    )
+    return max(1.0, highest / MB * 1.05)
 
 
 def _point(place: float, sample: Sample) -> Spec:
     figures = {name: value for name in _SHOWN if (value := getattr(sample, name, None)) is not None}
     if isinstance(sample, ArmSample):
-        return {"i": place, "epoch": sample.epoch, "slice": sample.slice, "warmup": sample.warmup, **figures}
+        figures |= {"epoch": sample.epoch, "slice": sample.slice, "warmup": sample.warmup}
     return {"i": place, **figures}
 
 
 def _phases(slices: Sequence[ArmSample]) -> list[Spec]:
-    """The warm-up as a grey field, and a line with a name at the beginning of each epoch."""
+    """Draws the warm-up as a grey field, and a line with a name at the beginning of each epoch."""
     starts = [i for i, s in enumerate(slices, start=1) if i == 1 or s.epoch != slices[i - 2].epoch]
     warm = sum(s.warmup for s in slices)
     layers: list[Spec] = []
     if warm:
-        layers.append(
-            {
-                "data": {"values": [{"from": 1, "to": warm + 1}]},
-                "mark": {"type": "rect", "color": "#94a3b8", "opacity": 0.35},
-                "encoding": {"x": {"field": "from", "type": "quantitative"}, "x2": {"field": "to"}},
-            }
-        )
+        field = {"x": quantity("from"), "x2": {"field": "to"}}
+        layers.append(layer("rect", field, [{"from": 1, "to": warm + 1}], color="#94a3b8", opacity=0.35))
     named = len(starts) <= _MOST_LABELLED_EPOCHS
-    first = " (grey: warm-up)" if warm else ""
-    marks = [
-        {
-            "i": i,
-            "text": (f"epoch {slices[i - 1].epoch}" if len(starts) <= 5 else str(slices[i - 1].epoch))
-            + (first if i == 1 and len(starts) <= 3 else ""),
-        }
-        for i in starts
-    ]
-    layers.append(
-        {
-            "data": {"values": marks},
-            "mark": {"type": "rule", "strokeDash": [3, 3], "opacity": 0.5 if named else 0.2},
-        }
-    )
+    marks = [{"i": i, "text": f"{'epoch ' * (len(starts) <= 5)}{slices[i - 1].epoch}"} for i in starts]
+    if warm and len(starts) <= 3:
+        marks[0]["text"] = f"{marks[0]['text']} (grey: warm-up)"
+    layers.append(layer("rule", {}, marks, strokeDash=[3, 3], opacity=0.5 if named else 0.2))
     if named:
-        layers.append(
-            {
-                "data": {"values": marks},
-                "mark": {"type": "text", "align": "left", "baseline": "bottom", "dy": -3, "fontSize": 10},
-                "encoding": {"y": {"value": 0}, "text": {"field": "text"}},
-            }
-        )
+        names = {"y": {"value": 0}, "text": {"field": "text"}}
+        layers.append(layer("text", names, marks, align="left", baseline="bottom", dy=-3, fontSize=10))
     return layers
 
 
 def _strips(points: Sequence[Spec]) -> list[Spec]:
-    """Each point with the ends of its strip, half way to its neighbours."""
+    """Returns each point with the ends of its strip, half way to its neighbours."""
     places = [point["i"] for point in points]
     middles = [(a + b) / 2 for a, b in itertools.pairwise(places)]
     return [
@@ -284,42 +217,34 @@ def _strips(points: Sequence[Spec]) -> list[Spec]:
 
 
 def _hover(points: Sequence[Spec], axis: str) -> Spec:
-    """A strip for each point, seen where somebody points at it, with its figures as a tooltip."""
-    unit = axis.split(",")[0]
-    where = (
-        [{"field": "i", "type": "quantitative", "title": axis}]
-        if axis == SECONDS
-        else [{"field": "epoch", "type": "nominal"}, {"field": "slice", "type": "nominal", "title": unit}]
-    )
+    """Draws a strip for each point, seen under the pointer, with its figures as a tooltip."""
+    where = [nominal("epoch"), nominal("slice", axis.split(",")[0])]
     present = {name: title for name, title in _IN_HOVER.items() if any(name in point for point in points)}
+    encoding = {
+        "opacity": {"condition": {"param": "hover", "empty": False, "value": 0.5}, "value": 0},
+        "x": quantity("from"),
+        "x2": {"field": "to"},
+        "y": {"value": 0},
+        "y2": {"value": "height"},
+        "tooltip": [
+            *([quantity("i", axis)] if axis == SECONDS else where),
+            *(nominal(f"{name}_text", title) for name, title in present.items()),
+        ],
+    }
     return {
         "transform": [
-            {"calculate": f"format(datum.{name} / {_MB}, ',.1f') + ' MB'", "as": f"{name}_text"}
+            {"calculate": f"format(datum.{name} / {MB}, ',.1f') + ' MB'", "as": f"{name}_text"}
             for name in present
         ],
         "params": [
             {"name": "hover", "select": {"type": "point", "on": "pointerover", "clear": "pointerout"}}
         ],
-        "mark": {"type": "rect", "color": "#64748b"},
-        "encoding": {
-            "opacity": {"condition": {"param": "hover", "empty": False, "value": 0.5}, "value": 0},
-            "x": {"field": "from", "type": "quantitative"},
-            "x2": {"field": "to"},
-            "y": {"value": 0},
-            "y2": {"value": "height"},
-            "tooltip": [
-                *where,
-                *(
-                    {"field": f"{name}_text", "type": "nominal", "title": title}
-                    for name, title in present.items()
-                ),
-            ],
-        },
+        **layer("rect", encoding, color="#64748b"),
     }
 
 
-def fit_curve(fit: dict[str, Any]) -> Spec | None:
-    """Every run under a limit, the line of those that finished, and the time without a limit.
+def fit_curve(fit: Mapping[str, Any]) -> Spec | None:
+    """Draws every run under a limit, the line of those that finished, and the time without a limit.
 
     Args:
         fit: The ``fit`` of the result document.
@@ -329,7 +254,7 @@ def fit_curve(fit: dict[str, Any]) -> Spec | None:
     """
     runs = [
         {
-            "mb": trial["bytes"] / _MB,
+            "mb": trial["bytes"] / MB,
             "seconds": trial["seconds"],
             "outcome": trial["outcome"],
             "text": f"{format_bytes(trial['bytes'])}: {trial['outcome']} after {format_seconds(trial['seconds'])}",
@@ -338,69 +263,47 @@ def fit_curve(fit: dict[str, Any]) -> Spec | None:
     ]
     if not runs:
         return None
-    outcomes = [name for name in _FIT_COLOURS if any(run["outcome"] == name for run in runs)]
-    x = {"field": "mb", "type": "quantitative", "title": "limit, MB", "scale": {"type": "log", "nice": False}}
-    y = {"field": "seconds", "type": "quantitative", "title": "seconds", "scale": {"zero": True}}
-    marks = [
-        {"mb": fit[key] / _MB, "text": f"{what} {format_bytes(fit[key])}", "beside": beside}
-        for key, what, beside in (
-            ("smallest_bytes", "needs", "right"),
-            ("knee_bytes", "slower below", "left"),
-        )
-        if fit.get(key)
-    ]
     free = fit["free"]["seconds"]
+    x = quantity("mb", "limit, MB", scale={"type": "log", "nice": False})
+    y = quantity("seconds", "seconds", scale={"zero": True})
+    colour_of = {name: c for name, c in _FIT_COLOURS.items() if any(run["outcome"] == name for run in runs)}
+    points = {
+        "x": x,
+        "y": y,
+        "color": colours("outcome", colour_of, {}),
+        "tooltip": [nominal("text", "limit")],
+    }
+    completed = [run for run in runs if run["outcome"] == "completed"]
     return {
-        "title": {
-            "text": "Wall time under each limit",
-            "subtitle": f"dashed: without a limit, {format_seconds(free)}",
-            "anchor": "start",
-            "offset": 18,
-        },
+        "title": heading(
+            "Wall time under each limit", f"dashed: without a limit, {format_seconds(free)}", offset=18
+        ),
         "layer": [
-            {
-                "data": {"values": [{"seconds": free}]},
-                "mark": {"type": "rule", "strokeDash": [4, 4], "color": "#64748b"},
-                "encoding": {"y": {"field": "seconds", "type": "quantitative"}},
-            },
-            {
-                "data": {"values": marks},
-                "mark": {"type": "rule", "color": "#94a3b8"},
-                "encoding": {"x": {"field": "mb", "type": "quantitative"}},
-            },
-            *(
-                {
-                    "data": {"values": [mark for mark in marks if mark["beside"] == beside]},
-                    "mark": {"type": "text", "align": align, "dx": dx, "dy": 6, "fontSize": 11},
-                    "encoding": {
-                        "x": {"field": "mb", "type": "quantitative"},
-                        "y": {"value": 0},
-                        "text": {"field": "text"},
-                    },
-                }
-                for beside, align, dx in (("right", "left", 4), ("left", "right", -4))
+            layer(
+                "rule", {"y": quantity("seconds")}, [{"seconds": free}], strokeDash=[4, 4], color="#64748b"
             ),
-            {
-                "data": {"values": [run for run in runs if run["outcome"] == "completed"]},
-                "mark": {"type": "line", "color": _FIT_COLOURS["completed"], "opacity": 0.5},
-                # Where a limit was tried more than once, the line goes through the mean.
-                "encoding": {"x": x, "y": {**y, "aggregate": "mean"}},
-            },
-            {
-                "data": {"values": runs},
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "color": {
-                        "field": "outcome",
-                        "type": "nominal",
-                        "title": None,
-                        "scale": {"domain": outcomes, "range": [_FIT_COLOURS[name] for name in outcomes]},
-                        "legend": {"orient": "top"},
-                    },
-                    "tooltip": [{"field": "text", "type": "nominal", "title": "limit"}],
-                },
-            },
+            *_fit_marks(fit),
+            # Where a limit was tried more than once, the line goes through the mean.
+            layer(
+                "line",
+                {"x": x, "y": {**y, "aggregate": "mean"}},
+                completed,
+                color=_FIT_COLOURS["completed"],
+                opacity=0.5,
+            ),
+            layer("point", points, runs, filled=True, size=70, opacity=1),
         ],
     }
+
+
+def _fit_marks(fit: Mapping[str, Any]) -> list[Spec]:
+    """Draws a line at what was found, named on the side where there is room."""
+    found = (("smallest_bytes", "needs", "left", 4), ("knee_bytes", "slower below", "right", -4))
+    layers = []
+    for key, what, align, dx in found:
+        if fit.get(key):
+            mark = [{"mb": fit[key] / MB, "text": f"{what} {format_bytes(fit[key])}"}]
+            text = {"x": quantity("mb"), "y": {"value": 0}, "text": {"field": "text"}}
+            layers.append(layer("rule", {"x": quantity("mb")}, mark, color="#94a3b8"))
+            layers.append(layer("text", text, mark, align=align, dx=dx, dy=6, fontSize=11))
+    return layers

@@ -9,11 +9,20 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.render import words
 from hfmemdebug.render.chart import arm_name, mermaid, thin
-from hfmemdebug.render.plot import SECONDS, SECONDS_AXIS, SLICE_AXIS, Spec
+from hfmemdebug.render.vega import (
+    MB,
+    SECONDS,
+    Spec,
+    colours,
+    heading,
+    layer,
+    nominal,
+    quantity,
+    work_axis,
+)
 from hfmemdebug.result import Result
 from hfmemdebug.units import format_bytes
 
-_MB = 1 << 20
 # The arms that are looked at stand out from their controls; red is a leak's.
 _LEAK_COLOURS = ("#dc2626", "#d97706", "#be185d", "#7c3aed")
 _LINE_COLOURS = ("#0d9488", "#2563eb", "#7c3aed", "#be185d")
@@ -36,6 +45,8 @@ _WORDS_OF_FIELDS = {
 }
 _MOST_DOTS = 60
 _COUNTED = ("file_maps", "fds")
+_AT_ENDS = "at the ends of epochs, beyond what was there after the first one"
+_SINCE_FIRST = "at each sample, beyond what was there at the first; starting up is not judged"
 _SINCE_WARMUP = "after each reading, beyond what was there after the warm-up"
 
 
@@ -47,19 +58,11 @@ def retained_chart(result: Result, recordings: Sequence[Recording]) -> Spec | No
     Returns:
         A view without a size; None where no arm has two points.
     """
-    counted = _FIELDS_OF_CAUSE.get(result.cause or "", _IN_USE) if result.verdict == "leak" else _IN_USE
-    fields = counted
-    lines: dict[str, Sequence[tuple[float, int]]] = {
-        arm_name(r): ends for r in recordings if len(ends := _retained(r, fields)) > 1
-    }
-    looked_at = {arm_name(r) for r in recordings if r.header.arm.consumer and len(r.points) > 1}
-    if not lines or (looked_at.isdisjoint(lines) and looked_at):
-        # No ends of epochs: a killed arm, or a loop that is not ours to settle.
-        fields = ("anon", "swap")
-        lines = {arm_name(r): line for r in recordings if len(line := _retained_by_slice(r, fields)) > 1}
+    leak, unit = result.verdict == "leak", words.unit(result)
+    counted = _FIELDS_OF_CAUSE.get(result.cause or "", _IN_USE) if leak else _IN_USE
+    fields, lines = _lines(recordings, counted)
     if not lines:
         return None
-    things = fields == _COUNTED
     # The longest line first, so that a shorter one that coincides with it is seen.
     points: list[Spec] = [
         {"arm": arm, "i": number, "value": value}
@@ -67,73 +70,52 @@ def retained_chart(result: Result, recordings: Sequence[Recording]) -> Spec | No
         for number, value in line
     ]
     reference = _smallest_leak(result, lines) if fields == _IN_USE else []
-    scale, unit = (1.0, "more") if things else _unit(point["value"] for point in (*points, *reference))
-    for point in points:
+    things = fields == _COUNTED
+    scale, of = (1.0, "more") if things else _unit(point["value"] for point in (*points, *reference))
+    for point in (*points, *reference):
         point["y"] = round(point["value"] / scale, 4)
     watched = any(recording.watched for recording in recordings)
-    axis = (
-        SECONDS
-        if watched
-        else f"{words.unit(result)}s read"
-        if words.unit(result) == "slice"
-        else f"{words.unit(result)}s"
-    )
+    axis = SECONDS if watched else f"{unit}s read" if unit == "slice" else f"{unit}s"
     few = max(map(len, lines.values())) <= _MOST_DOTS
-    layers: list[Spec] = [
-        {
-            "mark": {"type": "line", "strokeWidth": 2.5, "point": few and {"size": 28, "filled": True}},
-            "encoding": {"color": _arm_colours(lines, recordings, leak=result.verdict == "leak")},
-        },
-        {
-            # Larger than the dots that are seen, so that they are easily hit.
-            "mark": {"type": "point", "filled": True, "size": 250, "opacity": 0},
-            "encoding": {
-                "tooltip": [
-                    {"field": "arm", "type": "nominal"},
-                    {"field": "i", "type": "quantitative", "title": axis, "format": ",.6~g"},
-                    {
-                        "field": "value",
-                        "type": "quantitative",
-                        "title": "things" if things else "bytes",
-                        "format": "+,d",
-                    },
-                ]
-            },
-        },
-        *_rate_labels(result, points),
+    colour = {"color": _arm_colours(lines, recordings, leak=leak)}
+    tooltip = [
+        nominal("arm"),
+        quantity("i", axis, format=",.6~g"),
+        quantity("value", "things" if things else "bytes", format="+,d"),
     ]
-    if reference:
-        layers.append(_reference(reference, scale, result))
-    since = (
-        "at each sample, beyond what was there at the first; starting up is not judged"
-        if watched
-        else _SINCE_WARMUP
-    )
+    since = _AT_ENDS if fields == counted else _SINCE_FIRST if watched else _SINCE_WARMUP
     return {
-        "title": {
-            "text": f"Retained: {_WORDS_OF_FIELDS[fields]}",
-            "subtitle": "at the ends of epochs, beyond what was there after the first one"
-            if fields == counted
-            else since,
-            "anchor": "start",
-        },
+        "title": heading(f"Retained: {_WORDS_OF_FIELDS[fields]}", since),
         "data": {"values": points},
-        "encoding": {
-            "x": {
-                "field": "i",
-                "type": "quantitative",
-                "title": axis,
-                "scale": {"nice": False},
-                "axis": SECONDS_AXIS if watched else SLICE_AXIS,
-            },
-            "y": {"field": "y", "type": "quantitative", "title": unit, "scale": {"zero": True}},
-        },
-        "layer": layers,
+        "encoding": {"x": work_axis(axis), "y": quantity("y", of, scale={"zero": True})},
+        "layer": [
+            layer("line", colour, strokeWidth=2.5, point=few and {"size": 28, "filled": True}),
+            # Larger than the dots that are seen, so that they are easily hit.
+            layer("point", {"tooltip": tooltip}, filled=True, size=250, opacity=0),
+            *_rate_labels(result, points),
+            *([_reference(reference, result)] if reference else []),
+        ],
     }
 
 
+def _lines(
+    recordings: Sequence[Recording], fields: tuple[str, ...]
+) -> tuple[tuple[str, ...], dict[str, Sequence[tuple[float, int]]]]:
+    """Returns what is drawn of each arm: the fields at the ends of epochs, else anonymous memory at each sample."""
+    lines: dict[str, Sequence[tuple[float, int]]] = {
+        arm_name(r): ends for r in recordings if len(ends := _retained(r, fields)) > 1
+    }
+    looked_at = {arm_name(r) for r in recordings if r.header.arm.consumer and len(r.points) > 1}
+    if lines and not (looked_at and looked_at.isdisjoint(lines)):
+        return fields, lines
+    # No ends of epochs: a killed arm, or a loop that is not ours to settle.
+    anonymous = ("anon", "swap")
+    by_slice = ((r, _retained_by_slice(r, anonymous)) for r in recordings)
+    return anonymous, {arm_name(r): line for r, line in by_slice if len(line) > 1}
+
+
 def mermaid_ramp(result: Result, recordings: Sequence[Recording]) -> str | None:
-    """A leak's ramp beside its control, as a mermaid block with a line that names the two.
+    """Draws a leak's ramp beside its control, as a mermaid block with a line that names the two.
 
     Returns:
         None where there is no leak, or where its arm has fewer than two ends of epochs.
@@ -166,7 +148,7 @@ def mermaid_ramp(result: Result, recordings: Sequence[Recording]) -> str | None:
 
 
 def _retained(recording: Recording, fields: Sequence[str]) -> list[tuple[int, int]]:
-    """Slices read and the growth of the fields since the end of the first epoch, at each epoch's end."""
+    """Returns slices read and the growth of the fields since the end of the first epoch, at each epoch's end."""
     line: list[tuple[int, int]] = []
     done = 0
     for sample in recording.samples:
@@ -189,34 +171,28 @@ def _retained_by_slice(recording: Recording, fields: Sequence[str]) -> list[tupl
 
 def _unit(values: Iterable[float]) -> tuple[float, str]:
     largest = max((abs(value) for value in values), default=0)
-    for size, name in ((1 << 30, "GB"), (_MB, "MB"), (1 << 10, "KB")):
+    for size, name in ((1 << 30, "GB"), (MB, "MB"), (1 << 10, "KB")):
         if largest >= size:
             return float(size), name
     return 1.0, "bytes"
 
 
 def _arm_colours(lines: dict[str, Any], recordings: Sequence[Recording], *, leak: bool) -> Spec:
-    """Colours by arm: those with the user's code stand out, their controls are grey."""
+    """Returns colours by arm: those with the user's code stand out, their controls are grey."""
     bright = _LEAK_COLOURS if leak else _LINE_COLOURS
     with_consumer = {arm_name(r) for r in recordings if r.header.arm.consumer}
     subjects = [arm for arm in lines if arm in with_consumer] or list(lines)
     controls = [arm for arm in lines if arm not in subjects]
-    colours = {
+    colour_of = {
         arm: palette[place % len(palette)]
         for arms, palette in ((subjects, bright), (controls, _CONTROL_COLOURS))
         for place, arm in enumerate(arms)
     }
-    return {
-        "field": "arm",
-        "type": "nominal",
-        "title": None,
-        "scale": {"domain": list(colours), "range": list(colours.values())},
-        "legend": {"orient": "top", "columns": 2, "labelLimit": 0, "symbolType": "stroke"},
-    }
+    return colours("arm", colour_of, {"columns": 2, "labelLimit": 0, "symbolType": "stroke"})
 
 
 def _rate_labels(result: Result, points: Sequence[Spec]) -> list[Spec]:
-    """The rate of each leak beside the end of its ramp."""
+    """Draws the rate of each leak beside the end of its ramp."""
     labels = []
     labelled: set[str | None] = set()
     # What is drawn is one owner's: others' rates do not belong to its line.
@@ -230,31 +206,16 @@ def _rate_labels(result: Result, points: Sequence[Spec]) -> list[Spec]:
             labels.append({**last, "text": f"{rate} per {words.unit(result)}"})
     end = max((point["i"] for point in points), default=0)
     # Beside its point, on the side where there is room.
-    sides = {
-        "right": [p for p in labels if 2 * p["i"] > end],
-        "left": [p for p in labels if 2 * p["i"] <= end],
-    }
+    right, left = [p for p in labels if 2 * p["i"] > end], [p for p in labels if 2 * p["i"] <= end]
+    text, look = {"text": {"field": "text"}}, {"baseline": "bottom", "fontWeight": "bold", "fontSize": 13}
     return [
-        {
-            "data": {"values": some},
-            "mark": {
-                "type": "text",
-                "align": align,
-                "baseline": "bottom",
-                "dx": -8 if align == "right" else 8,
-                "dy": 0 if align == "right" else 12,
-                "fontWeight": "bold",
-                "fontSize": 13,
-            },
-            "encoding": {"text": {"field": "text"}},
-        }
-        for align, some in sides.items()
-        if some
+        *([layer("text", text, right, align="right", dx=-8, dy=0, **look)] if right else []),
+        *([layer("text", text, left, align="left", dx=8, dy=12, **look)] if left else []),
     ]
 
 
 def _smallest_leak(result: Result, lines: Mapping[str, Sequence[tuple[float, int]]]) -> list[Spec]:
-    """From the end of the first epoch on, what the smallest leak that could be seen would have kept."""
+    """Returns, from the end of the first epoch on, what the smallest leak that could be seen would have kept."""
     rate = result.smallest_detectable_bytes_per_iteration
     if result.verdict == "leak" or not rate:
         return []
@@ -263,19 +224,14 @@ def _smallest_leak(result: Result, lines: Mapping[str, Sequence[tuple[float, int
     return [{"i": begin, "value": 0.0}, {"i": end, "value": rate * (end - begin)}]
 
 
-def _reference(ramp: list[Spec], scale: float, result: Result) -> Spec:
+def _reference(ramp: list[Spec], result: Result) -> Spec:
     rate = format_bytes(result.smallest_detectable_bytes_per_iteration)
-    for point in ramp:
-        point["y"] = round(point["value"] / scale, 4)
     ramp[-1]["text"] = f"what a leak of {rate} per {words.unit(result)} would look like"
+    named = layer("text", {"text": {"field": "text"}}, align="right", dx=-80, dy=0, color="#dc2626")
     return {
         "data": {"values": ramp},
         "layer": [
-            {"mark": {"type": "line", "strokeDash": [4, 4], "color": "#dc2626", "opacity": 0.6}},
-            {
-                "transform": [{"filter": "datum.text"}],
-                "mark": {"type": "text", "align": "right", "dx": -80, "dy": 0, "color": "#dc2626"},
-                "encoding": {"text": {"field": "text"}},
-            },
+            layer("line", {}, strokeDash=[4, 4], color="#dc2626", opacity=0.6),
+            {"transform": [{"filter": "datum.text"}], **named},
         ],
     }
