@@ -99,19 +99,17 @@ class Assessment:
         return tuple(c for c in self.counters.values() if c.trend.shape == "inconclusive")
 
 
-def assess(
-    recording: Recording, control: Recording | None = None, *, min_leak: float | None = None
-) -> Assessment:
+def assess(recording: Recording, control: Recording | None = None) -> Assessment:
     """Judges one arm, against its control where there is one.
 
     Args:
-        recording: The arm.
+        recording: The arm; its header has the user's floor in bytes per slice, or None for the default.
         control: The same rows in the same mode without the consumer.
-        min_leak: The user's floor in bytes per slice, or None for the default.
     """
     # The user's code is looked at closely, also where no control tells it from the libraries' overhead.
     floor = STEADY * USER_FLOOR if recording.header.arm.consumer else LIBRARY_OVERHEAD
-    floor = min_leak if min_leak is not None else floor
+    asked = recording.header.min_leak
+    floor = asked if asked is not None else floor
     arm = _Arm(Epochs.of(recording), Epochs.of(control) if control is not None else None)
     slices = max((len(epoch) for epoch in arm.epochs.slices), default=1) or 1
     # What page counts move by does not add up: over more epochs less in each of them is as much in all.

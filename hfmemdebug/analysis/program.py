@@ -102,18 +102,18 @@ class _Floors:
     pages: float
 
 
-def read_program(recording: Recording, *, min_leak: float | None = None) -> Program:
+def read_program(recording: Recording) -> Program:
     """Judges each counter in a recording of `run` or `attach`.
 
     Args:
-        recording: The recording.
-        min_leak: Growth over the whole run, in bytes, below which nothing is called a leak.
+        recording: The recording; its header has the floor over the whole run, in bytes.
     """
     seen, ending = read_snapshots(recording.trees)
     iteration, work, during = progress_axis(recording, seen)
     weight, baselines = _bytes_of_block(recording, seen[during]), read_baselines(seen)
     judged = Stretch(seen[during], tuple(work[during]), baselines, weight)
-    floor = over_run = FLOOR_OVER_RUN if min_leak is None else float(min_leak)
+    asked = recording.header.min_leak
+    floor = over_run = FLOOR_OVER_RUN if asked is None else float(asked)
     if recording.traces is not None and judged.work and work[-1] > work[0]:
         # It is judged from the tracer's first readings on, and the floor is of the whole run.
         floor *= (judged.work[-1] - judged.work[0]) / (work[-1] - work[0])

@@ -140,7 +140,7 @@ def judge_so_far(header: Header, trees: Sequence[TreeSample]) -> str:
         header: Its recording's header, with the floor below which nothing is called growth.
         trees: What was read of it so far.
     """
-    program = read_program(Recording(header, trees=trees), min_leak=header.min_leak)
+    program = read_program(Recording(header, trees=trees))
     counter = program.counters.get("pages")
     if counter is None:
         return "watching"

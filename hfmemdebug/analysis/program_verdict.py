@@ -28,19 +28,14 @@ from hfmemdebug.units import format_bytes
 _OF_A_THING = 64 << 10
 
 
-def judge_program(recording: Recording, *, min_leak: float | None = None) -> Result:
+def judge_program(recording: Recording) -> Result:
     """The result of `run` or of `attach` over a time.
 
     Args:
         recording: Its recording.
-        min_leak: Growth over the whole run, in bytes, below which nothing is called a leak; None takes what
-            the run was started with.
-
     """
     header = recording.header
-    if min_leak is None:
-        min_leak = header.min_leak
-    program = read_program(recording, min_leak=min_leak)
+    program = read_program(recording)
     if not program.snapshots:
         return _unseen(recording)
     attached = header.command == "attach"

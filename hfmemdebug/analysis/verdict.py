@@ -34,27 +34,26 @@ from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import ArmSummary, Finding, Result
 
 
-def assess_all(recordings: Sequence[Recording], *, min_leak: float | None = None) -> tuple[Assessment, ...]:
+def assess_all(recordings: Sequence[Recording]) -> tuple[Assessment, ...]:
     """Judges every arm, one with the user's consumer against the one without in the same mode."""
     controls = {r.header.arm.mode: r for r in recordings if not r.header.arm.consumer}
     return tuple(
         assess(
             recording,
             controls.get(recording.header.arm.mode) if recording.header.arm.consumer else None,
-            min_leak=min_leak,
         )
         for recording in recordings
     )
 
 
-def find_guilty_of(recordings: Sequence[Recording], *, min_leak: float | None = None) -> Assessment | None:
+def find_guilty_of(recordings: Sequence[Recording]) -> Assessment | None:
     """The arm that a run's leak is told of; None where nothing leaks."""
-    return leaking_arm(_assess_in_order(recordings, min_leak))
+    return leaking_arm(_assess_in_order(recordings))
 
 
-def _assess_in_order(recordings: Sequence[Recording], min_leak: float | None) -> tuple[Assessment, ...]:
+def _assess_in_order(recordings: Sequence[Recording]) -> tuple[Assessment, ...]:
     judged = sorted((r for r in recordings if r.slices), key=_order)
-    return without_unconfirmed(assess_all(judged, min_leak=min_leak))
+    return without_unconfirmed(assess_all(judged))
 
 
 def what_is_open(assessments: Sequence[Assessment]) -> str | None:
@@ -89,12 +88,11 @@ def _was_read_too_rarely(assessment: Assessment) -> bool:
     )
 
 
-def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> Result:
+def judge(recordings: Sequence[Recording]) -> Result:
     """The result of a run.
 
     Args:
         recordings: One or more arms of one run; each header says which arm it is.
-        min_leak: The floor in bytes per iteration; None takes the one that the run was started with.
 
     Raises:
         InputError: There is nothing in the recordings to be judged.
@@ -103,15 +101,13 @@ def judge(recordings: Sequence[Recording], *, min_leak: float | None = None) -> 
     if recordings and recordings[0].watched:
         from hfmemdebug.analysis.program_verdict import judge_program
 
-        return judge_program(recordings[0], min_leak=min_leak)
+        return judge_program(recordings[0])
     recordings = sorted(recordings, key=_order)
     judged = [r for r in recordings if r.slices]
     if not judged:
         raise InputError("there is not one sample in the recording: it ended before the first slice was read")
     header = judged[0].header
-    if min_leak is None:
-        min_leak = header.min_leak
-    assessments = _assess_in_order(judged, min_leak)
+    assessments = _assess_in_order(judged)
     leaks = tuple(f for a in assessments for f in leak_findings(a))
     guilty = leaking_arm(assessments)
     refuted = contradicting_runs(guilty, assessments)

@@ -250,7 +250,7 @@ class ReadOptions:
             in_memory=in_memory,
             budget=self.budget,
             limit=parse_size(self.limit) if self.limit else None,
-            min_leak=parse_size(self.min_leak) if self.min_leak else None,
+            min_leak_per_slice=parse_size(self.min_leak) if self.min_leak else None,
             command_line=command_line,
         )
 

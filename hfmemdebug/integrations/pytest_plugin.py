@@ -78,11 +78,11 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 def _run_marked(item: pytest.Item, marker: pytest.Mark, call: Callable[[], Any]) -> None:
-    iterations, min_leak = _limits(marker)
+    iterations, min_leak_per_call = _limits(marker)
     if _CHILD in os.environ:
-        _measure(item, call, iterations, min_leak)
+        _measure(item, call, iterations, min_leak_per_call)
     else:
-        _in_a_fresh_process(item, iterations, min_leak)
+        _in_a_fresh_process(item, iterations, min_leak_per_call)
 
 
 def _limits(marker: pytest.Mark) -> tuple[int, int]:
@@ -98,15 +98,15 @@ def _limits(marker: pytest.Mark) -> tuple[int, int]:
     if not isinstance(iterations, int) or isinstance(iterations, bool) or iterations < 5:
         pytest.fail(f"no_leak: iterations={iterations!r} is not a number of calls from 5 on", pytrace=False)
     try:
-        min_leak = parse_size(str(marker.kwargs.get("min_leak", MIN_LEAK)))
+        min_leak_per_call = parse_size(str(marker.kwargs.get("min_leak", MIN_LEAK)))
     except HfmemdebugError as error:
         pytest.fail(f"no_leak: {error.line()}", pytrace=False)
-    if min_leak < 1:
+    if min_leak_per_call < 1:
         pytest.fail("no_leak: min_leak is at least one byte", pytrace=False)
-    return iterations, min_leak
+    return iterations, min_leak_per_call
 
 
-def _measure(item: pytest.Item, call: Callable[[], Any], iterations: int, min_leak: int) -> None:
+def _measure(item: pytest.Item, call: Callable[[], Any], iterations: int, min_leak_per_call: int) -> None:
     """In the test's own process."""
     from hfmemdebug.measure.calls import END, measure_calls
 
@@ -124,18 +124,18 @@ def _measure(item: pytest.Item, call: Callable[[], Any], iterations: int, min_le
             ask,
             name=item.name,
             iterations=iterations,
-            min_leak=min_leak,
+            min_leak_per_call=min_leak_per_call,
         )
     except (pytest.skip.Exception, unittest.SkipTest) as skipped:
         Path(folder, _OUTCOME).write_text(json.dumps({"skipped": str(skipped)}))
         raise
 
 
-def _in_a_fresh_process(item: pytest.Item, iterations: int, min_leak: int) -> None:
+def _in_a_fresh_process(item: pytest.Item, iterations: int, min_leak_per_call: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hfmemdebug-") as name:
         recording, outcome = Path(name, _RECORDING), Path(name, _OUTCOME)
         with Path(name, "output").open("w+b") as output:
-            status = _run(item, recording, min_leak, output)
+            status = _run(item, recording, output)
             output.seek(0)
             said = output.read().decode(errors="replace")
         if outcome.exists():
@@ -145,10 +145,10 @@ def _in_a_fresh_process(item: pytest.Item, iterations: int, min_leak: int) -> No
 
             told = Redactor.of_this_machine()(said)
             pytest.fail(f"in its own process the test failed:\n{told}", pytrace=False)
-        _judge(recording, iterations, min_leak)
+        _judge(recording, iterations, min_leak_per_call)
 
 
-def _run(item: pytest.Item, recording: Path, min_leak: int, output: IO[bytes]) -> int:
+def _run(item: pytest.Item, recording: Path, output: IO[bytes]) -> int:
     """Starts the test's process and answers it: to judge in there would be measured with it."""
     ask_read, ask_write = os.pipe()
     answer_read, answer_write = os.pipe()
@@ -168,7 +168,7 @@ def _run(item: pytest.Item, recording: Path, min_leak: int, output: IO[bytes]) -
             while os.read(ask_read, 1):
                 from hfmemdebug.measure.calls import answer_to
 
-                os.write(answer_write, answer_to(recording, min_leak))
+                os.write(answer_write, answer_to(recording))
             return process.wait()
         finally:
             process.kill()
@@ -197,7 +197,7 @@ def _environment(child: str) -> dict[str, str]:
     return {**environ, _CHILD: child}
 
 
-def _judge(recording: Path, iterations: int, min_leak: int) -> None:
+def _judge(recording: Path, iterations: int, min_leak_per_call: int) -> None:
     from hfmemdebug.analysis.verdict import judge
     from hfmemdebug.recording.file import load_recordings
     from hfmemdebug.render.redact import Redactor
@@ -210,12 +210,12 @@ def _judge(recording: Path, iterations: int, min_leak: int) -> None:
         warnings.warn(f"no_leak is not decided. {result.summary}", NoLeakWarning, stacklevel=1)
         return
     seen = result.smallest_detectable_bytes_per_iteration
-    if seen is not None and seen > 2 * min_leak:
+    if seen is not None and seen > 2 * min_leak_per_call:
         from hfmemdebug.measure.calls import calls_needed
 
         warnings.warn(
-            f"no_leak: {iterations} calls would not have shown a leak of {min_leak} bytes per call, only one of "
-            f"{seen:.0f}; give iterations={max(calls_needed(min_leak), 2 * iterations)}",
+            f"no_leak: {iterations} calls would not have shown a leak of {min_leak_per_call} bytes per call, "
+            f"only one of {seen:.0f}; give iterations={max(calls_needed(min_leak_per_call), 2 * iterations)}",
             NoLeakWarning,
             stacklevel=1,
         )

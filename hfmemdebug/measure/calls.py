@@ -36,7 +36,7 @@ def measure_calls(
     *,
     name: str,
     iterations: int,
-    min_leak: float,
+    min_leak_per_call: float,
 ) -> None:
     """Calls a function and records the memory of this process, with sites and holders where it leaks.
 
@@ -48,12 +48,12 @@ def measure_calls(
         ask: Asked at the ends of epochs, once there are enough of them: `MORE`, `TRACE` or `END`.
         name: What the arm is called.
         iterations: Calls in all; more where the answer is open then.
-        min_leak: What is called a leak keeps at least so many bytes per call.
+        min_leak_per_call: What is called a leak keeps at least so many bytes per call.
     """
     per_epoch = max(1, iterations // EPOCHS)
     for _ in range(min(per_epoch, UNSEEN)):
         drain(call())
-    recorder = Recorder(path, name=name, iteration="call", min_leak=floor_of(min_leak))
+    recorder = Recorder(path, name=name, iteration="call", min_leak=floor_of(min_leak_per_call))
     with recorder:
         epochs = 0
         answer = MORE
@@ -68,27 +68,27 @@ def measure_calls(
         recorder.close(trace=_trace(call) if answer == TRACE else None)
 
 
-def answer_to(path: Path, min_leak: float) -> bytes:
-    """What is to be done after the epochs that a recording has so far."""
+def answer_to(path: Path) -> bytes:
+    """Returns what is to be done after the epochs that a recording has so far."""
     recording = load_recording(path)
-    assessed = assess_all([recording], min_leak=floor_of(min_leak))
+    assessed = assess_all([recording])
     if any(assessment.growing for assessment in assessed):
         return TRACE
     epochs = max(sample.epoch for sample in recording.slices)
     return END if what_is_open(assessed) is None or epochs >= MOST * EPOCHS else MORE
 
 
-def floor_of(min_leak: float) -> float:
+def floor_of(min_leak_per_call: float) -> float:
     """Growth must be above the floor, and a leak of just the limit is one.
 
     What an epoch's end adds of its own, a block or two, is less than half a byte per call.
     """
-    return min_leak - 0.5
+    return min_leak_per_call - 0.5
 
 
-def calls_needed(min_leak: float) -> int:
+def calls_needed(min_leak_per_call: float) -> int:
     """Calls from which on a leak of so many bytes per call stands out from the counters' own noise."""
-    return EPOCHS * math.ceil(max(EPOCH_NOISE.values()) / min_leak)
+    return EPOCHS * math.ceil(max(EPOCH_NOISE.values()) / min_leak_per_call)
 
 
 def drain(result: Any) -> None:

@@ -82,7 +82,7 @@ def run_diagnosis(settings: Settings, folder: Path, listen: Listener) -> Measure
         failures.extend(measuring.failures())
         if measuring.interrupted or failures or budget.is_over():
             break
-        assessed = assess_all(recordings, min_leak=settings.min_leak)
+        assessed = assess_all(recordings)
         if number < last:
             dose = measuring.dose() if any(assessment.growing for assessment in assessed) else None
         elif number == last and (slices := what_to_repeat(assessed)) is not None:
@@ -93,7 +93,7 @@ def run_diagnosis(settings: Settings, folder: Path, listen: Listener) -> Measure
                 names = {kind.name for kind in planned[0]}
                 recordings = [r for r in recordings if r.header.arm.name not in names]
     timed_out = budget.is_over()
-    guilty = find_guilty_of(recordings, min_leak=settings.min_leak)
+    guilty = find_guilty_of(recordings)
     # Tracing takes memory of its own, which a limit might not leave.
     undisturbed = not (measuring.interrupted or failures or settings.limit)
     if undisturbed and guilty and guilty.leaks_in_children_alone and budget.left > LEAST_SECONDS:
@@ -165,7 +165,7 @@ def diagnose(
         streaming=streaming,
         budget=budget,
         limit=limit,
-        min_leak=min_leak,
+        min_leak_per_slice=min_leak,
     )
     run = new_run("diagnose")
     try:

@@ -337,7 +337,7 @@ class Round:
         return epochs if epochs * (self._epoch_seconds or 0.0) < self.clock.left else None
 
     def _assess(self) -> tuple[Assessment, ...]:
-        return assess_all([*self.earlier, *self.recordings()], min_leak=self.settings.min_leak)
+        return assess_all([*self.earlier, *self.recordings()])
 
     def _finish(self, running: Sequence[ArmProcess]) -> None:
         """Ends the arms; one that maps the files takes its pages back, once no other maps them.

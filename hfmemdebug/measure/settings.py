@@ -25,7 +25,7 @@ class Settings:
         in_memory: For `profile`: with `keep_in_memory`.
         budget: Seconds of wall time at most; None for no bound.
         limit: Memory in bytes that each arm may use, or None.
-        min_leak: Floor of what is called a leak, in bytes per slice; None for the defaults.
+        min_leak_per_slice: Floor of what is called a leak, in bytes per slice; None for the defaults.
         command_line: The command as it was typed, without secrets, for the report.
     """
 
@@ -40,7 +40,7 @@ class Settings:
     in_memory: bool = False
     budget: float | None = None
     limit: int | None = None
-    min_leak: float | None = None
+    min_leak_per_slice: float | None = None
     command_line: str | None = None
     notes: tuple[str, ...] = field(default=())
 
@@ -62,6 +62,6 @@ class Settings:
                 budget_seconds=self.budget,
             ),
             command_line=self.command_line,
-            min_leak=self.min_leak,
+            min_leak=self.min_leak_per_slice,
             notes=self.notes,
         )

@@ -62,10 +62,10 @@ def judge(
         sums.update(children=len(fields) - 1, rows=int(rows(t)), dev_shm=0)
         sums.update(tree(t))
         trees.append(TreeSample(look / 10, **sums, processes=living))
-    first_line = Header(command, PROGRAM, Workload(), **(header or {}))
+    first_line = Header(command, PROGRAM, Workload(), **{"min_leak": min_leak, **(header or {})})
     last_line = decode(End, {"outcome": "completed", **(end or {})})
     recording = Recording(first_line, end=last_line, trees=tuple(trees))
-    return judge_program(recording, min_leak=min_leak)
+    return judge_program(recording)
 
 
 def grown(story: Story, name: str, by: float, *, from_t: float = 0.0) -> Story:

@@ -222,8 +222,12 @@ def test_without_a_control_nobody_is_named() -> None:
 
 def test_the_users_floor() -> None:
     arms = [record(), record(consumer=True, python=leak(5000.0))]
-    assert judge(arms, min_leak=100_000).verdict == "no-leak"
-    assert judge(arms, min_leak=1000).verdict == "leak"
+
+    def judged_above(floor: int) -> str | None:
+        return judge([replace(a, header=replace(a.header, min_leak=floor)) for a in arms]).verdict
+
+    assert judged_above(100_000) == "no-leak"
+    assert judged_above(1000) == "leak"
 
 
 def test_descriptors_that_pile_up() -> None:

@@ -215,10 +215,10 @@ def test_calls_are_measured_judged_elsewhere_and_traced(tmp_path: Path) -> None:
     answers: list[bytes] = []
 
     def ask() -> bytes:
-        answers.append(answer_to(path, 64))
+        answers.append(answer_to(path))
         return answers[-1]
 
-    measure_calls(lambda: kept.append("y" * 5000), path, ask, name="f", iterations=100, min_leak=64)
+    measure_calls(lambda: kept.append("y" * 5000), path, ask, name="f", iterations=100, min_leak_per_call=64)
     assert answers[-1] == TRACE
     assert set(answers[:-1]) <= {MORE}
     trace = load_recording(path).end.trace
@@ -234,7 +234,7 @@ def test_an_open_answer_has_an_end(tmp_path: Path) -> None:
         seen.append(1)
         return MORE if len(seen) < 3 else END
 
-    measure_calls(lambda: iter("abc"), path, ask, name="f", iterations=10, min_leak=64)
+    measure_calls(lambda: iter("abc"), path, ask, name="f", iterations=10, min_leak_per_call=64)
     assert max(s.epoch for s in load_recording(path).slices) == 7
     assert calls_needed(64) == 80
     taken = iter([1, 2])
