@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
@@ -136,6 +137,12 @@ def spread(values: Sequence[float]) -> float:
         return 0.0
     middle = median(values)
     return 1.4826 * median(abs(v - middle) for v in values)
+
+
+def median_slope(points: Sequence[tuple[float, float]]) -> float:
+    """Returns the median of the slopes between any two points (Theil and Sen), which no single step moves."""
+    pairs = itertools.combinations(points, 2)
+    return median((b - a) / (y - x) for (x, a), (y, b) in pairs if x != y)
 
 
 def fit_line(values: Sequence[float]) -> tuple[float, float]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from itertools import combinations
-from statistics import median
+
+from hfmemdebug.analysis.series import median_slope
 
 
 class Pace:
@@ -37,10 +37,5 @@ class Pace:
         """The median slope of the later half of the readings (Theil and Sen), a step; None for too few."""
         if self._count < self._LEAST:
             return None
-        places = range(self._count // 2, self._count)
-        slopes = [
-            (self._values[b] - self._values[a]) / (self._steps[b] - self._steps[a])
-            for a, b in combinations(places, 2)
-            if self._steps[b] != self._steps[a]
-        ]
-        return median(slopes) if slopes else None
+        points = list(zip(self._steps, self._values, strict=True))[self._count // 2 : self._count]
+        return median_slope(points) if points[0][0] != points[-1][0] else None
