@@ -24,12 +24,10 @@ LONG = {
     "data.synthesize.synthesize",
     "inject._hfmemdebug_sampler.start",
     "measure.arm.epoch",
-    "measure.program._supervise",
     "measure.workers.trace_workers",
     "render.plot.fit_curve",
     "render.retained_chart.retained_chart",
     "render.plot._stack",
-    "supervise.limits.start._start_in",
 }
 
 # A docstring begins with a verb or a noun of the subject, never with a question.
@@ -41,10 +39,9 @@ ASKING = {
     "errors": 2,
     "inject": 27,
     "integrations": 1,
-    "measure": 31,
+    "measure": 22,
     "origin": 61,
     "render": 16,
-    "supervise": 21,
     "user_code": 2,
     "workload": 5,
 }

@@ -17,7 +17,7 @@ def env(as_json: JsonOption = False) -> None:
     """
     from hfmemdebug.probes.environment import INTRO, environment, format_environment
     from hfmemdebug.render.redact import Redactor
-    from hfmemdebug.supervise.limits.available import what_works
+    from hfmemdebug.supervise.limits.start import what_works
 
     redact = Redactor.of_this_machine()
     lines = redact.document(environment())

@@ -34,11 +34,10 @@ def fit(
     """
     output.check(recorded=False)
 
+    from hfmemdebug.analysis.limit_result import fit_result, limit_words, trial_line
     from hfmemdebug.cli.measure import typed_command
     from hfmemdebug.probes.cgroup import memory_available
-    from hfmemdebug.supervise.limits.fit_runs import CommandFailed, Runs
-    from hfmemdebug.supervise.limits.outcome import fit_result
-    from hfmemdebug.supervise.limits.words import limit_words, trial_line
+    from hfmemdebug.supervise.limits.fit import CommandFailed, Runs
     from hfmemdebug.units import parse_size
 
     console = output.console
@@ -61,9 +60,10 @@ def fit(
     try:
         found = runs.find()
     except CommandFailed as failed:
-        why = "was interrupted" if runs.interrupted else f"ended with exit status {failed.ended.status}"
+        status = failed.run.exit.status
+        why = "was interrupted" if runs.interrupted else f"ended with exit status {status}"
         console.closing(f"without a limit the command {why}: there is nothing to fit")
-        return EXIT_INTERRUPTED if runs.interrupted else failed.ended.status
+        return EXIT_INTERRUPTED if runs.interrupted or status is None else status
     console.passing("")
     assert runs.last is not None
     result = fit_result(found, runs.last, command, command_line=typed_command(), interrupted=runs.interrupted)

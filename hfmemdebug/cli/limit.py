@@ -11,10 +11,10 @@ import typer
 from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.options import BackendOption
 from hfmemdebug.cli.output import OutputOptions
-from hfmemdebug.errors import UsageError
+from hfmemdebug.errors import EXIT_OWN_FAILURE, UsageError
 
 if TYPE_CHECKING:
-    from hfmemdebug.supervise.limits.enclosure import Request
+    from hfmemdebug.supervise.limits.limiter import Request
 
 CommandArgument = Annotated[
     list[str], typer.Argument(metavar="COMMAND", help="What to run, and its arguments.")
@@ -41,28 +41,28 @@ def limit(
       hfmemdebug limit --memory 600M --swap 200M -- python train.py --epochs 3
       hfmemdebug limit --memory 1G --json -- python train.py   (its standard output goes to standard error)
     """
+    from hfmemdebug.analysis.limit_result import limit_result
     from hfmemdebug.cli.measure import typed_command
     from hfmemdebug.supervise.limits.command import run_limited
-    from hfmemdebug.supervise.limits.outcome import limit_result
 
     output.check(recorded=False, drawn=False)
     asked = read_request(memory, swap)
     request = within_outer_limit(asked, output.console)
     # Beside a document on standard output there is no place for what the command prints.
     streams = {"stdout": 2} if output.claims_stdout else {}
-    ended = run_limited(
+    ran = run_limited(
         command,
         request,
         backend=backend,
         extra={"MEMLIMIT": memory if request == asked else str(request.bytes)},
         streams=streams,
     )
-    result = limit_result(ended, command, command_line=typed_command())
+    result = limit_result(ran, command, command_line=typed_command())
     output.console.closing(result.summary)
     if output.as_json:
         output.show(result)
     output.write(result)
-    return ended.status
+    return EXIT_OWN_FAILURE if ran.exit.status is None else ran.exit.status
 
 
 def read_request(memory: str, swap: str, *, option: str = "--memory") -> Request:
@@ -71,7 +71,7 @@ def read_request(memory: str, swap: str, *, option: str = "--memory") -> Request
     Raises:
         UsageError: A size is none, or leaves no memory at all.
     """
-    from hfmemdebug.supervise.limits.enclosure import Request
+    from hfmemdebug.supervise.limits.limiter import Request
     from hfmemdebug.units import parse_size
 
     request = Request(parse_size(memory), parse_size(swap))

@@ -126,16 +126,16 @@ def run(
             supervisor.run()
             status = status_of(_answer(supervisor, folder, launch, shared, output))
         except (AccessError, DiskError) as error:
-            if not passes_status or supervisor.exit_status is None:
+            if not passes_status or supervisor.exit.status is None:
                 raise
             output.console.warn(error.line())
         finally:
             if not (supervisor.recording.is_file() and supervisor.recording.stat().st_size):
                 # Nothing began: an empty recording would be taken for a run.
                 supervisor.recording.unlink(missing_ok=True)
-    if passes_status and supervisor.exit_status is not None:
-        status = supervisor.exit_status
-    return status if status >= 0 else 128 - status
+    if passes_status and supervisor.exit.status is not None:
+        return supervisor.exit.status
+    return status
 
 
 def _supervised(

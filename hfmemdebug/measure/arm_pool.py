@@ -10,13 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hfmemdebug.errors import HfmemdebugError, error_from_dict
-from hfmemdebug.measure.limited import ArmLimit
+from hfmemdebug.measure.limited import LimitedProcess
 from hfmemdebug.measure.protocol import LOST_STATUS, Channel
 from hfmemdebug.probes.allocators import TUNABLES, without_thread_caches
 from hfmemdebug.probes.cgroup import oom_kills
@@ -24,12 +24,16 @@ from hfmemdebug.recording.decode import decode, encode
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import append, load_recording
 from hfmemdebug.recording.header import LoadReport
+from hfmemdebug.supervise.child import Exit, start_child
+from hfmemdebug.supervise.limits.limiter import Request
 
 # Not `-m`: that would put the working directory before the installed packages, where a file of the
 # user's named like a module of ours or of the standard library would be imported instead.
+# It is tied to us before anything that takes long is imported.
 _BOOT = (
     "import sys, runpy; sys.path[0:1] = []; sys.path.append({root!r}); "
-    "runpy.run_module('hfmemdebug.measure.child', run_name='__main__', alter_sys=True)"
+    "from hfmemdebug.supervise.exec_shim import end_with; end_with({parent}); "
+    "runpy.run_module('hfmemdebug.measure.arm_main', run_name='__main__', alter_sys=True)"
 )
 # An arm that was asked to stop finishes its slice; one that does not within this time is killed.
 GRACE_SECONDS = 10.0
@@ -61,23 +65,23 @@ class ArmProcess:
     end: End | None = None
     iterable_maps: bool = False
     told_to_stop: bool = False
-    limit: ArmLimit | None = field(default=None, repr=False)
+    limit: LimitedProcess | None = field(default=None, repr=False)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     channel: Channel | None = field(default=None, repr=False)
 
     @property
     def alive(self) -> bool:
-        """Whether it may still say something."""
+        """It may still say something."""
         return self.end is None
 
     @property
     def maps_files(self) -> bool:
-        """Whether it has files mapped whose pages can be taken back."""
+        """It has files mapped whose pages can be taken back."""
         return self.mode == "mmap" or self.iterable_maps
 
     @property
     def has_ended(self) -> bool:
-        """Whether its process is no more, whatever it has said before."""
+        """Its process is no more, whatever it has said before."""
         return self.process is not None and self.process.poll() is not None
 
     def wait_for_end(self, seconds: float) -> None:
@@ -93,7 +97,7 @@ class ArmProcess:
                 self.channel.send(**command)
 
 
-class Crew:
+class ArmPool:
     """Arms that run side by side, and their events in the order in which they arrive.
 
     Args:
@@ -125,7 +129,8 @@ class Crew:
         command_read, command_write = os.pipe()
         event_read, event_write = os.pipe()
         root = str(Path(__file__).resolve().parents[2])
-        command = [sys.executable, "-c", _BOOT.format(root=root), str(command_read), str(event_write)]
+        boot = _BOOT.format(root=root, parent=os.getpid())
+        command = [sys.executable, "-c", boot, str(command_read), str(event_write)]
         given = os.environ if self._environment is None else self._environment
         environment = dict(given) if self._thread_caches else without_thread_caches(given)
         # What the user's code starts has the user's own settings.
@@ -141,11 +146,11 @@ class Crew:
             "start_new_session": True,
         }
         if self._limit is None:
-            arm.process = subprocess.Popen(command, env=environment, **options)
+            arm.process = start_child(command, env=environment, **options)
         else:
-            arm.limit = ArmLimit(command, self._limit, environment=environment, **options)
+            arm.limit = LimitedProcess(command, Request(self._limit), environment=environment, **options)
             arm.process = arm.limit.process
-            task = {**task, "header": {**task["header"], "limit": encode(arm.limit.header)}}
+            task = {**task, "header": {**task["header"], "limit": encode(arm.limit.limit)}}
         os.close(command_read)
         os.close(event_write)
         arm.channel = Channel(event_read, command_write)
@@ -229,27 +234,35 @@ class Crew:
         if arm.channel is not None:
             arm.channel.close()
             arm.channel = None
-        if arm.limit is not None:
-            arm.limit.close(arm.recording)
+        if arm.limit is not None and arm.process is not None:
+            run = arm.limit.close(Exit(arm.process.returncode))
+            if run is not None and _has_begun(arm):
+                append(arm.recording, run.used)
 
-    def _oom_killer(self) -> str | None:
-        return "the kernel's OOM killer" if (oom_kills() or 0) > (self._oom_kills or 0) else None
+    def _exit_of(self, arm: ArmProcess) -> Exit:
+        """Waits for an arm's process, and adds to how it ended what was seen to kill it."""
+        assert arm.process is not None
+        ended = Exit(arm.process.wait())
+        if arm.limit is not None:
+            return arm.limit.exit_of(ended)
+        killed = ended.signal == signal.SIGKILL and (oom_kills() or 0) > (self._oom_kills or 0)
+        return Exit(ended.code, "kernel" if killed else None)
 
     def _how_it_died(self, arm: ArmProcess) -> End:
         """Returns the end of an arm that ended without a word, which its recording gets as closing line."""
-        assert arm.process is not None
-        code = arm.process.wait()
-        detail = describe_death(
-            code,
-            arm.recording,
-            killer=arm.limit.what_killed() if arm.limit is not None else self._oom_killer(),
-        )
-        end = End("killed" if code < 0 else "failed", detail)
-        if arm.told_to_stop and code in (-signal.SIGKILL, -signal.SIGTERM):
+        ended = self._exit_of(arm)
+        # One that ended well has said so.
+        outcome = "failed" if ended.code == 0 else ended.outcome
+        end = End(outcome, describe_death(ended, arm.recording))
+        if arm.told_to_stop and ended.code in (-signal.SIGKILL, -signal.SIGTERM):
             end = End("interrupted", "it was stopped in the middle of a slice")
-        if arm.recording.exists() and arm.recording.stat().st_size:
+        if _has_begun(arm):
             append(arm.recording, end)
         return end
+
+
+def _has_begun(arm: ArmProcess) -> bool:
+    return arm.recording.exists() and bool(arm.recording.stat().st_size)
 
 
 def _has_a_working_directory() -> bool:
@@ -259,13 +272,12 @@ def _has_a_working_directory() -> bool:
         return False
 
 
-def describe_death(code: int, recording: Path, *, killer: str | None) -> str:
-    """Which slice an arm was at, how much memory it had, and what killed it, as far as can be known.
+def describe_death(ended: Exit, recording: Path) -> str:
+    """Says what ended an arm, at which slice, and how much memory it had, as far as can be known.
 
     Args:
-        code: Its return code as `subprocess` gives it: negative for a signal.
+        ended: How its process ended.
         recording: Its recording.
-        killer: Who was seen to kill for memory, or None.
     """
     where = "before the first slice"
     if recording.exists() and recording.stat().st_size:
@@ -276,21 +288,6 @@ def describe_death(code: int, recording: Path, *, killer: str | None) -> str:
             where = f"after slice {last.slice} of epoch {last.epoch}, holding {(held or 0) / 2**20:,.0f} MB"
             if last.unreclaimable is not None:
                 where += " that could not be taken back"
-    if code == LOST_STATUS:
+    if ended.code == LOST_STATUS:
         return f"it has closed all open files, ours as well (os.closerange, or as a daemon does), {where}"
-    if code >= 0:
-        return f"it ended with exit status {code} {where}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    if -code == signal.SIGKILL:
-        if killer is not None:
-            return f"killed by {killer} {where}"
-        return f"killed by SIGKILL {where}; most often this is an OOM killer's work"
-    return f"killed by {name} {where}"
-
-
-def recordings_of(arms: Sequence[ArmProcess]) -> list[Path]:
-    """The recordings that the arms have begun."""
-    return [arm.recording for arm in arms if arm.recording.exists() and arm.recording.stat().st_size]
+    return ended.describe(where)

@@ -1,40 +1,48 @@
-"""An arm under a memory limit: started in it, looked at while it runs, its figures put into the recording."""
+"""A process of ours or a program under a memory limit: sampled while it runs, its figures put into the recording."""
 
 from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from hfmemdebug.recording.end import LimitUsage
-from hfmemdebug.recording.file import append
 from hfmemdebug.recording.header import Limit
-from hfmemdebug.supervise.limits.enclosure import Request
+from hfmemdebug.supervise.child import Exit, SignalRelay
+from hfmemdebug.supervise.limits.command import LimitedRun
+from hfmemdebug.supervise.limits.limiter import Request
 from hfmemdebug.supervise.limits.start import start
 
 
-class ArmLimit:
-    """The limit of one arm.
+class LimitedProcess:
+    """A command under a limit, which a thread samples: a watchdog has to do that often.
 
     Args:
-        command: What runs in it.
-        limit: Memory in bytes; no swap beyond it.
+        command: The command and its arguments.
+        request: The limit.
         environment: The command's environment.
+        relay: What passes signals on to it, or None.
         options: Arguments of `subprocess.Popen`.
 
     Raises:
         LimitError: No limit can be set here.
+        CommandError: The command cannot be executed.
     """
 
     def __init__(
-        self, command: Sequence[str], limit: int, *, environment: Mapping[str, str], **options: Any
+        self,
+        command: Sequence[str],
+        request: Request,
+        *,
+        environment: Mapping[str, str],
+        relay: SignalRelay | None = None,
+        **options: Any,
     ) -> None:
-        self._started = start(command, Request(limit), environment=environment, **options)
+        self._started = start(command, request, environment=environment, relay=relay, **options)
+        self._began = time.monotonic()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
     @property
@@ -43,40 +51,34 @@ class ArmLimit:
         return self._started.process
 
     @property
-    def header(self) -> Limit:
-        """What the recording's header says of it."""
-        request, enclosure = self._started.request, self._started.enclosure
-        return Limit(request.bytes, request.swap, enclosure.backend, enclosure.how, enclosure.is_limit)
+    def limit(self) -> Limit:
+        """The limit that is in force."""
+        used = self._started.limiter.usage()
+        return Limit(used.bytes, used.swap_bytes, used.backend, used.how, used.is_limit)
 
-    def what_killed(self) -> str | None:
-        """Who has killed the arm, or a process of it, for the memory that it used; None if nobody has."""
-        if self._started.enclosure.killed:
-            return "the watchdog"
-        return "the kernel's OOM killer" if self._started.enclosure.usage().oom_kills else None
+    def exit_of(self, ended: Exit) -> Exit:
+        """Adds to how the command ended what was seen to kill it for its memory."""
+        return self._started.exit_of(ended)
 
-    def close(self, recording: Path) -> None:
-        """Ends what is left, removes the limit, and adds what was used to the recording."""
+    def close(self, ended: Exit) -> LimitedRun | None:
+        """Ends what is left and removes the limit.
+
+        Args:
+            ended: How the command ended.
+
+        Returns:
+            The run; None where the limit was removed before.
+        """
         if self._ended.is_set():
-            return
+            return None
         self._ended.set()
         self._thread.join()
-        usage = self._started.enclosure.usage()
+        seconds = time.monotonic() - self._began
+        run = LimitedRun(self.exit_of(ended), self._started.limiter.usage(), seconds)
         self._started.close()
-        if recording.exists() and recording.stat().st_size:
-            used = LimitUsage(
-                **asdict(self.header),
-                peak_bytes=usage.peak,
-                peak_unreclaimable_bytes=usage.unreclaimable_peak,
-                file_bytes_at_peak=usage.file_at_peak,
-                oom_kills=usage.oom_kills,
-                limit_hits=usage.limit_hits,
-                throttled=usage.throttled,
-                stalled_seconds=usage.stalled_seconds,
-                major_faults=usage.major_faults,
-            )
-            append(recording, used)
+        return run
 
-    def _look(self) -> None:
-        enclosure = self._started.enclosure
-        while not self._ended.wait(enclosure.tick):
-            enclosure.look()
+    def _sample(self) -> None:
+        limiter = self._started.limiter
+        while not self._ended.wait(limiter.interval):
+            limiter.sample()

@@ -17,7 +17,7 @@ from hfmemdebug.analysis.counters import EXACT
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.errors import ERROR_OF_KIND, HfmemdebugError, UsageError
-from hfmemdebug.measure.arm_pool import ArmProcess, Crew
+from hfmemdebug.measure.arm_pool import ArmPool, ArmProcess
 from hfmemdebug.measure.budget import Budget
 from hfmemdebug.measure.plan import KEPT_SHARE, LOOP_SECONDS_WITH_CONSUMER, choose_slices, fit_into_memory
 from hfmemdebug.measure.settings import Settings
@@ -100,7 +100,7 @@ class Round:
         # Of the library alone, crumbs count from 256 bytes a slice on, and without its caches malloc gives its top back
         # to the kernel at every slice: that takes half as long again.
         users = settings.consumer is not None or is_iterable(settings.spec)
-        self.crew = Crew(listen, limit=settings.limit, environment=environment, thread_caches=not users)
+        self.pool = ArmPool(listen, limit=settings.limit, environment=environment, thread_caches=not users)
         self._listen = listen
         self.arms = [
             ArmProcess(k.name, k.mode, k.consumer, folder / f"{k.name.replace(' ', '-')}.jsonl")
@@ -136,11 +136,11 @@ class Round:
         """
         try:
             for arm in self.arms:
-                self.crew.start(arm, self._task(arm))
+                self.pool.start(arm, self._task(arm))
             self.leader.send(do="load")
             for arm in self.arms[1:]:
                 arm.send(do="prepare")
-            events = self.crew.events()
+            events = self.pool.events()
             while any(arm.alive for arm in self.arms):
                 try:
                     for arm, event in events:
@@ -151,9 +151,9 @@ class Round:
                     self.interrupted = True
                     self._listen(self.leader, {"event": "stopping"})
                     self._stop()
-                    events = self.crew.events()
+                    events = self.pool.events()
         finally:
-            self.crew.kill()
+            self.pool.kill()
         return self.recordings()
 
     def recordings(self) -> list[Recording]:
@@ -380,7 +380,7 @@ class Round:
 
     def _stop(self) -> None:
         self._stopped = True
-        self.crew.stop()
+        self.pool.stop()
 
     def _watch(self) -> None:
         """Stops the arms where the time is up, and before the machine runs out of memory."""

@@ -9,7 +9,7 @@ from supervise.limits.test_run import why_not
 from hfmemdebug.analysis.words import limit_sentence, program_limit_sentence
 from hfmemdebug.data.synthesize import synthesize
 from hfmemdebug.result import ArmSummary
-from hfmemdebug.supervise.limits.choose import OPENERS
+from hfmemdebug.supervise.limits.start import OPENERS
 
 MB = 1 << 20
 

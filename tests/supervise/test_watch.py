@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import os
 import signal
@@ -14,9 +13,10 @@ from supervise.started import MB, started
 
 from hfmemdebug.probes.process_table import command_line, is_living
 from hfmemdebug.recording.sample import TreeSample
+from hfmemdebug.supervise.child import PR_SET_CHILD_SUBREAPER
+from hfmemdebug.supervise.exec_shim import prctl
 from hfmemdebug.supervise.watch import TreeWatch
 
-PR_SET_CHILD_SUBREAPER = 36
 # The parent does not wait for it: it stays a zombie, whose command line is empty.
 SHORT_LIVED = """
 import os
@@ -71,8 +71,7 @@ os.wait()
 
 
 def test_a_daemon_that_comes_to_us_is_still_the_programs() -> None:
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
         # One that was there before, as a container's entry point leaves behind that becomes us.
         with started("pass") as stranger, started(DAEMON) as process:
@@ -85,7 +84,7 @@ def test_a_daemon_that_comes_to_us_is_still_the_programs() -> None:
             os.kill(daemon.pid, signal.SIGKILL)
             os.waitpid(daemon.pid, 0)
     finally:
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 0)
+        prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def test_the_first_sums_are_of_pss_as_all_that_follow() -> None:

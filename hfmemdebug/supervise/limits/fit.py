@@ -1,12 +1,25 @@
-"""The smallest limit under which a command finishes, and what each limit costs in time.
+"""Finds the smallest memory limit under which a command finishes, and what each limit costs in time.
 
-Pure: the runs are made by a function that is passed in, so that the search is tested on scripted commands.
+`find_smallest` is pure: the runs are made by a function that is passed in, so that the search is tested on scripted
+commands. `Runs` makes them: each under a limit of its own, given up as soon as it cannot pass, and with cold data
+files: pages in the cache were charged to the process that read them first, so that a limit would not notice them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from hfmemdebug.probes.maps import parse_maps
+from hfmemdebug.probes.pages import drop_cached
+from hfmemdebug.probes.process_table import open_files
+from hfmemdebug.supervise.limits.command import LimitedRun, run_limited
+from hfmemdebug.supervise.limits.limiter import MemoryLimiter, Request
 
 # A limit is found where one of nine tenths of it fails; the search goes a little further than that.
 _CLOSE_ENOUGH = 0.93
@@ -21,6 +34,11 @@ _CURVE = (1.25, 1.6, 2.2, 3.0)
 _SLOWER = 1.25
 _SLOWER_SECONDS = 0.3
 _GRAIN = 1 << 20
+# A run under a limit may take so many times as long as the one without, and this much at least.
+_SLOWEST, _SLOWEST_SECONDS = 10.0, 10.0
+_NOTE_SECONDS = 0.1
+# Smaller files are hardly data, and cost nothing to read again.
+_SMALLEST_FILE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,13 +65,13 @@ class Trial:
 
     @property
     def passed(self) -> bool:
-        """Whether the command finished."""
+        """The command finished."""
         return self.outcome == "completed"
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What the search has found.
+    """The answer of the search.
 
     Attributes:
         smallest: The smallest limit in bytes under which the command finished, each time that it was tried;
@@ -143,7 +161,7 @@ class _Search:
 
     @property
     def done(self) -> bool:
-        """Whether to make no more runs."""
+        """No more runs are to be made."""
         return len(self.tried) >= _MOST_RUNS or self._stop()
 
     def passes(self, limit: int) -> bool:
@@ -156,7 +174,7 @@ class _Search:
 
     @property
     def is_close(self) -> bool:
-        """Whether it fails a little below where it passes."""
+        """It fails a little below where it passes."""
         low, high = self.highest_failure, self.lowest_pass
         if low is None or high is None:
             return False
@@ -174,38 +192,12 @@ class _Search:
         return min((t.bytes for t in self.tried if t.passed and t.bytes and t.bytes > low), default=None)
 
     def passed_twice(self, limit: int) -> bool:
-        """Whether more than one run has passed under it."""
+        """Says if more than one run has passed under it."""
         return sum(t.passed for t in self.tried if t.bytes == limit) > 1
 
     def has_near(self, limit: int) -> bool:
-        """Whether a limit that is hardly another one has been tried."""
+        """Says if a limit that is hardly another one has been tried."""
         return any(0.9 * limit < (t.bytes or 0) < 1.1 * limit for t in self.tried)
-
-
-def describe(fit: Fit, format_bytes: Callable[[float | None], str]) -> str:
-    """The answer in a sentence: what the command needs, and below which limit it pays in time.
-
-    Args:
-        fit: What was found.
-        format_bytes: Puts a size into words.
-    """
-    if fit.smallest is None:
-        passed = min((t.bytes for t in fit.tried if t.passed and t.bytes), default=None)
-        if passed is not None:
-            return f"finished under {format_bytes(passed)}; whether it needs as much was not found out"
-        if not fit.tried:
-            return "what limit it needs was not found out"
-        return "no limit was found under which the command finishes"
-    need = f"needs {format_bytes(fit.smallest)}"
-    if fit.knee is None or fit.slowdown is None:
-        return f"{need}, and is not slower there than without a limit"
-    why = ", re-reading pages" if _rereads(fit) else ""
-    return f"{need}; below {format_bytes(fit.knee)} it runs up to {fit.slowdown:.1f} times slower{why}"
-
-
-def _rereads(fit: Fit) -> bool:
-    faults = [t.major_faults or 0 for t in fit.tried if t.bytes == fit.smallest and t.passed]
-    return bool(faults) and max(faults) > 2 * (fit.free.major_faults or 0) + 100
 
 
 def _rounded(limit: float) -> int:
@@ -214,4 +206,169 @@ def _rounded(limit: float) -> int:
     return max(grain, round(limit / grain) * grain)
 
 
-__all__: Sequence[str] = ("Fit", "Trial", "describe", "find_smallest")
+class CommandFailed(Exception):
+    """The command does not finish even without a limit.
+
+    Attributes:
+        run: How it ended.
+    """
+
+    def __init__(self, run: LimitedRun) -> None:
+        super().__init__()
+        self.run = run
+
+
+class Runs:
+    """Runs one command again and again.
+
+    Args:
+        command: The command and its arguments.
+        backend: A mechanism's name, or ``auto``.
+        free_bytes: What stands for no limit: as much as this machine or container has.
+        swap: Swap in bytes that every run may use beyond its limit.
+        begin: Is told the limit of every run that begins, None where it has none.
+        listen: Is told of every run that has ended.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        backend: str,
+        free_bytes: int,
+        swap: int,
+        begin: Callable[[int | None], None],
+        listen: Callable[[Trial], None],
+    ) -> None:
+        self._command = command
+        self._backend = backend
+        self._free_bytes = free_bytes
+        self._swap = swap
+        self._begin = begin
+        self._listen = listen
+        self._files = DataFiles()
+        self._noted = 0.0
+        self._bound: float | None = None
+        self.last: LimitedRun | None = None
+        self.interrupted = False
+
+    def find(self) -> Fit:
+        """Makes all runs: one to see what it reads, one without a limit, and the search.
+
+        Raises:
+            CommandFailed: The command fails without a limit.
+            LimitError: No mechanism works here, or the command cannot be executed.
+        """
+        free = self._free()
+        assert self.last is not None
+        if not self.last.used.is_limit:
+            # A watchdog sees what the command held, and cannot tell what it needs: there is nothing to search.
+            return Fit(None, (), free)
+        self._backend = self.last.used.backend
+        if self._files.found and not self.interrupted:
+            free = self._free(quiet=True)
+        self._bound = max(_SLOWEST * free.seconds, free.seconds + _SLOWEST_SECONDS)
+        return find_smallest(free, self._limited, stop=lambda: self.interrupted)
+
+    def _free(self, *, quiet: bool = False) -> Trial:
+        if quiet:
+            self._begin(None)
+        run = self._run(self._free_bytes, quiet=quiet)
+        trial = _trial(None, run)
+        if self.interrupted or not trial.passed:
+            raise CommandFailed(run)
+        self._listen(trial)
+        return trial
+
+    def _limited(self, limit: int) -> Trial | None:
+        self._begin(limit)
+        try:
+            trial = _trial(limit, self._run(limit, quiet=True))
+        except KeyboardInterrupt:
+            # Between two runs; what was measured until then is kept.
+            self.interrupted = True
+        if self.interrupted:
+            return None
+        self._listen(trial)
+        return trial
+
+    def _run(self, limit: int, *, quiet: bool) -> LimitedRun:
+        self._files.drop()
+        # Its answer, and what it complains of, is wanted once.
+        output = subprocess.DEVNULL if quiet else 2
+        self.last = run_limited(
+            self._command,
+            Request(limit, self._swap),
+            backend=self._backend,
+            deadline=self._bound,
+            give_up=self._cannot_pass,
+            drop_pages=True,
+            extra={"MEMLIMIT": str(limit)},
+            streams={"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output},
+        )
+        # Many programs answer a Ctrl-C with an exit status of their own.
+        self.interrupted = self.last.asked_to_end or self.last.exit.outcome == "interrupted"
+        return self.last
+
+    def _cannot_pass(self, limiter: MemoryLimiter) -> bool:
+        """Notes what is read, and says if the run cannot pass any more."""
+        if self._bound is None and time.monotonic() > self._noted + _NOTE_SECONDS:
+            self._noted = time.monotonic()
+            self._files.note(limiter.pids() - {os.getpid()})
+        # A worker that was killed may leave the others waiting for it for ever.
+        return bool(limiter.usage().oom_kills)
+
+
+def _trial(limit: int | None, run: LimitedRun) -> Trial:
+    usage = run.used
+    if usage.oom_kills or run.exit.killed_by in ("kernel", "watchdog"):
+        outcome = "killed"
+    elif run.exit.killed_by == "deadline":
+        outcome = "too slow"
+    else:
+        outcome = "completed" if run.exit.code == 0 else "failed"
+    return Trial(
+        bytes=limit,
+        outcome=outcome,
+        seconds=round(run.seconds, 3),
+        major_faults=usage.major_faults,
+        stalled_seconds=usage.stalled_seconds,
+        peak=usage.peak_bytes,
+        unreclaimable_peak=usage.peak_unreclaimable_bytes,
+    )
+
+
+class DataFiles:
+    """The data files that processes were seen to have mapped or open."""
+
+    def __init__(self) -> None:
+        self._paths: set[str] = set()
+
+    def note(self, pids: Iterable[int]) -> None:
+        """Notes what the processes have mapped, code excepted, and open."""
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                mappings = parse_maps(Path(f"/proc/{pid}/maps").read_bytes())
+                self._paths.update(m.path for m in mappings if m.is_file and "x" not in m.perms)
+            self._paths.update(path for _, path in open_files(pid))
+
+    @property
+    def found(self) -> list[str]:
+        """Their paths; libraries are left out, since every program reads those."""
+        return sorted(path for path in self._paths if _is_data(path))
+
+    def drop(self) -> None:
+        """Drops their clean pages from the cache; what another process has mapped stays."""
+        for path in self.found:
+            with contextlib.suppress(OSError):
+                drop_cached(path)
+
+
+def _is_data(path: str) -> bool:
+    if ".so" in path.rpartition("/")[2] or not path.startswith("/") or path.startswith(("/dev/", "/proc/")):
+        return False
+    file = Path(path)
+    try:
+        return file.is_file() and file.stat().st_size >= _SMALLEST_FILE and not os.access(file, os.X_OK)
+    except OSError:
+        return False

@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 
 from hfmemdebug.probes.cgroup import groups
-from hfmemdebug.supervise.limits.enclosure import Request, Unavailable, Usage
-from hfmemdebug.supervise.limits.group import Group
-from hfmemdebug.supervise.limits.kernel_group import TICK_SECONDS
+from hfmemdebug.supervise.limits.cgroups import ControlGroup
+from hfmemdebug.supervise.limits.limiter import Request, Unavailable
 from hfmemdebug.supervise.limits.run_id import SCOPE
 
-NAME = "systemd"
+SYSTEMD = "systemd"
 _PLACED_WITHIN_SECONDS = 10.0
 
 
@@ -34,12 +33,11 @@ def open_systemd(request: Request, name: str) -> Scope:
         raise Unavailable("systemd-run is not installed")
     if not Path("/run/systemd/system").is_dir():
         raise Unavailable("systemd does not run here")
-    as_root = os.geteuid() == 0
-    return Scope(tool, request, name, as_root=as_root)
+    return Scope(tool, request, name, as_root=os.geteuid() == 0)
 
 
-class Scope:
-    """One scope.
+class Scope(ControlGroup):
+    """One scope, which is a control group once the command is in it.
 
     Args:
         tool: Path of `systemd-run`.
@@ -48,16 +46,12 @@ class Scope:
         as_root: Ask the system's manager, not the user's.
     """
 
-    backend = NAME
-    is_limit = True
-    enter: tuple[str, ...] = ()
     needs_holder = True
-    tick = TICK_SECONDS
-    killed = False
 
     def __init__(self, tool: str, request: Request, name: str, *, as_root: bool) -> None:
+        how = "systemd-run --scope" if as_root else "systemd-run --user --scope"
+        super().__init__(None, 2, request, backend=SYSTEMD, how=how)
         self.unit = f"{name}{SCOPE}"
-        self.how = "systemd-run --scope" if as_root else "systemd-run --user --scope"
         whose = () if as_root else ("--user",)
         properties = (f"MemoryMax={request.bytes}", f"MemorySwapMax={request.swap}", "Delegate=yes")
         self.prefix = (
@@ -65,19 +59,13 @@ class Scope:
             "--description=a command under hfmemdebug limit",
             *(f"--property={text}" for text in properties), "--",
         )  # fmt: skip
-        self.environment: dict[str, str] = {}
         runtime = f"/run/user/{os.getuid()}"
         # It is missing after su and sudo -u, where the manager runs all the same.
         if not as_root and "XDG_RUNTIME_DIR" not in os.environ and Path(runtime).is_dir():
             self.environment["XDG_RUNTIME_DIR"] = runtime
-        self._request = request
-        self._group: Group | None = None
 
     def confirm(self, pid: int) -> str:
-        """Waits until the process is in the scope, and reads the limit back.
-
-        On cgroup v1 a user's scope is made and its limit ignored.
-        """
+        """Waits until the process is in the scope, and reads the limit back."""
         until = time.monotonic() + _PLACED_WITHIN_SECONDS
         while True:
             folder, version = next(groups(pid=pid), (Path(), 0))
@@ -86,30 +74,10 @@ class Scope:
             if time.monotonic() > until or not Path(f"/proc/{pid}").exists():
                 raise Unavailable("systemd-run did not put the process into a scope")
             time.sleep(0.01)
-        group = Group(folder, version)
-        group.check(self._request)
-        self._group = group
+        self.folder, self.version = folder, version
+        self.check()
         return str(folder)
-
-    def look(self) -> None:
-        """Takes a sample."""
-        if self._group is not None:
-            self._group.look()
-
-    def pids(self) -> set[int]:
-        """The processes that are in it."""
-        return self._group.pids() if self._group is not None else set()
-
-    def usage(self) -> Usage:
-        """What has been used until now."""
-        return self._group.usage() if self._group is not None else Usage()
-
-    def drop_pages(self) -> None:
-        """Has the kernel take back the file pages that are charged to it."""
-        if self._group is not None:
-            self._group.drop_pages()
 
     def close(self) -> None:
         """Kills what is left in it; systemd removes it then."""
-        if self._group is not None:
-            self._group.remove(ours=False)
+        self.remove(ours=False)

@@ -132,7 +132,7 @@ class Runs:
         return self.ended(self.start("100M", *PYTHON, DAEMONS + "raise SystemExit(9)"), {9}, said)
 
     def not_found(self) -> str | None:
-        return self.ended(self.start("100M", "no-such-command-here"), {127}, "no such command")
+        return self.ended(self.start("100M", "no-such-command-here"), {127}, "there is no command")
 
     def not_executable(self) -> str | None:
         return self.ended(self.start("100M", "/etc/passwd"), {126}, "cannot be executed")

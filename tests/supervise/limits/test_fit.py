@@ -13,8 +13,9 @@ import pytest
 from supervise.limits.runs import PYTHON
 from supervise.limits.test_run import why_not
 
-from hfmemdebug.supervise.limits.choose import OPENERS
-from hfmemdebug.supervise.limits.fit import Fit, Trial, describe, find_smallest
+from hfmemdebug.analysis.limit_result import fit_sentence
+from hfmemdebug.supervise.limits.fit import Fit, Trial, find_smallest
+from hfmemdebug.supervise.limits.start import OPENERS
 from hfmemdebug.units import format_bytes
 
 MB = 1 << 20
@@ -74,10 +75,10 @@ def test_the_knee_is_where_it_becomes_slower() -> None:
     fit = scripted(400, held=390, peak=2000, slow_below=700)
     assert fit.knee is not None
     assert 700 * MB <= fit.knee <= 1000 * MB
-    sentence = describe(fit, format_bytes)
+    sentence = fit_sentence(fit)
     assert sentence.startswith("needs 4")
     assert sentence.endswith("it runs up to 4.0 times slower, re-reading pages")
-    assert "not slower" in describe(scripted(400, held=390), format_bytes)
+    assert "not slower" in fit_sentence(scripted(400, held=390))
 
 
 def test_slower_at_every_limit_that_was_tried() -> None:
@@ -88,7 +89,7 @@ def test_slower_at_every_limit_that_was_tried() -> None:
 def test_a_command_that_passes_nowhere() -> None:
     fit = scripted(10**12, held=10)
     assert fit.smallest is None
-    assert "no limit was found" in describe(fit, format_bytes)
+    assert "no limit was found" in fit_sentence(fit)
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_an_interrupted_run_is_none_of_the_runs() -> None:
     )
     assert [trial.bytes for trial in fit.tried] == runs[:2]
     assert fit.smallest is None
-    assert describe(fit, format_bytes) == (
+    assert fit_sentence(fit) == (
         f"finished under {format_bytes(runs[1])}; whether it needs as much was not found out"
     )
 
@@ -194,4 +195,4 @@ def test_one_limit_that_was_fast_once_and_slow_once(peak: int | None) -> None:
     tried = tuple(Trial(210 * MB, "completed", seconds) for seconds in (4.9, 30.0))
     fit = Fit(210 * MB, tried, free)
     assert fit.slowdown is None or fit.slowdown == pytest.approx(30 / 7.6)
-    assert "210 MB" in describe(fit, format_bytes)
+    assert "210 MB" in fit_sentence(fit)

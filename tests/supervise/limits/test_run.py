@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from supervise.limits.runs import LIMIT, PYTHON, groups_of, limited, processes_of
 
-from hfmemdebug.supervise.limits.choose import OPENERS
-from hfmemdebug.supervise.limits.enclosure import Request, Unavailable
+from hfmemdebug.supervise.limits.limiter import LimitError, Request, Unavailable
 from hfmemdebug.supervise.limits.run_id import new_name
-from hfmemdebug.supervise.limits.start import LimitError, start
+from hfmemdebug.supervise.limits.start import OPENERS, start
 from hfmemdebug.supervise.limits.watchdog import Watchdog
 
 FILL = "import sys; held = bytearray(int(sys.argv[1]) << 20); print(len(held) >> 20)"
@@ -180,7 +179,7 @@ def test_standard_error_behind_a_tool_that_starts_the_command(
 
 def test_an_interpreter_that_this_user_may_not_execute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/etc/passwd")
-    with pytest.raises(LimitError, match=r"/etc/passwd cannot be executed by this user: Permission denied"):
+    with pytest.raises(LimitError, match="/etc/passwd cannot be executed: Permission denied"):
         start(["true"], Request(64 << 20), backend="watchdog")
 
 

@@ -1,13 +1,11 @@
 """The process of an arm, from its first line to its end.
 
-Started by `hfmemdebug.measure.arm_pool` with the numbers of two pipes.
+Started by `hfmemdebug.measure.arm_pool`, which has tied it to its supervisor, with the numbers of two pipes.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -21,11 +19,9 @@ from hfmemdebug.measure.protocol import LOST_STATUS, Channel
 from hfmemdebug.probes.allocators import TUNABLES
 from hfmemdebug.recording.descriptor import LostDescriptorError
 
-_PR_SET_PDEATHSIG = 1
-
 
 def main(read_fd: int, write_fd: int) -> None:
-    """The arm's process, from its first line to its end."""
+    """Does what it is told over the pipes."""
     try:
         _main(read_fd, write_fd)
     except LostDescriptorError:
@@ -34,7 +30,6 @@ def main(read_fd: int, write_fd: int) -> None:
 
 
 def _main(read_fd: int, write_fd: int) -> None:
-    _end_with_parent()
     # Ctrl-C is for the supervisor to take: it asks for a stop, so that what was measured is kept.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = Channel(read_fd, write_fd)
@@ -73,13 +68,6 @@ def _main(read_fd: int, write_fd: int) -> None:
             raise LostDescriptorError from error
         traceback.print_exception(error)
         channel.send(event="crashed", message=f"{type(error).__name__}: {error}")
-
-
-def _end_with_parent() -> None:
-    """The kernel ends this process when its supervisor dies, also by kill -9. Linux only (prctl(2))."""
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":
