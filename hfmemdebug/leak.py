@@ -90,17 +90,6 @@ class Site:
             share=None if share is None else round(min(share, 1.0), 3),
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, ready for `json.dumps`."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> Site:
-        """Reads what `to_dict` wrote; fields that this version does not know are left out."""
-        known = _known(cls, document)
-        known["native_frames"] = tuple(known.get("native_frames") or ())
-        return cls(**known)
-
 
 @dataclass(frozen=True)
 class Bound:
@@ -134,11 +123,6 @@ class Bound:
         """``, bounded to 5,000 (train.py:12)``, to be put behind the container's name."""
         of = f" in `{self.unit}`" if self.unit != "entry" else ""
         return f", bounded to {self.capacity:,}{of}{f' ({self.where})' if self.where is not None else ''}"
-
-    @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> Bound:
-        """Reads what `dataclasses.asdict` wrote."""
-        return cls(**{**_known(cls, document), "where": _line(document.get("where"))})
 
 
 @dataclass(frozen=True)
@@ -248,16 +232,6 @@ class RootPath:
         """The steps in words: ``trainer.history[…]``."""
         return "".join(step.words for step in self.steps).lstrip(", .")
 
-    @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> RootPath:
-        """Reads what `dataclasses.asdict` wrote."""
-        return cls(
-            Root(**_known(Root, document["root"])),
-            tuple(Step(**_known(Step, step)) for step in document["steps"]),
-            document["type"],
-            document.get("file"),
-        )
-
 
 @dataclass(frozen=True)
 class Pins:
@@ -350,33 +324,9 @@ class Holder:
             "frozen": "objects that `gc.freeze()` keeps from the collector: cycles among them are never freed",
         }.get(self.kind, f"objects of type `{self.of}`")
 
-    def per(self, iterations: float) -> Holder:
-        """Returns the same per iteration, where what it says is of so many."""
-        return replace(self, growth_per_iteration=self.growth_per_iteration / iterations)
-
     def to_dict(self) -> dict[str, Any]:
         """All fields, and the path in words, ready for `json.dumps`."""
         return {"path": self.path, **asdict(self)}
-
-    @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> Holder:
-        """Reads what `to_dict` wrote; fields that this version does not know are left out."""
-        known = _known(cls, document)
-        for name in ("stored_at", "unreached", "running_at"):
-            known[name] = _line(document.get(name))
-        for name, kind in (("at", RootPath.from_dict), ("bound", Bound.from_dict)):
-            known[name] = kind(document[name]) if document.get(name) is not None else None
-        if known.get("pins") is not None:
-            known["pins"] = Pins(**_known(Pins, known["pins"]))
-        return cls(**known)
-
-
-def _line(document: dict[str, Any] | None) -> Line | None:
-    return Line(document["file"], document["line"]) if document is not None else None
-
-
-def _known(kind: Any, document: dict[str, Any]) -> dict[str, Any]:
-    return {name: document[name] for name in kind.__dataclass_fields__ if name in document}
 
 
 def merge_sites(sites: Iterable[Site]) -> list[Site]:

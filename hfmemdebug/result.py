@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from hfmemdebug.decode import decode
 from hfmemdebug.leak import Holder, Site
 
 SCHEMA = "hfmemdebug.result.v1"
@@ -182,8 +183,8 @@ class Result:
             for f in document.get("findings", ())
         )
         known["arms"] = tuple(ArmSummary(**arm) for arm in document.get("arms", ()))
-        known["sites"] = tuple(map(Site.from_dict, document.get("sites", ())))
-        known["holders"] = tuple(map(Holder.from_dict, document.get("holders", ())))
+        known["sites"] = tuple(decode(Site, site) for site in document.get("sites", ()))
+        known["holders"] = tuple(decode(Holder, holder) for holder in document.get("holders", ()))
         for name in ("advice", "warnings"):
             known[name] = tuple(document.get(name, ()))
         for name in ("processes", "shared_memory", *_OF_RANKS):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hfmemdebug.decode import encode
 from hfmemdebug.leak import Holder, Root, RootPath, Site, Step
-from hfmemdebug.recording.decode import encode
 
 SITE = Site("train.py", 7, "main", "python", 8_000_000.0, 100_000.0, 1.0)
 

@@ -26,7 +26,7 @@ ROOMS = (
     ("inject",),
     ("recording",),
     ("result",),
-    ("leak", "units", "user_code"),
+    ("decode", "leak", "units", "user_code"),
     ("errors",),
     ("_version",),
 )

@@ -21,6 +21,7 @@ from typing import Any
 from hfmemdebug.data.explain import explain, scrub
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.decode import decode, encode
 from hfmemdebug.errors import HfmemdebugError
 from hfmemdebug.measure.failure import ProgramError, describe
 from hfmemdebug.measure.mapped import MappedSince
@@ -29,7 +30,6 @@ from hfmemdebug.probes.environment import environment
 from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.probes.pages import drop_cached
 from hfmemdebug.probes.process import ProcessProbe
-from hfmemdebug.recording.decode import decode, encode
 from hfmemdebug.recording.end import DataError, End, Trace
 from hfmemdebug.recording.file import RecordingWriter
 from hfmemdebug.recording.header import Header, LoadReport

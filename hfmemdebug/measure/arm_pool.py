@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hfmemdebug.decode import decode, encode
 from hfmemdebug.errors import HfmemdebugError, error_from_dict
 from hfmemdebug.measure.limited import LimitedProcess
 from hfmemdebug.measure.protocol import LOST_STATUS, Channel
 from hfmemdebug.probes.allocators import TUNABLES, without_thread_caches
 from hfmemdebug.probes.cgroup import oom_kills
-from hfmemdebug.recording.decode import decode, encode
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import append, load_recording
 from hfmemdebug.recording.header import LoadReport

@@ -16,13 +16,13 @@ from hfmemdebug.analysis.confirm import counter_to_trace
 from hfmemdebug.analysis.counters import EXACT
 from hfmemdebug.analysis.verdict import assess_all, what_is_open
 from hfmemdebug.data.load import is_iterable
+from hfmemdebug.decode import encode
 from hfmemdebug.errors import ERROR_OF_KIND, HfmemdebugError, UsageError
 from hfmemdebug.measure.arm_pool import ArmPool, ArmProcess
 from hfmemdebug.measure.budget import Budget
 from hfmemdebug.measure.plan import KEPT_SHARE, LOOP_SECONDS_WITH_CONSUMER, choose_slices, fit_into_memory
 from hfmemdebug.measure.settings import Settings
 from hfmemdebug.probes.cgroup import memory_available, memory_total
-from hfmemdebug.recording.decode import encode
 from hfmemdebug.recording.file import Recording, load_recording
 from hfmemdebug.recording.header import ArmInfo
 from hfmemdebug.workload.slices import SlicePlan

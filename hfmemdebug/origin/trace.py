@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..decode import decode
 from ..leak import Holder, Site
 from ..recording.end import ProcessTrace, Trace
 from .conditions import unreached_eviction
@@ -172,7 +173,7 @@ def read_traces(folder: Path, began: float) -> list[ProcessTrace]:
 
 def _process_trace(trace: dict[str, Any], began: float) -> ProcessTrace:
     ranked = [(tuple(place), InUse(size, count, library)) for place, size, count, library in trace["sites"]]
-    holders = tuple(map(Holder.from_dict, trace["holders"]))
+    holders = tuple(decode(Holder, holder) for holder in trace["holders"])
     sites = attribute_to_user_code(sites_of(ranked, trace["traced_bytes"], len(ranked)), holders)
     return ProcessTrace(
         pid=trace["pid"],

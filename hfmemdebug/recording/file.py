@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
+from hfmemdebug.decode import WrongFieldError, decode, encode
 from hfmemdebug.errors import InputError
-from hfmemdebug.recording.decode import WrongFieldError, decode, encode
 from hfmemdebug.recording.descriptor import Descriptor
 from hfmemdebug.recording.end import MISSING_END, End, LimitUsage, ProcessTrace
 from hfmemdebug.recording.header import Header

@@ -15,7 +15,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hfmemdebug.recording.decode import encode
+from hfmemdebug.decode import encode
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.result import Comparison, Result
 

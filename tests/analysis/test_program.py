@@ -9,8 +9,8 @@ import pytest
 from leaks import SITE, document, held
 
 from hfmemdebug.analysis.program_verdict import judge_program
+from hfmemdebug.decode import decode
 from hfmemdebug.leak import Bound
-from hfmemdebug.recording.decode import decode
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Workload

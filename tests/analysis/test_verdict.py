@@ -13,9 +13,9 @@ from leaks import document, held
 
 from hfmemdebug.analysis.confirm import what_to_repeat
 from hfmemdebug.analysis.verdict import assess_all, judge, what_is_open
+from hfmemdebug.decode import decode
 from hfmemdebug.errors import InputError
 from hfmemdebug.leak import Bound, Holder, Line, Site
-from hfmemdebug.recording.decode import decode
 from hfmemdebug.recording.end import MISSING_END, End
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, LoadedFile, LoadReport, Workload

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.decode import encode
 from hfmemdebug.measure.arm import Arm
 from hfmemdebug.measure.protocol import Channel
 from hfmemdebug.measure.settings import Settings
 from hfmemdebug.probes.process import ProcessProbe
-from hfmemdebug.recording.decode import encode
 from hfmemdebug.recording.header import ArmInfo
 from hfmemdebug.workload.settle import settle_once
 from hfmemdebug.workload.slices import SlicePlan

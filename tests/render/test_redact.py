@@ -7,8 +7,8 @@ import pytest
 from leaks import held
 from render import samples
 
+from hfmemdebug.decode import encode
 from hfmemdebug.leak import Site
-from hfmemdebug.recording.decode import encode
 from hfmemdebug.recording.end import End
 from hfmemdebug.recording.header import ArmInfo, LoadReport
 from hfmemdebug.render.markdown import render_markdown

@@ -15,11 +15,11 @@ from leaks import held
 from render import samples
 
 from hfmemdebug.cli.output import OutputOptions
+from hfmemdebug.decode import decode, encode
 from hfmemdebug.errors import InputError
 from hfmemdebug.leak import Site
 from hfmemdebug.measure.failure import describe
 from hfmemdebug.origin.paths import path_to
-from hfmemdebug.recording.decode import decode, encode
 from hfmemdebug.recording.end import End, LimitUsage, Reclaim, Trace
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, LoadReport, Workload
