@@ -43,7 +43,7 @@ class PlainView:
         """Takes a sample; goes on for ever."""
         from hfmemdebug.measure.attach import snapshot_summary
 
-        last = attachment.looks[-1]
+        last = attachment.samples[-1]
         if last.seconds >= self._next and attachment.tree is not None:
             first = self._next == 0.0
             self._next = last.seconds + 10.0
@@ -114,11 +114,11 @@ def draw(attachment: Attachment) -> Group:
     from hfmemdebug.render.redact import Redactor
     from hfmemdebug.render.terminal import bars
 
-    last = attachment.looks[-1]
+    last = attachment.samples[-1]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("Process", "PSS", "RSS", "anonymous", "file", "shared mem.", "unreclaimable growth"):
         table.add_column(title, justify="left" if title == "Process" else "right", no_wrap=True)
-    since = _window(attachment.looks)
+    since = _window(attachment.samples)
     for process in last.processes[:_MOST_ROWS]:
         figures = (process.pss, process.rss, process.anon, process.file, process.shmem)
         rate = _rate(since.get(process.pid), process)
@@ -141,10 +141,10 @@ def draw(attachment: Attachment) -> Group:
             for f in attachment.tree.files[:3]
         ]
         lines += [f"note: {redact(note)}" for note in attachment.tree.notes[:2]]
-    values = [float((t.anon or 0) + (t.swap or 0) + (t.shmem or 0)) for t in attachment.looks]
+    values = [float((t.anon or 0) + (t.swap or 0) + (t.shmem or 0)) for t in attachment.samples]
     heading = Text(
         f"process {attachment.target.pid} ({attachment.target.name}), {format_seconds(last.seconds)}: "
-        f"{judge_so_far(attachment.header, attachment.looks)}",
+        f"{judge_so_far(attachment.header, attachment.samples)}",
         style="bold",
     )
     ends = f"{format_bytes(values[0])} → {format_bytes(values[-1])}"
@@ -153,11 +153,11 @@ def draw(attachment: Attachment) -> Group:
     return Group(heading, Text(""), table, *below, Text("q ends with a report", style="dim"))
 
 
-def _window(looks: list[TreeSample]) -> dict[int, ProcessSample | TreeSample]:
+def _window(samples: list[TreeSample]) -> dict[int, ProcessSample | TreeSample]:
     """Returns each process as it was at the start of the window; the tree under 0."""
     found: dict[int, ProcessSample | TreeSample] = {}
-    for tree in looks:
-        if tree.seconds >= looks[-1].seconds - _WINDOW_SECONDS:
+    for tree in samples:
+        if tree.seconds >= samples[-1].seconds - _WINDOW_SECONDS:
             found.setdefault(0, tree)
             for process in tree.processes:
                 found.setdefault(process.pid, process)

@@ -113,7 +113,7 @@ class Attachment:
         target: The process.
         recording: Where the recording is written.
         header: What its header says.
-        interval: Seconds between looks, at first and at most.
+        interval: Seconds between samples, at first and at most.
         clock: Seconds, monotonic.
         sleep: Waits.
     """
@@ -125,7 +125,7 @@ class Attachment:
     clock: Callable[[], float] = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
     tree: TreeReading | None = None
-    looks: list[TreeSample] = field(default_factory=list)
+    samples: list[TreeSample] = field(default_factory=list)
     why_ended: str | None = None
     _deep_due: float = 0.0
 
@@ -138,7 +138,7 @@ class Attachment:
         """Watches until the time is over, the process has ended, or `show` has had enough.
 
         Args:
-            show: Is called after each look; returns whether to go on.
+            show: Is called after each sample; returns whether to go on.
             duration: Seconds, or None for no end.
         """
         began = self.clock()
@@ -149,9 +149,9 @@ class Attachment:
             kept, seen = DecimatingWriter(writer), False
             try:
                 while True:
-                    looked = tree.look()
+                    sample = tree.take_sample()
                     if (
-                        looked is None
+                        sample is None
                         or not tree.alive
                         or not (self.target.process.is_running() and is_living(self.target.pid))
                     ):
@@ -160,15 +160,15 @@ class Attachment:
                         break
                     if self.tree is None:
                         # To be shown alone: shared pages are counted in each, which would seem to shrink by the next.
-                        self.looks[:] = [looked]
-                    elif kept.keep(looked):
+                        self.samples[:] = [sample]
+                    elif kept.keep(sample):
                         if not seen:
-                            self.looks.clear()
+                            self.samples.clear()
                         seen = True
-                        self.looks.append(looked)
+                        self.samples.append(sample)
                     # Looking into ten GB takes as long as all that came before: the first figures go ahead.
                     goes_on = self.tree is not None or show(self)
-                    self._look_deeper(tree)
+                    self._read_deeper(tree)
                     over = duration is not None and self.clock() - began >= duration
                     if not (goes_on and show(self)) or over:
                         break
@@ -177,8 +177,8 @@ class Attachment:
                 # The usual way to end a live view: what was measured is the answer.
                 detail = "ended by the user"
             tree.close()
-            if not seen and self.looks:
-                kept.keep(self.looks[-1])
+            if not seen and self.samples:
+                kept.keep(self.samples[-1])
             end = End(
                 "completed", detail, observer_share=round(tree.cost / max(self.clock() - began, 1e-3), 4)
             )
@@ -189,15 +189,15 @@ class Attachment:
         return load_recording(self.recording)
 
     def _pause(self, watched: float) -> float:
-        """Often at first, so that an answer comes soon; then as often as a person looks."""
+        """Returns the seconds to wait: few at first, so that an answer comes soon; then as often as a person looks."""
         least, most = self.interval
         return min(most, max(least, watched / 50))
 
-    def _look_deeper(self, watch: TreeWatch) -> None:
+    def _read_deeper(self, watch: TreeWatch) -> None:
         now = self.clock()
         if now < self._deep_due:
             return
-        tree = watch.look_into_all()
+        tree = watch.read_all()
         if tree.processes and tree.processes[0].pid == self.target.pid:
             self.tree = tree
         self._deep_due = now + max(LEAST_BETWEEN_DEEP, (self.clock() - now) / DEEP_SHARE)

@@ -118,19 +118,19 @@ class Supervisor:
             adopts=(lambda pid: _is_of(pid, pages)) if self.limit is None else None,
             segments=lambda pids: (segments.size(pids), segments.reserved),
         )
-        looks = DecimatingWriter(writer)
-        look = watch.look()
+        samples = DecimatingWriter(writer)
+        sample = watch.take_sample()
         self._keep(writer.header, replace(self.header, environment=self.describe()))
-        if look is not None:
-            self._keep(looks.keep, look)
+        if sample is not None:
+            self._keep(samples.keep, sample)
         for number, _ in enumerate(self._ticks(process, relay)):
-            if number % SHM_EVERY == 0 and look is not None:
-                writers.look(look)
-            # None of a program that ended before it was looked at.
-            if (looked := watch.look()) is not None:
-                look = looked
-                self._keep(looks.keep, look)
-                self._keep_peak(watch, look)
+            if number % SHM_EVERY == 0 and sample is not None:
+                writers.update(sample)
+            # None of a program that ended before it was read.
+            if (taken := watch.take_sample()) is not None:
+                sample = taken
+                self._keep(samples.keep, sample)
+                self._keep_peak(watch, sample)
         seconds = time.perf_counter() - began
         limited = self._end_limit()
         watch.close()
@@ -221,12 +221,12 @@ class Supervisor:
             found["detail"] = f"the program was killed at its limit of {format_bytes(self.limit.bytes)}"
         return found
 
-    def _keep_peak(self, watch: TreeWatch, look: TreeSample) -> None:
+    def _keep_peak(self, watch: TreeWatch, sample: TreeSample) -> None:
         """Keeps who had what when they were the most, and had the most: at the end nobody has anything."""
-        pss, known = look.pss or 0, len(self._peak.get("processes") or ())
+        pss, known = sample.pss or 0, len(self._peak.get("processes") or ())
         highest = self._peak.get("total_pss_bytes") or 1
         higher = pss >= highest and (watch.files_read > self._files_read or pss >= PEAK_STEP * highest)
-        if len(look.processes) > known or (higher and len(look.processes) == known):
+        if len(sample.processes) > known or (higher and len(sample.processes) == known):
             self._files_read = watch.files_read
             self._peak = watch.snapshot().to_dict()
 

@@ -47,7 +47,7 @@ class NewFiles:
         if not Path(self._folder).is_dir():
             return None
         user, total = os.geteuid(), 0
-        # Made anew at each look, so that what is gone is forgotten. One file at a time: what is alive at once would
+        # Made anew at each reading, so that what is gone is forgotten. One file at a time: what is alive at once would
         # stay in the interpreter's free lists.
         known, seen = _Marks(), _Marks()
         new: list[tuple[_File, int]] = []

@@ -67,11 +67,11 @@ class Segments:
         began = self._clock()
         self._makers.update(pids)
         if began >= self._due:
-            self._look()
+            self._update()
             self._due = began + max(_PAUSE, _COSTS * (self._clock() - began))
         return self._size
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         with contextlib.suppress(OSError), self._path.open("rb") as file:
             file.seek(self._read)
             # A line is written at once.
@@ -130,11 +130,11 @@ class Writers:
         self._least: int | None = None
         self.new_files_bytes = 0
 
-    def look(self, tree: TreeSample) -> None:
+    def update(self, tree: TreeSample) -> None:
         """Reads the counters of the program's processes, and the files: programs tidy up as they end.
 
         Args:
-            tree: One look at it.
+            tree: A sample of it.
         """
         self._ours |= _written(process.pid for process in tree.processes)
         used = tree.dev_shm
@@ -146,7 +146,7 @@ class Writers:
 
     @property
     def written(self) -> int | None:
-        """Sums the bytes that the program's processes have written, wherever to, as far as they were looked at."""
+        """Sums the bytes that the program's processes have written, wherever to, as far as they were read."""
         return sum(self._ours.values()) if self._ours else None
 
     def written_by_others(self) -> int:

@@ -2,7 +2,7 @@
 
 RSS counts a page in every process that maps it: eight workers over one mapped dataset have eight times its
 pages. PSS divides each page by the number of processes that map it, so that it sums. Where another user's
-process may not be looked into, its plain figures stand in and are an upper bound.
+process may not be read, its plain figures stand in and are an upper bound.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class ProcessReading:
         role: ``"main"``, ``"DataLoader worker 0"``, ``"map worker 1"``, ``"rank 3"``, ``"resource tracker"``, …
         started: When it was started (`psutil.Process.create_time`): tells it from another with its number.
         status: Its resident memory by kind.
-        memory: Its share of the tree's, or None where it may not be looked into.
-        files: The data files that it has mapped; None where they were not looked at.
+        memory: Its share of the tree's, or None where it may not be read.
+        files: The data files that it has mapped; None where they were not read.
         why_not: Why `memory` is missing.
     """
 

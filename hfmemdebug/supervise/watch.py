@@ -55,12 +55,12 @@ def read_tree(root: int, *, without: int | None = None, deep: bool = True) -> Tr
     """
     watch = TreeWatch(root, without=without)
     try:
-        return watch.look_into_all() if deep else watch.look_at_all()
+        return watch.read_all(deep=deep)
     finally:
         watch.close()
 
 
-def _look_into(pid: int) -> _Inside | OSError:
+def _read_inside(pid: int) -> _Inside | OSError:
     try:
         return read_memory(pid)
     except OSError as error:
@@ -155,22 +155,22 @@ class TreeWatch:
         self._pss_due = 0.0
         self._files_due = 0.0
         self._pss_order: list[int] = []
-        self._looks = 0
+        self._taken = 0
         self.rows_of_the_ended = 0
 
     @property
     def alive(self) -> bool:
-        """Says if the root was there at the last look."""
+        """Says if the root was there at the last sample."""
         return self.root in self._watched
 
-    def look(self) -> TreeSample | None:
+    def take_sample(self) -> TreeSample | None:
         """Takes one reading of the tree and each living process; None where all has ended."""
         began, spent = self.clock(), self.spent()
         if began >= self._discovery_due:
             pause = max(LEAST_BETWEEN_DISCOVERIES, self._discover(began) / DISCOVERY_SHARE)
             self._discovery_due = began + min(pause, MOST_BETWEEN_DISCOVERIES)
         seconds = round(began - self._origin, 4)
-        if not self._looks:
+        if not self._taken:
             # The sums would begin with the RSS of the root, and go on with its PSS: less, and nothing was freed.
             self._read_pss(began)
         for watched in self._watched.values():
@@ -182,7 +182,7 @@ class TreeWatch:
         self._read_pss(began)
         tree = None
         if samples:
-            self._looks += 1
+            self._taken += 1
             tree = self._of_tree(samples, seconds)
         self.cost += self.spent() - spent
         return tree
@@ -193,7 +193,7 @@ class TreeWatch:
             self._forget(pid)
 
     def _discover(self, now: float) -> float:
-        """Finds new processes; returns the seconds that looking for them took, without getting to know them."""
+        """Finds new processes; returns the seconds that finding them took, without getting to know them."""
         spent = self.spent()
         pids: dict[int, int | None] = {self.root: None}
         with contextlib.suppress(OSError):
@@ -214,7 +214,7 @@ class TreeWatch:
                     self._pss_order.remove(pid)
                 changed |= self._begin(pid, pids.get(pid), now)
         for pid, ppid in pids.items():
-            if pid not in self._watched and pid != self._without and not (pid == self.root and self._looks):
+            if pid not in self._watched and pid != self._without and not (pid == self.root and self._taken):
                 changed |= self._begin(pid, ppid, now)
         if changed:
             roles = roles_of(watched.clues for watched in self._watched.values())
@@ -293,7 +293,7 @@ class TreeWatch:
             # The root maps what it hands to its workers: it is asked first, then the one asked longest ago.
             due = min(self._pss_order, key=lambda pid: self._watched[pid].files_due)
             if now >= self._watched[due].files_due:
-                self._take(due, _look_into(due))
+                self._take(due, _read_inside(due))
                 self._watched[due].files_due = now + FILES_AFTER_SECONDS
                 self._files_due = now + (self.spent() - spent) / FILES_SHARE
                 return
@@ -323,23 +323,23 @@ class TreeWatch:
         if pid in self._pss_order:
             self._pss_order.remove(pid)
 
-    def look_at_all(self) -> TreeReading:
-        """Reads the figures of every process that cost nothing, now."""
-        self._discover(self.clock())
-        self._read_statuses()
-        return self.snapshot()
+    def read_all(self, *, deep: bool = True) -> TreeReading:
+        """Reads every process now.
 
-    def look_into_all(self) -> TreeReading:
-        """Reads PSS and files of every process now, about 20 ms for each resident GB.
+        Args:
+            deep: Their PSS and files too, about 20 ms for each resident GB.
 
         Returns:
             The tree, with notes on what could not be read.
         """
-        self.look_at_all()
+        self._discover(self.clock())
+        self._read_statuses()
+        if not deep:
+            return self.snapshot()
         pids = list(self._watched)
         # The kernel walks each process's page tables on its own, without holding up this interpreter.
         with ThreadPoolExecutor(min(4, len(pids) or 1)) as pool:
-            found = dict(zip(pids, pool.map(_look_into, pids), strict=True))
+            found = dict(zip(pids, pool.map(_read_inside, pids), strict=True))
         notes = []
         for pid, inside in found.items():
             if isinstance(inside, ProcessLookupError | FileNotFoundError):

@@ -20,7 +20,7 @@ def test_the_first_figures_go_ahead_of_looking_into_the_process(tmp_path: Path) 
     seen = []
 
     def show(attachment: Attachment) -> bool:
-        seen.append((attachment.tree is not None, attachment.looks[-1].children))
+        seen.append((attachment.tree is not None, attachment.samples[-1].children))
         return len(seen) < 2
 
     with started("") as process:

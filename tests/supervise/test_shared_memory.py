@@ -96,9 +96,9 @@ def test_what_was_written_into_dev_shm() -> None:
         for writers in (ours, theirs):
             # What was there before is not the program's.
             pid = process.pid if writers is ours else 0
-            writers.look(tree(pid, 0))
+            writers.update(tree(pid, 0))
             assert writers.new_files_bytes == 0
-            writers.look(tree(pid, 4 * MB))
+            writers.update(tree(pid, 4 * MB))
             assert writers.new_files_bytes >= 3 * MB
         assert ours.written is not None
         assert ours.written >= 3 * MB

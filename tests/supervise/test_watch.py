@@ -29,7 +29,7 @@ if child == 0:
 
 
 def look(watch: TreeWatch) -> TreeSample:
-    tree = watch.look()
+    tree = watch.take_sample()
     assert tree is not None
     return tree
 
@@ -126,7 +126,7 @@ def test_anonymous_memory_is_in_the_sums_before_its_pss_was_read() -> None:
         watch = TreeWatch(process.pid, spent=itertools.count().__next__)
         before = look(watch)
         assert [s.pss is None for s in before.processes] == [False, True, True]
-        reading = watch.look_into_all()
+        reading = watch.read_all()
         after = look(watch)
         assert all(s.pss is not None for s in after.processes)
         assert before.pss_anon == pytest.approx(after.pss_anon, abs=MB)
