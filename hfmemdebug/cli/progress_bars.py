@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from hfmemdebug.measure.arm_pool import ArmProcess
     from hfmemdebug.recording.header import LoadReport
+    from hfmemdebug.recording.sample import ArmSample
 
 _COLUMNS = (
     ("slice", 7), ("row", 13), ("RSS", 9), ("Δ RSS", 9), ("anonymous", 9), ("file", 9),
@@ -54,26 +55,26 @@ class SliceTable:
             self._said.add(text)
             self._console.hint(text)
 
-    def _sample(self, sample: dict[str, Any]) -> None:
-        if sample["kind"] == "settle":
-            if sample["step"] == "start":
-                self._rss = sample.get("rss")
+    def _sample(self, sample: ArmSample) -> None:
+        if sample.kind == "settle":
+            if sample.step == "start":
+                self._rss = sample.rss
             return
-        if sample["epoch"] != self._epoch:
-            self._epoch = sample["epoch"]
+        if sample.epoch != self._epoch:
+            self._epoch = sample.epoch
             self._console.say()
             self._console.say(f"epoch {self._epoch}")
             self._console.say("  ".join(f"{title:>{width}}" for title, width in _COLUMNS))
-        rss = sample.get("rss")
+        rss = sample.rss
         change = rss - self._rss if rss is not None and self._rss is not None else None
         self._rss = rss
         cells = (
-            f"{sample['slice']}{' w' if sample['warmup'] else '  '}",
-            format_count(sample.get("start_row")),
+            f"{sample.slice}{' w' if sample.warmup else '  '}",
+            format_count(sample.start_row),
             format_bytes(rss),
             format_bytes(change, signed=True),
-            *(format_bytes(sample.get(key)) for key in ("anon", "file", "shmem", "arrow", "malloc")),
-            format_count(sample.get("blocks")),
+            *map(format_bytes, (sample.anon, sample.file, sample.shmem, sample.arrow, sample.malloc)),
+            format_count(sample.blocks),
         )
         self._console.say("  ".join(f"{c:>{width}}" for c, (_, width) in zip(cells, _COLUMNS, strict=True)))
 
@@ -115,13 +116,13 @@ class ArmBars:
             )
         if name == "planned":
             self._progress.update(task, total=event["slices"])
-        elif name == "sample" and event["sample"]["kind"] == "slice":
+        elif name == "sample" and event["sample"].kind == "slice":
             sample = event["sample"]
             self._progress.update(
                 task,
-                description=f"{arm.name}: epoch {sample['epoch']}",
+                description=f"{arm.name}: epoch {sample.epoch}",
                 advance=1,
-                detail=f"RSS {format_bytes(sample.get('rss'))}, anonymous {format_bytes(sample.get('anon'))}",
+                detail=f"RSS {format_bytes(sample.rss)}, anonymous {format_bytes(sample.anon)}",
             )
         elif name in ("closed", "gone"):
             self._progress.update(task, visible=False)

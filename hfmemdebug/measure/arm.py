@@ -290,21 +290,21 @@ class Arm:
     def _begin(self, plan: SlicePlan, warmup: int, bytes_per_row: float) -> None:
         if self.plan is None:
             self.plan = plan
-        self.recorder.header(
-            replace(
-                self.header,
-                loaded=self._loaded,
-                missing=tuple(self.probe.missing),
-                reproduce=self.reproduce,
-                environment=environment(),
-                workload=replace(
-                    self.header.workload,
-                    **self.plan.to_dict(),
-                    warmup=warmup,
-                    bytes_per_row=round(bytes_per_row, 1),
-                ),
-            )
+        self.header = replace(
+            self.header,
+            loaded=self._loaded,
+            missing=tuple(self.probe.missing),
+            reproduce=self.reproduce,
+            environment=environment(),
+            workload=replace(
+                self.header.workload,
+                **self.plan.to_dict(),
+                warmup=warmup,
+                bytes_per_row=round(bytes_per_row, 1),
+            ),
         )
+        self.recorder.header(self.header)
+        self.channel.send(event="header", header=encode(self.header))
         if self.consumer is not None and self.consumer.setup is not None:
             try:
                 self.consumer.setup()

@@ -21,9 +21,10 @@ from hfmemdebug.measure.limited import LimitedProcess
 from hfmemdebug.measure.protocol import LOST_STATUS, Channel
 from hfmemdebug.probes.allocators import TUNABLES, without_thread_caches
 from hfmemdebug.probes.cgroup import oom_kills
-from hfmemdebug.recording.end import End
-from hfmemdebug.recording.file import append, load_recording
-from hfmemdebug.recording.header import LoadReport
+from hfmemdebug.recording.end import MISSING_END, End, LimitUsage
+from hfmemdebug.recording.file import Recording, append
+from hfmemdebug.recording.header import Header, LoadReport
+from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.supervise.child import Exit, start_child
 from hfmemdebug.supervise.limits.limiter import Request
 
@@ -47,25 +48,31 @@ class ArmProcess:
         name: ``memory-mapped``, ``in-memory``, …
         mode: ``"mmap"``, ``"in-memory"`` or ``"streaming"``.
         consumer: Whether the user's consumer runs in it.
-        recording: Where it records itself.
+        path: Where it records itself.
+        header: What its recording says of it, once it has begun.
+        samples: Its samples so far, as it has sent them.
         report: What it has loaded, once it has.
         epochs_done: Epochs that it has read.
         end: How it ended, once it has.
         iterable_maps: Whether it reads an iterable that maps files, as it found.
         limit: The memory limit that it runs under, or None.
+        used: What it has used of that, once it has ended.
         told_to_stop: Whether it was asked to end early, and killed if it did not.
     """
 
     name: str
     mode: str
     consumer: bool
-    recording: Path
+    path: Path
+    header: Header | None = field(default=None, repr=False)
+    samples: list[ArmSample] = field(default_factory=list, repr=False)
     report: LoadReport | None = None
     epochs_done: int = 0
     end: End | None = None
     iterable_maps: bool = False
     told_to_stop: bool = False
     limit: LimitedProcess | None = field(default=None, repr=False)
+    used: LimitUsage | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     channel: Channel | None = field(default=None, repr=False)
 
@@ -73,6 +80,21 @@ class ArmProcess:
     def alive(self) -> bool:
         """It may still say something."""
         return self.end is None
+
+    @property
+    def recording(self) -> Recording | None:
+        """Its recording so far, as the file holds it too; None where it has not begun."""
+        if self.header is None:
+            return None
+        return Recording(self.header, tuple(self.samples), self.end or MISSING_END, self.path, self.used)
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Keeps what an event says of the recording; the document of a sample becomes the sample."""
+        if event["event"] == "header":
+            self.header = decode(Header, event["header"])
+        elif event["event"] == "sample":
+            event["sample"] = decode(ArmSample, event["sample"])
+            self.samples.append(event["sample"])
 
     @property
     def maps_files(self) -> bool:
@@ -154,12 +176,14 @@ class ArmPool:
         os.close(command_read)
         os.close(event_write)
         arm.channel = Channel(event_read, command_write)
-        arm.send(**task, recording=str(arm.recording))
+        arm.send(**task, recording=str(arm.path))
         self.arms.append(arm)
         threading.Thread(target=self._listen_to, args=(arm, arm.channel), daemon=True).start()
 
     def _listen_to(self, arm: ArmProcess, channel: Channel) -> None:
         for event in channel.lines():
+            # Here and not where events are obeyed: that may be interrupted between two of them.
+            arm.take(event)
             self._events.put((arm, event))
         self._events.put((arm, {"event": "gone"}))
 
@@ -236,8 +260,9 @@ class ArmPool:
             arm.channel = None
         if arm.limit is not None and arm.process is not None:
             run = arm.limit.close(Exit(arm.process.returncode))
-            if run is not None and _has_begun(arm):
-                append(arm.recording, run.used)
+            if run is not None and arm.header is not None:
+                arm.used = run.used
+                append(arm.path, run.used)
 
     def _exit_of(self, arm: ArmProcess) -> Exit:
         """Waits for an arm's process, and adds to how it ended what was seen to kill it."""
@@ -253,16 +278,13 @@ class ArmPool:
         ended = self._exit_of(arm)
         # One that ended well has said so.
         outcome = "failed" if ended.code == 0 else ended.outcome
-        end = End(outcome, describe_death(ended, arm.recording))
+        last = next((sample for sample in reversed(arm.samples) if sample.kind == "slice"), None)
+        end = End(outcome, describe_death(ended, last))
         if arm.told_to_stop and ended.code in (-signal.SIGKILL, -signal.SIGTERM):
             end = End("interrupted", "it was stopped in the middle of a slice")
-        if _has_begun(arm):
-            append(arm.recording, end)
+        if arm.header is not None:
+            append(arm.path, end)
         return end
-
-
-def _has_begun(arm: ArmProcess) -> bool:
-    return arm.recording.exists() and bool(arm.recording.stat().st_size)
 
 
 def _has_a_working_directory() -> bool:
@@ -272,22 +294,19 @@ def _has_a_working_directory() -> bool:
         return False
 
 
-def describe_death(ended: Exit, recording: Path) -> str:
+def describe_death(ended: Exit, last: ArmSample | None) -> str:
     """Says what ended an arm, at which slice, and how much memory it had, as far as can be known.
 
     Args:
         ended: How its process ended.
-        recording: Its recording.
+        last: The sample of its last slice, or None.
     """
     where = "before the first slice"
-    if recording.exists() and recording.stat().st_size:
-        slices = load_recording(recording).slices
-        if slices:
-            last = slices[-1]
-            held = last.unreclaimable if last.unreclaimable is not None else last.rss
-            where = f"after slice {last.slice} of epoch {last.epoch}, holding {(held or 0) / 2**20:,.0f} MB"
-            if last.unreclaimable is not None:
-                where += " that could not be taken back"
+    if last is not None:
+        held = last.unreclaimable if last.unreclaimable is not None else last.rss
+        where = f"after slice {last.slice} of epoch {last.epoch}, holding {(held or 0) / 2**20:,.0f} MB"
+        if last.unreclaimable is not None:
+            where += " that could not be taken back"
     if ended.code == LOST_STATUS:
         return f"it has closed all open files, ours as well (os.closerange, or as a daemon does), {where}"
     return ended.describe(where)

@@ -23,7 +23,7 @@ from hfmemdebug.measure.budget import Budget
 from hfmemdebug.measure.plan import KEPT_SHARE, LOOP_SECONDS_WITH_CONSUMER, choose_slices, fit_into_memory
 from hfmemdebug.measure.settings import Settings
 from hfmemdebug.probes.cgroup import memory_available, memory_total
-from hfmemdebug.recording.file import Recording, load_recording
+from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo
 from hfmemdebug.workload.slices import SlicePlan
 
@@ -157,12 +157,8 @@ class Round:
         return self.recordings()
 
     def recordings(self) -> list[Recording]:
-        """What the arms have recorded."""
-        return [
-            load_recording(arm.recording)
-            for arm in self.arms
-            if arm.recording.exists() and arm.recording.stat().st_size
-        ]
+        """Returns what the arms have recorded so far."""
+        return [recording for arm in self.arms if (recording := arm.recording) is not None]
 
     def failures(self) -> list[str]:
         """What arms died of or were stopped for, a line each."""

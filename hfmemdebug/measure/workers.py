@@ -69,7 +69,7 @@ def trace_workers(
     slices: list[float] = []
 
     def note(arm: ArmProcess, event: dict[str, Any]) -> None:
-        if event["event"] == "sample" and event["sample"]["kind"] == "slice":
+        if event["event"] == "sample" and event["sample"].kind == "slice":
             slices.append(time.perf_counter())
         listen(arm, event)
 
