@@ -1,1 +1,1 @@
-"""What goes into somebody else's Python program: the standard library alone, CPython 3.8 and later."""
+"""Modules that go into the Python program that is watched: the standard library alone, CPython 3.8 and later."""

@@ -70,7 +70,7 @@ def _largest(objects: list[Any]) -> Any:
 
 
 def unfilled_caches(script: str | None) -> list[list[Any]]:
-    """Caches, deques and others with many entries and a bound that they have not reached.
+    """Returns caches, deques and others with many entries and a bound that they have not reached.
 
     Of each: name, entries, bound, and how many blocks there are of an entry.
 
@@ -119,7 +119,7 @@ def _name_of(thing: Any) -> str:
 
 
 def bounded_variables(running: Collection[tuple[str, str, int]], script: str | None) -> list[list[Any]]:
-    """What functions that have returned have bounded, where it is large enough to matter: what, and to how many.
+    """Returns what functions that have returned have bounded, where it is large enough to matter: what, and how many.
 
     Args:
         running: Functions that ran shortly before: file, name and first line.
@@ -129,7 +129,7 @@ def bounded_variables(running: Collection[tuple[str, str, int]], script: str | N
 
 
 def values_to_cut(script: str | None) -> list[list[Any]]:
-    """Texts and arrays that the code cuts to a length that they do not have yet: what, bytes, and bytes of that length.
+    """Returns texts and arrays that the code cuts to a length above theirs: what, bytes, bytes at most.
 
     Args:
         script: As above.
@@ -140,7 +140,7 @@ def values_to_cut(script: str | None) -> list[list[Any]]:
 def returned_values(
     running: Collection[tuple[str, str, int]], script: str | None, size: int
 ) -> list[list[Any]]:
-    """Texts and arrays that functions which have returned have cut: what, bytes given back, and what it has cut to.
+    """Returns texts and arrays that functions have cut and given back: what, bytes given back, and what it has cut to.
 
     Of that there are the bytes at least and at most: it is not known any more what a letter or a row took.
 

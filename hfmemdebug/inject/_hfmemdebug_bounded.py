@@ -1,4 +1,4 @@
-"""What the program's own code bounds: containers of its modules that were not full as it ended, and variables.
+"""Finds what the program's own code bounds: containers of its modules that were not full as it ended, and variables.
 
 Runs on CPython 3.8 and later with the standard library alone.
 """
@@ -125,7 +125,7 @@ def _large(
 def _describe_all(
     large: list[Store], began: float, describe: Callable[[Store], list[Any] | None]
 ) -> tuple[list[list[Any]], set[int]]:
-    """What is told of the largest, as far as time is, and the identities of all things that it is told of."""
+    """Describes the largest, as far as time is, and the identities of all things that it is told of."""
     found: list[list[Any]] = []
     # A thing has a name in each module that imports it, and a bound where its own is; a module may have two names.
     asked: set[int] = set()
@@ -150,7 +150,7 @@ def _describe_all(
 
 
 def _described_value(store: Store, bounds: Any, bytes_of: Callable[[Any], Any]) -> list[Any] | None:
-    """What is told of a text or an array; None where it has no bound, or no length."""
+    """Describes a text or an array; None where it has no bound, or no length."""
     length = bounds.length_of(store.thing)
     bound = bounds.bound_of_value(store.steps, store.module.__file__) if length else None
     if bound is None:
@@ -163,7 +163,7 @@ def _described_value(store: Store, bounds: Any, bytes_of: Callable[[Any], Any]) 
 
 
 def _described(store: Store, bounds: Any, leak: Any) -> list[Any] | None:
-    """What is told of a container; None where it has no bound, or is told of by who goes through all deques."""
+    """Describes a container; None where it has no bound, or is told of by who goes through all deques."""
     thing, size = store.thing, max(1, _length(store.thing) or 0)
     many = len(store.members)
     label = "`%s`" % store.label
@@ -219,7 +219,7 @@ def _reached_from(entry: Any, container: Any) -> set[int]:
 
 
 def variables(least: int, running: Collection[tuple[str, str, int]], script: str | None) -> list[list[Any]]:
-    """What functions that have returned have bounded, to as many entries or more: what it is, and to how many.
+    """Returns what functions that have returned have bounded, to as many entries or more: what it is, and to how many.
 
     Args:
         least: So many entries.
@@ -248,7 +248,7 @@ def _of_functions(
     running: Collection[tuple[str, str, int]],
     script: str | None,
 ) -> list[list[Any]]:
-    """What is found in the code of the user's functions, as far as time is."""
+    """Returns what is found in the code of the user's functions, as far as time is."""
     _give_file(script)
     found: list[list[Any]] = []
     until = time.perf_counter() + _MOST_SECONDS
@@ -281,7 +281,7 @@ def _named(
 
     Args:
         module: The module.
-        own_dictionary: Says an object's attributes, where nobody's code has to run for them.
+        own_dictionary: Says an object's attributes, where no code of the program has to run for them.
         bytes_of: Says what a text or an array takes, where those are asked for, and not the containers.
     """
     found: dict[tuple[Any, str], Store] = {}
@@ -327,7 +327,7 @@ def _named(
 
 
 def _is_looked_at(value: Any, texts: bool) -> bool:
-    """Whether an entry is no number and, where it is a text, a long one."""
+    """Tells whether an entry is no number and, where it is a text, a long one."""
     kind = type(value)
     if kind in (str, bytes):
         return texts and sys.getsizeof(value) >= _LEAST_TEXT

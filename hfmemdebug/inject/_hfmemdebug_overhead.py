@@ -1,4 +1,4 @@
-"""What `tracemalloc` itself has asked malloc for, so that a watched program's malloc can be told without it.
+"""Estimates what `tracemalloc` itself has asked malloc for, so that a watched program's malloc can be told without it.
 
 `tracemalloc.get_tracemalloc_memory` counts its tables and their entries, but neither the record of each trace nor
 the tracebacks, nor what malloc rounds up: of three bytes it tells one, and what it leaves out grows with every
@@ -25,7 +25,7 @@ _TRACEBACK, _FRAME = 12, 12
 
 
 def _chunk(size: int) -> int:
-    """What glibc's malloc takes for so many bytes."""
+    """Returns what glibc's malloc takes for so many bytes."""
     return max(32, (size + 8 + 15) // 16 * 16)
 
 
@@ -45,7 +45,7 @@ class Overhead:
         self.buckets = 0
 
     def bytes(self) -> int:
-        """As of now."""
+        """Returns malloc's bytes that tracing has in use now."""
         if not tracemalloc.is_tracing():
             self.tables = self.uncounted = self.buckets = 0
             return 0
@@ -80,7 +80,7 @@ def _traceback_chunk(frames: int) -> int:
 
 
 def _entries(size: int, before: int) -> tuple[float, int]:
-    """How many entries a table of a size has, and how many buckets.
+    """Returns how many entries a table of a size has, and how many buckets.
 
     Args:
         size: Bytes of buckets and entries.

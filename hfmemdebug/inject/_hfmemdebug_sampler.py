@@ -44,7 +44,9 @@ from _hfmemdebug_common import (  # type: ignore[import-not-found]
     SLOTS,
     collector_runs,
     load,
+    malloc_stats,
 )
+from _hfmemdebug_thread import MOST_SECONDS  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,8 +62,6 @@ PYTHON_SHARE = 0.002
 # A walk through the heap also costs the program what it had in the processor's caches: no more often for each process,
 # once there are some; so many of all the time until now are enough.
 MALLOC_SECONDS, MOST_MALLOC_SECONDS, MALLOC_READS = 0.08, 0.5, 20
-# What takes longer lets the program's threads go on.
-LONG_WALK_SECONDS = 0.005
 # What runs is asked as often.
 RUNNING_SECONDS = 1.0
 # Where fewer of CPython's blocks have come all through a run, there is nothing to judge.
@@ -93,7 +93,6 @@ class _Sampler:
         self.libc.mmap.restype = ctypes.c_void_p
         self.libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
         self.mallinfo2 = self._find_mallinfo2()
-        self.stats_api = self._find_stats()
         self.interpreters = interpreters
         self.malloc_due = self.python_due = self.running_due = self.malloc_cost = 0.0
         self.pools: list[Any] | None = None
@@ -172,14 +171,15 @@ class _Sampler:
         if self.mallinfo2 is not None and began >= self.malloc_due and not looking:
             # Of this alone: what is done once would keep it from being read for seconds.
             read = time.thread_time()
-            info = self.mallinfo2[self.malloc_cost > LONG_WALK_SECONDS and self.tracer is None]()
+            # A walk that takes longer than a thread waits lets the program's threads go on.
+            info = self.mallinfo2[self.malloc_cost > MOST_SECONDS and self.tracer is None]()
             used = info.sizes[7] + info.sizes[4]
             # In one go: the supervisor may look at any time.
             slots[S_MALLOC] = used if self.tracer is None else used - self.tracer.overhead.bytes()
             slots[S_MALLOC_READS] = max(0, slots[S_MALLOC_READS]) + 1
             self.malloc_cost = time.thread_time() - read
             self.malloc_due = began + self._until_malloc(began - self.began)
-        if self.stats_api is not None and began >= self.python_due:
+        if began >= self.python_due:
             looked = time.thread_time()
             size = self._python_bytes()
             slots[S_PYTHON] = size if size is not None else -1
@@ -209,24 +209,12 @@ class _Sampler:
             read.restype, read.argtypes = _Mallinfo2, []
         return reads
 
-    def _find_stats(self) -> Any:
-        api = ctypes.pythonapi
-        try:
-            found = api._PyObject_DebugMallocStats, api.open_memstream, api.fclose, api.free
-        except AttributeError:
-            return None
-        found[1].restype = ctypes.c_void_p
-        found[1].argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-        for function in (found[0], found[2], found[3]):
-            function.argtypes = [ctypes.c_void_p]
-        return found
-
     def processes(self) -> int:
-        """How many share the time that readings may take."""
+        """Returns how many share the time that readings may take."""
         return max(1, int(self.slots[S_PROCESSES]))
 
     def _until_malloc(self, age: float) -> float:
-        """Seconds: it walks the free chunks, milliseconds on a torn heap, and then it is read less often."""
+        """Returns seconds: it walks the free chunks, milliseconds on a torn heap, and then it is read less often."""
         processes = self.processes()
         if self.tracer is not None:
             return self.malloc_cost * processes / MALLOC_SHARE_TRACED
@@ -234,25 +222,12 @@ class _Sampler:
         return max(self.malloc_cost * processes / MALLOC_SHARE, least)
 
     def _python_bytes(self) -> int | None:
-        """Bytes in use by CPython's small objects; a millisecond for each 100 MB."""
-        stats, open_memstream, close, free = self.stats_api
-        text, size = ctypes.c_void_p(), ctypes.c_size_t()
-        stream = open_memstream(ctypes.byref(text), ctypes.byref(size))
-        if not stream:
-            return None
-        try:
-            stats(stream)
-        finally:
-            close(stream)
-        try:
-            table = ctypes.string_at(text, size.value).decode("ascii", "replace")
-        finally:
-            free(text)
-        total = sum(int(width) * int(used) for width, used in SIZE_CLASS.findall(table))
-        return total or None
+        """Reads the bytes in use by CPython's small objects; a millisecond for each 100 MB."""
+        table = malloc_stats()
+        return sum(int(width) * int(used) for width, used in SIZE_CLASS.findall(table or "")) or None
 
     def _arrow(self) -> int | None:
-        """Bytes in use in Arrow's pools, once the program has imported pyarrow itself."""
+        """Reads the bytes in use in Arrow's pools, once the program has imported pyarrow itself."""
         if self.pools is None:
             module = sys.modules.get("pyarrow")
             spec = getattr(module, "__spec__", None)
@@ -268,7 +243,7 @@ class _Sampler:
         return sum(pool.bytes_allocated() for pool in self.pools) if self.pools else None
 
     def _functions(self) -> set[tuple[str, str, int]]:
-        """What runs now, but for this thread; nothing where there are other interpreters."""
+        """Returns what runs now, but for this thread; nothing where there are other interpreters."""
         found: set[tuple[str, str, int]] = set()
         if not self._is_alone():
             # CPython 3.13 gives their frames too, which are none of this one's to touch.
@@ -282,7 +257,7 @@ class _Sampler:
         return found
 
     def _is_alone(self) -> bool:
-        """Whether this is the one interpreter of the process."""
+        """Tells whether this is the one interpreter of the process."""
         return not self.interpreters.PyInterpreterState_Next(self.interpreters.PyInterpreterState_Head())
 
     def _name(self) -> None:
@@ -423,7 +398,7 @@ def _interpreters() -> Any:
 
 
 def _is_main(api: Any) -> bool:
-    """Whether this interpreter is the one that the program began in; the argument as `_interpreters` gives it."""
+    """Tells whether this interpreter is the one that the program began in; the argument as `_interpreters` gives it."""
     # Since CPython 3.9, and before.
     get = getattr(api, "PyInterpreterState_Get", None) or api._PyInterpreterState_Get
     get.restype = ctypes.c_void_p
@@ -471,7 +446,7 @@ def start() -> None:
 
 
 def _try(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function of ours says, and None where it fails: that is none of the program's business."""
+    """Returns what a function of ours says, and None where it fails: that is none of the program's business."""
     try:
         return function(*arguments)
     except Exception:

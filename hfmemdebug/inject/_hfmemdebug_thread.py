@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 NEVER = float("inf")
-# The program's thread waits no longer: the interpreter lets a thread wait as long before it takes it from another.
+# The program's thread waits no longer: the interpreter's own switch interval (sys.setswitchinterval), by default.
 MOST_SECONDS = 0.005
 # After a sample that the program woke it for, the thread waits so many times as long, for the next one to come.
 _LATER = 1.2

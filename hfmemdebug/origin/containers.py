@@ -22,8 +22,8 @@ from typing import Any
 
 from ..leak import Pins
 
-# What objects refer to is many times as much.
-_AT_A_TIME = 10_000
+# Objects of which at once is asked what they refer to, which is many times as much.
+AT_A_TIME = 10_000
 # So many of the newest items are looked at, and what is in them.
 _ITEMS = 5
 _DEEPEST = 3
@@ -49,8 +49,8 @@ def untracked(objects: list[Any]) -> Iterator[dict[Any, Any]]:
 
     One comes once for each object that refers to it.
     """
-    for start in range(0, len(objects), _AT_A_TIME):
-        for thing in gc.get_referents(*objects[start : start + _AT_A_TIME]):
+    for start in range(0, len(objects), AT_A_TIME):
+        for thing in gc.get_referents(*objects[start : start + AT_A_TIME]):
             if type(thing) is dict and not gc.is_tracked(thing):
                 yield thing
 

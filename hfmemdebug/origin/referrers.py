@@ -26,13 +26,11 @@ from typing import Any
 from ..inject._hfmemdebug_common import collector_runs
 from ..leak import ENTRIES, Bound, Holder, RootPath
 from .bounds import bound_of, bound_of_value
-from .containers import all_objects, size_of
+from .containers import AT_A_TIME, all_objects, size_of
 from .holders import container_holder, take_census
 from .paths import path_to
 from .sites import FRAMES, place_of
 
-# What they refer to is many times as much.
-_AT_A_TIME = 10_000
 # So many of them, and this share, lie in a container, or it is not what holds them.
 FEWEST, MOSTLY = 8, 0.9
 # Of so many of them the referrers are looked at.
@@ -178,8 +176,8 @@ def _made_at(walk: Callable[[], Iterator[None]], slices: int, places: Collection
             gc.collect()
         objects, _ = all_objects()
         found: dict[int, Any] = {}
-        for start in range(0, len(objects), _AT_A_TIME):
-            some = objects[start : start + _AT_A_TIME]
+        for start in range(0, len(objects), AT_A_TIME):
+            some = objects[start : start + AT_A_TIME]
             for thing in itertools.chain(some, gc.get_referents(*some)):
                 made = tracemalloc.get_object_traceback(thing)
                 if made is None or id(thing) in found:

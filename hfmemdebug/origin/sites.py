@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class InUse:
-    """What a place has in use, or how much more: bytes and blocks, in all or for one iteration."""
+    """Memory that a place has in use, or how much more: bytes and blocks, in all or for one iteration."""
 
     size: float = 0
     count: float = 0

@@ -112,7 +112,7 @@ def _python_sites(
 
 
 def _site_of_buffer(holders: Sequence[Holder]) -> list[Site]:
-    """The line that fills a text or a buffer that grows in place: nothing is allocated for it but by and by."""
+    """Returns the line that fills a text or a buffer that grows in place: nothing is allocated for it but by and by."""
     place = storing_line(holders)
     if place is None or holders[0].unit != "byte":
         return []
@@ -120,7 +120,7 @@ def _site_of_buffer(holders: Sequence[Holder]) -> list[Site]:
 
 
 def _beside(found: Sequence[Site], python: Sequence[Site], rate: float) -> list[Site]:
-    """What Python's allocators have given besides: the objects around what a C library keeps stand for it already."""
+    """Returns what Python's allocators gave besides: objects around what a C library keeps stand for it already."""
     lines = {site.place for site in found}
     others = [site.rounded(rate) for site in python if site.place not in lines]
     return [site for site in others if (site.share or 0.0) >= LEAST_SHARE]

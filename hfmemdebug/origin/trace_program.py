@@ -80,7 +80,7 @@ _CONTAINERS = frozenset(
 
 
 class _Snapshot:
-    """What each place has in use at one time, and the sizes of the larger containers."""
+    """Memory that each place has in use at one time, and the sizes of the larger containers."""
 
     def __init__(self, seconds: float, rows: int) -> None:
         self.seconds = seconds

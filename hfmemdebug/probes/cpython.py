@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import sys
 from typing import NamedTuple
 
-from hfmemdebug.inject._hfmemdebug_common import SIZE_CLASS
+from hfmemdebug.inject._hfmemdebug_common import SIZE_CLASS, malloc_stats
 
 _ARENAS = re.compile(r"^(\d+) arenas \* (\d+) bytes/arena", re.MULTILINE)
 
@@ -62,26 +61,5 @@ def python_heap() -> PythonHeap | None:
 
     About a millisecond for each 100 MB: for the ends of epochs. None on other interpreters.
     """
-    # What `sys._debugmallocstats` calls, which has no other way to write than to standard error. Taking
-    # that away for a moment would swallow what other threads write there.
-    api = ctypes.pythonapi
-    try:
-        stats, open_memstream, close, free = (
-            api._PyObject_DebugMallocStats, api.open_memstream, api.fclose, api.free,
-        )  # fmt: skip
-    except AttributeError:
-        return None
-    open_memstream.restype = ctypes.c_void_p
-    stats.argtypes = close.argtypes = free.argtypes = [ctypes.c_void_p]
-    text, size = ctypes.c_void_p(), ctypes.c_size_t()
-    stream = open_memstream(ctypes.byref(text), ctypes.byref(size))
-    if not stream:
-        return None
-    try:
-        stats(stream)
-    finally:
-        close(stream)
-    try:
-        return parse_malloc_stats(ctypes.string_at(text, size.value).decode("ascii", "replace"))
-    finally:
-        free(text)
+    text = malloc_stats()
+    return parse_malloc_stats(text) if text is not None else None
