@@ -26,8 +26,9 @@ from hfmemdebug.supervise.files import DataFile, read_memory
 from hfmemdebug.supervise.roles import Clues, find_clues, is_fork, roles_of
 from hfmemdebug.supervise.tree import ProcessReading, TreeReading, shared_memory, total
 
-# Looking for new processes, reading PSS, and reading each file's share of it may take at most these shares of
-# one core's time. What counts is this process's own time: on a busy machine a reading waits for its turn too.
+# Looking for new processes, reading PSS, and reading each file's share of it may take at most these shares of one
+# core's time: together a quarter of the 2 % that `run` may cost (tests/benchmarks/bench_run.py). What counts is this
+# process's own time: on a busy machine a reading waits for its turn too.
 DISCOVERY_SHARE = 0.002
 PSS_SHARE = 0.002
 FILES_SHARE = 0.001
