@@ -223,11 +223,11 @@ WAITS = (
 )
 
 
-def started(box: Box, *, stuck: bool = False) -> tuple[object, int]:
+def started(box: Box, *, stuck: bool = False, epochs: int = 50) -> tuple[object, int]:
     """A run whose consumer is in its fifth slice, and the arm's process."""
     os.mkfifo(box.folder / "there")
     target = box.code(WAITS.format(600 if stuck else 0.2))
-    process = box.start("profile", "./ds", "--step", "20", "--epochs", "50", "--consumer", target)
+    process = box.start("profile", "./ds", "--step", "20", "--epochs", str(epochs), "--consumer", target)
     # Opening blocks until the consumer opens the other end.
     with (box.folder / "there").open():
         pass
@@ -252,6 +252,20 @@ def test_an_interruption_keeps_what_was_measured(box: Box, number: int, group: b
     assert len(recording.slices) >= 5
     assert not recording.end.is_missing
     assert recording.end.outcome == "interrupted"
+
+
+def test_a_hang_up_that_is_ignored_ends_nothing(box: Box) -> None:
+    # As under nohup.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process, _ = started(box, epochs=2)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=120)
+    assert process.returncode in (0, 3)
+    (recording,) = box.recordings()
+    assert (recording.slices[-1].epoch, recording.end.outcome) == (2, "completed")
 
 
 def test_a_second_ctrl_c_ends_at_once(box: Box) -> None:
