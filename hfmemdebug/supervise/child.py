@@ -42,7 +42,7 @@ PASSED_ON = frozenset(
     (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 )
 _AWAITED = PASSED_ON | {signal.SIGCHLD}
-_WITNESS_SECONDS = 0.2
+_WITNESS_SECONDS, _STALE_SECONDS = 0.2, 10.0
 PR_SET_CHILD_SUBREAPER = 36
 _HEARD = struct.Struct("=id")
 
@@ -208,7 +208,8 @@ class SignalRelay:
     Attributes:
         mask: Signals that were blocked before.
         ignored: Signals that were ignored before.
-        received: Those that have come for the command from outside, whichever way they have reached it.
+        received: Those that have come for the command from outside, whichever way they have reached it; ignored ones
+            ask for nothing.
     """
 
     def __init__(self) -> None:
@@ -224,13 +225,16 @@ class SignalRelay:
         # The kernel reaps ignored children, and their status is lost.
         self._of_children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.mask = sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)))
-        self._witness = _Witness()
+        # Without one (no more processes for this user), a signal to the group is passed on a second time.
+        with contextlib.suppress(OSError):
+            self._witness = _Witness()
         return self
 
     def __exit__(self, *exception: object) -> None:
         # What comes too late to be passed on has no other meaning any more.
         while (late := signal.sigtimedwait(PASSED_ON, 0)) is not None:
-            self.received.add(late.si_signo)
+            if late.si_signo not in self.ignored:
+                self.received.add(late.si_signo)
         if self._witness is not None:
             self._witness.close()
         signal.signal(signal.SIGCHLD, self._of_children)
@@ -288,16 +292,15 @@ class SignalRelay:
 
     def _pass_on(self, arrived: signal.struct_siginfo, pid: int) -> None:
         number = arrived.si_signo
+        # Asked of every signal, so that what it has heard of this one is not taken for the next one's.
+        heard = self._witness is not None and self._witness.has_heard(number)
         # What the terminal sends (the kernel: above 0) has reached the whole group.
         of_terminal = arrived.si_code > 0
         if not of_terminal and _descends_from_us(arrived.si_pid):
             return
-        self.received.add(number)
-        if of_terminal or (
-            self._witness is not None
-            and self._witness.has_heard(number)
-            and _was_reached_too(pid, sender=arrived.si_pid)
-        ):
+        if number not in self.ignored:
+            self.received.add(number)
+        if of_terminal or (heard and _was_reached_too(pid, sender=arrived.si_pid)):
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
@@ -335,8 +338,8 @@ class _Witness:
         until = time.monotonic() + _WITNESS_SECONDS
         while True:
             while moments := self._heard.get(number):
-                # Signals may have come to us as one and to it as two.
-                if until - moments.pop(0) < 5 * _WITNESS_SECONDS:
+                # Signals may have come to us as one and to it as two, and we may be late ourselves.
+                if until - moments.pop(0) < _STALE_SECONDS:
                     return True
             left = until - time.monotonic()
             if left <= 0 or not select.select([self._reads], [], [], left)[0]:
