@@ -4,7 +4,7 @@ An object that another thread is filling must not be referred to: CPython resize
 one reference, and raises SystemError in that thread otherwise. So the lists of all objects are gone through within
 one call of C code each, which keeps the interpreter to itself.
 
-`run --trace` takes this module into somebody else's program: CPython 3.8 and the standard library are all it has.
+`run --trace` takes this module into the program that it watches: CPython 3.8 and the standard library are all it has.
 """
 
 from __future__ import annotations
