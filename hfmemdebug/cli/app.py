@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from hfmemdebug._version import __version__
-from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.options import spread
+from hfmemdebug.cli.output import Console
 from hfmemdebug.errors import (
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,

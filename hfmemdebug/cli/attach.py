@@ -102,10 +102,11 @@ def _once(target: Target, reclaim: bool, output: OutputOptions) -> int:
 def _watch(
     target: Target, duration: float | None, reclaim: bool, least_growth: int | None, output: OutputOptions
 ) -> int:
+    from contextlib import nullcontext
     from dataclasses import asdict, replace
 
     from hfmemdebug.analysis.program_verdict import judge_program
-    from hfmemdebug.cli.live import LiveView, PlainView
+    from hfmemdebug.cli.live import PlainView, live_view
     from hfmemdebug.cli.measure import keep_result, kept_run, signals_like_ctrl_c, status_of, typed_command
     from hfmemdebug.measure.attach import Attachment
     from hfmemdebug.probes.environment import machine_environment
@@ -122,9 +123,9 @@ def _watch(
         )
         attachment = Attachment(target, folder / "program.jsonl", header)
         live = sys.stdout.isatty() and sys.stdin.isatty() and not (output.quiet or output.claims_stdout)
-        view = LiveView() if live else PlainView(output.console, duration)
-        with view, signals_like_ctrl_c():
-            recording = attachment.watch(view, duration=duration)
+        view = live_view() if live else nullcontext(PlainView(output.console, duration))
+        with view as show, signals_like_ctrl_c():
+            recording = attachment.watch(show, duration=duration)
         result = judge_program(recording)
         if reclaim and attachment.tree is not None and attachment.why_ended is None:
             from hfmemdebug.supervise.watch import read_tree

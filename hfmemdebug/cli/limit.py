@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.options import BackendOption
-from hfmemdebug.cli.output import OutputOptions
+from hfmemdebug.cli.output import Console, OutputOptions
 from hfmemdebug.errors import EXIT_OWN_FAILURE, UsageError
 
 if TYPE_CHECKING:

@@ -7,16 +7,15 @@ import os
 import select
 import termios
 import tty
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from hfmemdebug.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.live import Live
 
-    from hfmemdebug.cli.console import Console
+    from hfmemdebug.cli.output import Console
     from hfmemdebug.measure.attach import Attachment
     from hfmemdebug.recording.sample import ProcessSample, TreeSample
 
@@ -55,51 +54,32 @@ class PlainView:
                 self._console.hint(f"{format_seconds(last.seconds)}{of}: {anon}")
         return True
 
-    def __enter__(self) -> PlainView:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+@contextlib.contextmanager
+def live_view() -> Iterator[Callable[[Attachment], bool]]:
+    """Shows a table on the terminal; what it yields draws it anew, and returns False where q was pressed."""
+    from rich.console import Console as RichConsole
+    from rich.live import Live
 
+    before = None
+    with contextlib.suppress(termios.error):
+        before = termios.tcgetattr(0)
+        # Keys come one by one and are not shown; Ctrl-C stays a signal.
+        tty.setcbreak(0)
 
-class LiveView:
-    """A table on the terminal until q or Ctrl-C."""
-
-    def __init__(self) -> None:
-        self._live: Live | None = None
-        self._before: list[Any] | None = None
-
-    def __enter__(self) -> LiveView:
-        from rich.console import Console as RichConsole
-        from rich.live import Live
-
-        with contextlib.suppress(termios.error):
-            self._before = termios.tcgetattr(0)
-            # Keys come one by one and are not shown; Ctrl-C stays a signal.
-            tty.setcbreak(0)
-        self._live = Live(console=RichConsole(highlight=False), auto_refresh=False, transient=True)
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-        if self._before is not None:
-            termios.tcsetattr(0, termios.TCSADRAIN, self._before)
-
-    def __call__(self, attachment: Attachment) -> bool:
-        """Draws, and returns False where q was pressed."""
-        assert self._live is not None
-        self._live.update(draw(attachment), refresh=True)
+    def show(attachment: Attachment) -> bool:
+        live.update(draw(attachment), refresh=True)
         while select.select([0], [], [], 0)[0]:
-            key = os.read(0, 1)
-            if key in (b"q", b"Q", b""):
+            if os.read(0, 1) in (b"q", b"Q", b""):
                 return False
         return True
+
+    try:
+        with Live(console=RichConsole(highlight=False), auto_refresh=False, transient=True) as live:
+            yield show
+    finally:
+        if before is not None:
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
 def draw(attachment: Attachment) -> Group:

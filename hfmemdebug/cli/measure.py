@@ -13,8 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from hfmemdebug.cli.console import Console
-from hfmemdebug.cli.output import OutputOptions
+from hfmemdebug.cli.output import Console, OutputOptions
 from hfmemdebug.errors import (
     EXIT_INCONCLUSIVE,
     EXIT_INTERRUPTED,

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.options import DATA, DATASET_HELP, ReadOptions, option
-from hfmemdebug.cli.output import ResultOptions
+from hfmemdebug.cli.output import Console, ResultOptions
 from hfmemdebug.errors import UsageError
 
 if TYPE_CHECKING:

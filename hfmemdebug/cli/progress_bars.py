@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hfmemdebug.cli.console import Console
+from hfmemdebug.cli.output import Console
 from hfmemdebug.units import format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -23,37 +22,47 @@ _COLUMNS = (
 STOPPING = "Stopping after this slice; what was measured is kept. Ctrl-C again stops now."
 
 
-class SliceTable:
-    """Prints a row for each slice as it happens, as `profile` does.
+class _Listener:
+    """Takes the events of arms; the notes of all of them are shown once.
 
     Args:
-        console: Where the rows go.
+        console: Where lines go.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._epoch = 0
-        self._rss: int | None = None
         self._said: set[str] = set()
 
     def __call__(self, arm: ArmProcess, event: dict[str, Any]) -> None:
-        """Takes an event of the arm."""
-        name = event["event"]
-        if name == "stopping":
+        """Takes an event of an arm."""
+        if event["event"] == "stopping":
             self._console.hint(STOPPING)
-        elif name == "note":
-            self._note(event["text"])
-        elif (name == "load_done" and arm.mode != "in-memory" and arm.report is not None) or (
-            name == "take_done" and arm.report is not None
-        ):
+        elif event["event"] == "note":
+            self._say_once(event["text"])
+        else:
+            self._take(arm, event["event"], event)
+
+    def _take(self, arm: ArmProcess, name: str, event: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._console.hint(line)
+
+
+class SliceTable(_Listener):
+    """Prints a row for each slice as it happens, as `profile` does."""
+
+    _epoch = 0
+    _rss: int | None = None
+
+    def _take(self, arm: ArmProcess, name: str, event: dict[str, Any]) -> None:
+        loaded = "take_done" if arm.mode == "in-memory" else "load_done"
+        if name in (loaded, "take_done") and arm.report is not None:
             self._console.say(describe_load(arm.report))
         elif name == "sample":
             self._sample(event["sample"])
-
-    def _note(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._console.hint(text)
 
     def _sample(self, sample: ArmSample) -> None:
         if sample.kind == "settle":
@@ -84,8 +93,8 @@ class SliceTable:
             self._console.say("(w: warm-up, shown and not judged; readings after the slice was dropped)\n")
 
 
-class ArmBars:
-    """A bar for each arm, as `diagnose` shows them.
+class ArmBars(_Listener):
+    """Draws a bar for each arm, as `diagnose` does.
 
     Args:
         console: Where lines go.
@@ -93,20 +102,11 @@ class ArmBars:
     """
 
     def __init__(self, console: Console, progress: Progress) -> None:
-        self._console = console
+        super().__init__(console)
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._said: set[str] = set()
 
-    def __call__(self, arm: ArmProcess, event: dict[str, Any]) -> None:
-        """Takes an event of an arm."""
-        name = event["event"]
-        if name == "note":
-            self._say_once(event["text"])
-            return
-        if name == "stopping":
-            self._console.hint(STOPPING)
-            return
+    def _take(self, arm: ArmProcess, name: str, event: dict[str, Any]) -> None:
         if name == "load_done" and arm.report is not None:
             self._say_once(describe_load(arm.report))
         task = self._tasks.get(arm.name)
@@ -127,11 +127,6 @@ class ArmBars:
         elif name in ("closed", "gone"):
             self._progress.update(task, visible=False)
 
-    def _say_once(self, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
-            self._console.hint(line)
-
 
 def describe_load(report: LoadReport) -> str:
     """Returns what was really loaded, in a line."""
@@ -150,6 +145,3 @@ def describe_load(report: LoadReport) -> str:
     if report.from_cache is not None:
         parts.append("from the cache" if report.from_cache else "built now")
     return ", ".join(parts)
-
-
-Listener = Callable[["ArmProcess", dict[str, Any]], None]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hfmemdebug.cli.console import Console
+from hfmemdebug.cli.output import Console
 from hfmemdebug.errors import AccessError, InputError, UsageError
 
 if TYPE_CHECKING:

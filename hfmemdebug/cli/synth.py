@@ -14,9 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hfmemdebug.cli.console import Console
 from hfmemdebug.cli.options import DATA, OUTPUT, option
-from hfmemdebug.cli.output import JsonOption
+from hfmemdebug.cli.output import Console, JsonOption
 
 
 # Long because each option is described where it is declared.
