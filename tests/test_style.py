@@ -24,9 +24,6 @@ LONG = {
     "data.synthesize.synthesize",
     "measure.arm.epoch",
     "measure.workers.trace_workers",
-    "render.plot.fit_curve",
-    "render.retained_chart.retained_chart",
-    "render.plot._stack",
 }
 
 # A docstring begins with a verb or a noun of the subject, never with a question.
@@ -36,10 +33,8 @@ ASKING = {
     "analysis": 87,
     "data": 13,
     "errors": 2,
-    "integrations": 1,
     "measure": 22,
     "origin": 32,
-    "render": 16,
     "user_code": 2,
     "workload": 5,
 }

@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with the status of the contract."""
-    # Until somebody is there who answers a Ctrl-C with a line, it ends this process as it ends any program;
+    # Until `run` is there to answer a Ctrl-C with a line, it ends this process as it ends any program;
     # Python would show where in the imports it came.
     answered = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if answered:

@@ -105,7 +105,7 @@ def run(arguments: list[str]) -> int:
         from hfmemdebug.cli.run import split_program
 
         arguments = split_program(arguments)
-    # What follows a "--" is somebody else's command line.
+    # What follows a "--" is the command line of another program.
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json = "--json" in own
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
@@ -120,7 +120,7 @@ def run(arguments: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except SystemExit as ended:
-        # Typer ends a command whose output nobody reads by status 1, which is our word for a leak.
+        # Typer ends a command whose output is not read by status 1, which means a leak here.
         if isinstance(ended.__context__, OSError):
             return _output_failed(ended.__context__)
         return ended.code if isinstance(ended.code, int) else EXIT_OK

@@ -110,8 +110,7 @@ class ReadOptions:
         str | None, option(DATA, "--token", metavar="TOKEN", help="A Hub token; better: `hf auth login`.")
     ] = None
     format: Annotated[
-        str | None,
-        option(DATA, "--format", metavar="NAME", help="As Dataset.with_format: numpy, torch, …"),
+        str | None, option(DATA, "--format", metavar="NAME", help="As Dataset.with_format: numpy, torch, …")
     ] = None
     no_decode: Annotated[bool, option(DATA, "--no-decode", help="Leave images and audio as bytes.")] = False
     yes: Annotated[bool, option(DATA, "--yes", help="Agree to a download of more than 50 GB.")] = False
@@ -138,23 +137,13 @@ class ReadOptions:
     warmup: Annotated[
         int | None,
         option(
-            RUN,
-            "--warmup",
-            metavar="N",
-            min=0,
-            help="Slices that are shown, not judged.",
-            show_default="4",
+            RUN, "--warmup", metavar="N", min=0, help="Slices that are shown, not judged.", show_default="4"
         ),
     ] = None
     epochs: Annotated[
         int | None,
         option(
-            RUN,
-            "--epochs",
-            metavar="N",
-            min=1,
-            help="How often the same slices are read.",
-            show_default="3",
+            RUN, "--epochs", metavar="N", min=1, help="How often the same slices are read.", show_default="3"
         ),
     ] = None
     iterations: Annotated[

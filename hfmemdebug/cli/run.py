@@ -60,8 +60,7 @@ class RunOptions:
         ),
     ] = None
     limit: Annotated[
-        str | None,
-        option(RUN, "--limit", metavar="SIZE", help="Under a memory limit, as `limit` sets it."),
+        str | None, option(RUN, "--limit", metavar="SIZE", help="Under a memory limit, as `limit` sets it.")
     ] = None
     trace: Annotated[
         bool,

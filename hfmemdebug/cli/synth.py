@@ -118,7 +118,7 @@ def _told(made: Any) -> str:
     path = str(made.path)
     return (
         f"{path}: {format_count(made.rows)} rows, {format_bytes(made.size_bytes)}, {took}. "
-        # With ./ before it, nobody takes it for a name on the Hub.
+        # With ./ before it, it is not taken for a name on the Hub.
         f"Next: hfmemdebug diagnose {shlex.quote(path if '/' in path else f'./{path}')}"
     )
 
@@ -140,7 +140,7 @@ def _stopped_by_signals() -> Iterator[None]:
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar with rate and time left; nothing is even imported where nobody sees it."""
+    """Shows a bar with rate and time left; without a terminal nothing is even imported."""
     if console.quiet or not sys.stderr.isatty():
         yield None
         return

@@ -77,7 +77,7 @@ class MemoryCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Begins the recording."""
-        # A training that failed has told nobody of its end.
+        # A training that failed has not told of its end.
         self._guarded(lambda recorder: recorder.close("interrupted"))
         self._recorder, self._recording, self._last = None, False, None
         if not state.is_world_process_zero and not (self._output and is_folder(self._output)):
@@ -182,7 +182,7 @@ def _go_first(callback: MemoryCallback) -> None:
     """Puts a callback before those that report: what it adds to the logs has to be there when they look.
 
     The Trainer calls its reporters before the callbacks that it was given, and tells these nothing of the others.
-    Whoever calls us knows them: the frame that stands above.
+    The caller knows them: the frame that stands above.
     """
     frame = sys._getframe(1)
     while frame.f_back is not None:

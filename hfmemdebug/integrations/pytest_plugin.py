@@ -114,7 +114,7 @@ def _measure(item: pytest.Item, call: Callable[[], Any], iterations: int, min_le
 
     def ask() -> bytes:
         os.write(int(ask_fd), b"?")
-        # Whoever started us may be gone.
+        # The process that started this one may be gone.
         return os.read(int(answer_fd), 1) or END
 
     try:

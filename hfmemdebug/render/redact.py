@@ -1,4 +1,4 @@
-"""Takes out of texts what is nobody else's business: places, names and secrets.
+"""Takes private text out of reports: places, names and secrets.
 
 Whatever leaves the process in a report goes through one `Redactor`. It errs towards hiding, except for
 names that are also plain words (a user called ``data``): those are hidden only where they stand as names.
@@ -52,7 +52,7 @@ _UNQUOTED = re.compile(
     rf"(?i)(?<![\w.-])({_SECRET_NAME}\s*:\s+|\bpassw(?:or)?d\s+)((?=\S*\d)(?=\S*[a-z])[^\s\"',;]{{8,}}|[^\s\"',;]{{20,}})"
 )
 _URL_USER = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@\"']+@", re.IGNORECASE)
-_SOMEBODYS_HOME = re.compile(r"(/homes?/|/Users/|\\Users\\{1,2}|%2[Ff](?:home|Users)%2[Ff])[^/\\\s\"':%]+")
+_ANY_HOME = re.compile(r"(/homes?/|/Users/|\\Users\\{1,2}|%2[Ff](?:home|Users)%2[Ff])[^/\\\s\"':%]+")
 _SECRET_VARIABLE = re.compile(r"(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)S?(?:_|$)")
 _NO_SECRET_VARIABLE = re.compile(r"(?:PATH|FILE|DIR)$")
 _SECRET_OPTION = re.compile(rf"(?i)--?{_SECRET_NAME}|--?[\w-]*key")
@@ -148,7 +148,7 @@ class Redactor:
             text = pattern.sub(rf"\1{HIDDEN}", text)
         for place, sign in self._places:
             text = place.sub(sign, text)
-        text = _SOMEBODYS_HOME.sub(r"\1user", text)
+        text = _ANY_HOME.sub(r"\1user", text)
         for name, substitute in self._names:
             text = name.sub(substitute, text)
         return text
