@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from hfmemdebug.analysis.advice import from_trace
 from hfmemdebug.analysis.counters import COUNTERS, EXACT, THINGS, CounterTrend
@@ -19,6 +20,7 @@ from hfmemdebug.analysis.program_origin import find_origin
 from hfmemdebug.analysis.program_words import advice, summary
 from hfmemdebug.analysis.progress import LEAST_SAMPLES, ROWS
 from hfmemdebug.analysis.words import program_limit_sentence
+from hfmemdebug.recording.end import ProcessUsage
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.sample import TreeSample
 from hfmemdebug.result import ArmSummary, Result
@@ -88,7 +90,7 @@ def judge_program(recording: Recording) -> Result:
         command_line=header.command_line,
         limit=limit,
         processes=_processes(program, recording),
-        shared_memory=recording.end.shared_memory,
+        shared_memory=tuple(asdict(item) for item in recording.end.shared_memory),
         total_pss_bytes=totals["total_pss_bytes"],
         total_reclaimable_bytes=totals["total_reclaimable_bytes"],
         total_unreclaimable_bytes=totals["total_unreclaimable_bytes"],
@@ -297,31 +299,29 @@ def _totals(program: Program, recording: Recording) -> dict[str, int | None]:
     }
 
 
-def _processes(program: Program, recording: Recording) -> tuple[dict[str, object], ...]:
+def _processes(program: Program, recording: Recording) -> tuple[dict[str, Any], ...]:
     """The processes with what each had at the peak, by the roles that they came to have."""
-    roles: dict[object, object] = {
-        p.pid: p.role for snapshot in program.snapshots for p in snapshot.processes if p.role
-    }
+    roles = {p.pid: p.role for snapshot in program.snapshots for p in snapshot.processes if p.role}
     found = recording.end.processes or _last_processes(program)
-    return tuple({**process, "role": roles.get(process.get("pid"), process.get("role"))} for process in found)
+    return tuple({**asdict(process), "role": roles.get(process.pid, process.role)} for process in found)
 
 
-def _last_processes(program: Program) -> list[dict[str, object]]:
+def _last_processes(program: Program) -> tuple[ProcessUsage, ...]:
     """The processes as they were last seen, where they could not be read at the end."""
-    return [
-        {
-            "pid": p.pid,
-            "ppid": p.ppid,
-            "role": p.role,
-            "rss_bytes": p.rss,
-            "pss_bytes": p.pss,
-            "anonymous_bytes": p.anon,
-            "file_bytes": p.file,
-            "shmem_bytes": p.shmem,
-            "swap_bytes": p.swap,
-            "private_dirty_bytes": p.private_dirty,
-            "reclaimable_bytes": p.file,
-            "files": [],
-        }
+    return tuple(
+        ProcessUsage(
+            pid=p.pid,
+            ppid=p.ppid,
+            role=p.role,
+            rss_bytes=p.rss,
+            pss_bytes=p.pss,
+            anonymous_bytes=p.anon,
+            file_bytes=p.file,
+            shmem_bytes=p.shmem,
+            swap_bytes=p.swap,
+            private_dirty_bytes=p.private_dirty,
+            reclaimable_bytes=p.file,
+            files=(),
+        )
         for p in max(program.snapshots, key=lambda snapshot: len(snapshot.processes)).processes
-    ]
+    )

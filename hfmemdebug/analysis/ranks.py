@@ -373,7 +373,7 @@ def _recording_of(
         )
     end = recording.end
     if not end.is_missing:
-        processes = tuple(p for p in end.processes if rank_of.get(p.get("pid", 0)) == rank)
+        processes = tuple(p for p in end.processes if rank_of.get(p.pid) == rank)
         end = End(
             outcome=end.outcome,
             detail=end.detail,
@@ -381,8 +381,8 @@ def _recording_of(
             observer_share=end.observer_share,
             seconds=part.trees[-1].seconds if part.trees else 0.0,
             processes=processes,
-            total_pss_bytes=_sum(p.get("pss_bytes") for p in processes),
-            total_reclaimable_bytes=_sum(p.get("reclaimable_bytes") for p in processes),
+            total_pss_bytes=_sum(p.pss_bytes for p in processes),
+            total_reclaimable_bytes=_sum(p.reclaimable_bytes for p in processes),
         )
     header = replace(recording.header, launch=launch)
     return Recording(header, end=end, path=recording.path, trees=tuple(part.trees))

@@ -185,7 +185,7 @@ class Attachment:
             )
             if self.tree is not None:
                 notes = (*self.tree.notes, *([self.why_ended] if self.why_ended else []))
-                end = replace(end, notes=notes, **self.tree.to_dict())
+                end = replace(end, notes=notes, **self.tree.usage)
             writer.end(end)
         return load_recording(self.recording)
 
@@ -228,7 +228,11 @@ def snapshot_result(
         environment=environment or {},
         warnings=tree.notes,
         command_line=command_line,
-        **tree.to_dict(),
+        **{
+            **tree.usage,
+            "processes": tuple(asdict(process.usage) for process in tree.processes),
+            "shared_memory": tuple(asdict(item) for item in tree.shared),
+        },
     )
 
 

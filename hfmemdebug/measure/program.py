@@ -228,7 +228,7 @@ class Supervisor:
         higher = pss >= highest and (watch.files_read > self._files_read or pss >= PEAK_STEP * highest)
         if len(sample.processes) > known or (higher and len(sample.processes) == known):
             self._files_read = watch.files_read
-            self._peak = watch.snapshot().to_dict()
+            self._peak = watch.snapshot().usage
 
 
 def _is_of(pid: int, pages: Path) -> bool:

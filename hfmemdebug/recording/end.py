@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from hfmemdebug.leak import Holder, Site
 from hfmemdebug.recording.header import Limit, LoadedFile
@@ -156,6 +155,72 @@ class SegmentLine:
 
 
 @dataclass(frozen=True)
+class FileUsage:
+    """A data file that a process had mapped.
+
+    Attributes:
+        path: Its path.
+        resident_bytes: How much of it the process had resident.
+        size_bytes: Its size on disk, or None.
+        kind: Which kind of file it is, in words.
+        fingerprint: Of a map cache: the fingerprint in its name.
+        memory_backed: Its pages live in memory only.
+    """
+
+    path: str
+    resident_bytes: int
+    size_bytes: int | None = None
+    kind: str = "file"
+    fingerprint: str | None = None
+    memory_backed: bool = False
+
+
+@dataclass(frozen=True)
+class ProcessUsage:
+    """The memory of a process of a watched program, as the result document has it. Bytes; None where not read.
+
+    Attributes:
+        pid: The process.
+        ppid: Its parent in the tree; None for the root.
+        role: What it is for.
+        pss_bytes: Its share of all that it has mapped.
+        shared_bytes: Pages that others have mapped too.
+        private_dirty_bytes: Written pages that no other process maps.
+        reclaimable_bytes: What the kernel can take back.
+        files: The data files that it had mapped; None where they were not read.
+    """
+
+    pid: int
+    ppid: int | None = None
+    role: str | None = None
+    rss_bytes: int | None = None
+    pss_bytes: int | None = None
+    anonymous_bytes: int | None = None
+    file_bytes: int | None = None
+    shmem_bytes: int | None = None
+    shared_bytes: int | None = None
+    swap_bytes: int | None = None
+    private_dirty_bytes: int | None = None
+    reclaimable_bytes: int | None = None
+    files: tuple[FileUsage, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SharedMemory:
+    """A file in memory (POSIX shared memory, memfd) that processes of the tree have open or mapped.
+
+    Attributes:
+        path: As the kernel prints it; without a name any more it ends in ``(deleted)``.
+        size_bytes: Pages that it holds, mapped or not.
+        holders: The processes that hold it open.
+    """
+
+    path: str
+    size_bytes: int
+    holders: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class ObserverSeconds:
     """Time that watching a program took: in our process, and inside of the program."""
 
@@ -247,7 +312,7 @@ class End:
         shm_new_files_bytes: Bytes of its user's files in /dev/shm that came meanwhile.
         written_bytes: Bytes that it had written; None where that cannot be read.
         written_by_others_bytes: Bytes that other processes of its user had written meanwhile.
-        processes: Its processes when they were the most, as the result document has them.
+        processes: Its processes when they were the most.
         shared_memory: Files in memory that they had open.
         total_pss_bytes: Sum over them; shared pages counted once.
         total_reclaimable_bytes: Of that, what the kernel can take back.
@@ -283,8 +348,8 @@ class End:
     shm_new_files_bytes: int = 0
     written_bytes: int | None = None
     written_by_others_bytes: int | None = None
-    processes: tuple[dict[str, Any], ...] = ()
-    shared_memory: tuple[dict[str, Any], ...] = ()
+    processes: tuple[ProcessUsage, ...] = ()
+    shared_memory: tuple[SharedMemory, ...] = ()
     total_pss_bytes: int | None = None
     total_reclaimable_bytes: int | None = None
     total_unreclaimable_bytes: int | None = None

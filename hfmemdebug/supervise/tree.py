@@ -14,9 +14,8 @@ from typing import Any
 from hfmemdebug.probes.devshm import shared_memory_of
 from hfmemdebug.probes.maps import Memory
 from hfmemdebug.probes.status import Status
+from hfmemdebug.recording.end import FileUsage, ProcessUsage, SharedMemory
 from hfmemdebug.supervise.files import DataFile
-
-_FILE_FIELDS = ("path", "resident_bytes", "size_bytes", "kind", "fingerprint", "memory_backed")
 
 
 @dataclass(frozen=True)
@@ -70,41 +69,30 @@ class ProcessReading:
         owned = memory.pss_anon + (memory.pss_shmem or 0) + (swap or 0) - (memory.lazy_free or 0)
         return owned + min(memory.locked or 0, memory.pss_file or 0)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the entry of the result's ``processes``."""
+    @property
+    def usage(self) -> ProcessUsage:
+        """Returns the entry of the closing line's, and the result's, ``processes``."""
         memory = self.memory or Memory()
-        return {
-            "pid": self.pid,
-            "ppid": self.ppid,
-            "role": self.role,
-            "rss_bytes": self.status.rss,
-            "pss_bytes": memory.pss,
-            "anonymous_bytes": self.status.anon,
-            "file_bytes": self.status.file,
-            "shmem_bytes": self.status.shmem,
-            "shared_bytes": memory.shared,
-            "swap_bytes": self.status.swap,
-            "private_dirty_bytes": memory.private_dirty,
-            "reclaimable_bytes": self.reclaimable,
-            "files": None
+        return ProcessUsage(
+            pid=self.pid,
+            ppid=self.ppid,
+            role=self.role,
+            rss_bytes=self.status.rss,
+            pss_bytes=memory.pss,
+            anonymous_bytes=self.status.anon,
+            file_bytes=self.status.file,
+            shmem_bytes=self.status.shmem,
+            shared_bytes=memory.shared,
+            swap_bytes=self.status.swap,
+            private_dirty_bytes=memory.private_dirty,
+            reclaimable_bytes=self.reclaimable,
+            files=None
             if self.files is None
-            else [{name: getattr(file, name) for name in _FILE_FIELDS} for file in self.files],
-        }
-
-
-@dataclass(frozen=True)
-class SharedMemory:
-    """A file in memory (POSIX shared memory, memfd) that processes of the tree have open or mapped.
-
-    Attributes:
-        path: As the kernel prints it; without a name any more it ends in ``(deleted)``.
-        size_bytes: Pages that it holds, mapped or not.
-        holders: The processes that hold it open.
-    """
-
-    path: str
-    size_bytes: int
-    holders: tuple[int, ...]
+            else tuple(
+                FileUsage(f.path, f.resident_bytes, f.size_bytes, f.kind, f.fingerprint, f.memory_backed)
+                for f in self.files
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -157,14 +145,12 @@ class TreeReading:
             merged.append(replace(first, pss_bytes=max(sum(shares), first.resident_bytes)))
         return tuple(sorted(merged, key=lambda file: (-(file.pss_bytes or 0), file.path)))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields of the result that are about processes."""
+    @property
+    def usage(self) -> dict[str, Any]:
+        """Returns the fields of the closing line that are about processes."""
         return {
-            "processes": tuple(process.to_dict() for process in self.processes),
-            "shared_memory": tuple(
-                {"path": item.path, "size_bytes": item.size_bytes, "holders": list(item.holders)}
-                for item in self.shared
-            ),
+            "processes": tuple(process.usage for process in self.processes),
+            "shared_memory": self.shared,
             "total_pss_bytes": self.pss,
             "total_reclaimable_bytes": self.reclaimable,
             "total_unreclaimable_bytes": self.unreclaimable,

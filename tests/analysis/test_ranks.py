@@ -5,7 +5,7 @@ from typing import Any
 
 from hfmemdebug.analysis.rank import Rank
 from hfmemdebug.analysis.ranks import merge, ranks_within, with_ranks
-from hfmemdebug.recording.end import End
+from hfmemdebug.recording.end import End, ProcessUsage
 from hfmemdebug.recording.file import Recording
 from hfmemdebug.recording.header import ArmInfo, Header, Launch, Workload
 from hfmemdebug.recording.sample import ProcessSample, TreeSample
@@ -208,7 +208,7 @@ def tree(looks: int = 60) -> Recording:
             processes=tuple(processes),
         )
         trees.append(whole)
-    end = End("completed", processes=tuple({"pid": n, "role": "x", "pss_bytes": n} for n in (1, 2, 3, 4)))
+    end = End("completed", processes=tuple(ProcessUsage(n, role="x", pss_bytes=n) for n in (1, 2, 3, 4)))
     header = Header("run", ArmInfo("program", "program", consumer=False), Workload())
     return Recording(header, end=end, trees=tuple(trees))
 
@@ -220,7 +220,7 @@ def test_a_launchers_tree_is_taken_apart_into_its_ranks() -> None:
     assert [(s.pid, s.ppid) for s in second.trees[0].processes] == [(3, None), (4, 3)]
     assert second.trees[-1].rows == 59_000
     assert second.trees[-1].anon == 160 * MB
-    assert [p["pid"] for p in second.end.processes] == [3, 4]
+    assert [p.pid for p in second.end.processes] == [3, 4]
 
 
 def test_what_a_rank_gains_between_two_readings_of_its_pss_is_its_own() -> None:

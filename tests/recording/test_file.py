@@ -9,7 +9,7 @@ import pytest
 
 from hfmemdebug.errors import InputError
 from hfmemdebug.recording.end import End
-from hfmemdebug.recording.file import RecordingWriter, load_recording, load_recordings
+from hfmemdebug.recording.file import LONGEST_LINE, RecordingWriter, load_recording, load_recordings
 from hfmemdebug.recording.header import ArmInfo, Header, Workload
 from hfmemdebug.recording.sample import ArmSample
 
@@ -111,3 +111,56 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
         load_recording(tmp_path / "none.jsonl")
     with pytest.raises(InputError, match="directory"):
         load_recording(os.fspath(tmp_path))
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('{"type":"sample","kind":"slice","epoch":1,"slice":0,"seconds":1,"rss":"9"}', "'rss' is missing or"),
+        (
+            '{"type":"sample","kind":"slice","epoch":1,"slice":0,"seconds":1,"rss":true}',
+            "'rss' is missing or",
+        ),
+        ('{"type":"sample","kind":"slice","epoch":1.0,"slice":0,"seconds":1}', "'epoch' is missing or"),
+        ('{"type":"sample","kind":"slice","epoch":1,"slice":0}', "'seconds' is missing or"),
+        (
+            '{"type":"sample","kind":"slice","epoch":1000000000000,"slice":0,"seconds":1}',
+            "'epoch' is missing or",
+        ),
+        (f'{{"type":"sample","kind":"tree","seconds":1,"rss":1{"0" * 400}}}', "'rss' is missing or"),
+        (f'{{"type":"sample","kind":"tree","seconds":1,"rss":1{"0" * 9000}}}', "a number that is none"),
+        ('{"type":"sample","kind":"tree","seconds":NaN}', "a number that is none"),
+        ('{"type":"sample","kind":"tree","seconds":1e999}', "'seconds' is missing or"),
+        ('{"type":"sample","kind":"process","seconds":1}', "'pid' is missing or"),
+        ('{"type":"sample"}', "'kind' is missing or"),
+        ('{"type":"end"}', "'outcome' is missing or"),
+        (
+            '{"type":"end","outcome":"failed","processes":[{"role":"main"}]}',
+            "'processes.0.pid' is missing or",
+        ),
+        ('{"type":"end","outcome":"failed","processes":[null]}', "'processes.0' is missing or"),
+        ('{"type":"end","outcome":"failed","traces":[{"pid":1}]}', "'traces.0.began' is missing or"),
+        ('{"type":"end","outcome":"failed","values":{}}', "'values' is missing or"),
+        ('{"type":"limit","bytes":[]}', "'bytes' is missing or"),
+        (f'{{"type":"end","outcome":{DEEP}}}', "nested too deeply"),
+        ('{"type":"new","of":"' + "x" * LONGEST_LINE + '"}', "longer than 32 MB"),
+    ],
+    ids=range(19),
+)
+def test_a_damaged_line_is_told_by_its_number_and_field(tmp_path: Path, line: str, says: str) -> None:
+    path = write(tmp_path / "a.jsonl", 2, end=False)
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(InputError) as error:
+        load_recording(path)
+    assert f"a.jsonl, line 4: {says}" in str(error.value).replace("it holds ", "").replace("it is ", "")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for path in (tmp_path / "pipe.jsonl", Path("/dev/zero")):
+        with pytest.raises(InputError, match="is no file"):
+            load_recording(path)

@@ -53,10 +53,11 @@ def test_a_mapped_dataset_can_be_taken_back_and_is_counted_once(cache_file: Path
     assert tree.reclaimable is not None
     # The forks have not touched it: their page tables do not hold a mapped file's pages.
     assert 16 * MB <= tree.reclaimable < 40 * MB
-    entry = tree.processes[0].to_dict()
-    assert entry["files"][0]["resident_bytes"] == 16 * MB
-    assert entry["reclaimable_bytes"] >= 16 * MB
-    assert entry["private_dirty_bytes"] < 16 * MB
+    usage = tree.processes[0].usage
+    assert usage.files is not None
+    assert usage.files[0].resident_bytes == 16 * MB
+    assert (usage.reclaimable_bytes or 0) >= 16 * MB
+    assert (usage.private_dirty_bytes or 0) < 16 * MB
 
 
 def test_a_file_that_is_mapped_twice_is_resident_once(cache_file: Path) -> None:
