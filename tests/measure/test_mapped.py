@@ -6,6 +6,7 @@ import mmap
 from pathlib import Path
 
 from hfmemdebug.measure.mapped import MappedSince
+from hfmemdebug.recording.end import CopiedFile
 
 MB = 1024**2
 
@@ -28,7 +29,7 @@ def test_a_file_of_data_that_was_mapped_and_read_since(tmp_path: Path) -> None:
             assert before[:: mmap.PAGESIZE] == mapped[:: mmap.PAGESIZE]
             assert since.new_files() == (str(read),)
         assert since.new_files() == ()
-        assert since.copied() == []
+        assert since.copied() == ()
 
 
 def test_copies_are_named_by_their_file(tmp_path: Path) -> None:
@@ -37,8 +38,8 @@ def test_copies_are_named_by_their_file(tmp_path: Path) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
         mapped[: mmap.PAGESIZE] = b"y" * mmap.PAGESIZE
         since = MappedSince()
-        assert since.copied() == []
+        assert since.copied() == ()
         mapped[:] = b"y" * 4 * MB
         mapped.flush()
         (copies,) = since.copied()
-    assert copies == {"path": str(path), "bytes": 4 * MB - mmap.PAGESIZE, "size_bytes": 4 * MB}
+    assert copies == CopiedFile(str(path), 4 * MB - mmap.PAGESIZE, 4 * MB)
