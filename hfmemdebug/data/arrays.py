@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hfmemdebug.data.iterables import refuse_options
-from hfmemdebug.data.local_files import check_readable, shown, sniff
-from hfmemdebug.data.raw import raw_layout
+from hfmemdebug.data.local_files import check_regular, shown, sniff
 from hfmemdebug.data.spec import IN_MEMORY, MAPPED, DatasetSpec
 from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.recording.header import LoadReport
-from hfmemdebug.units import format_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +22,17 @@ if TYPE_CHECKING:
 NPY_MAGIC = b"\x93NUMPY"
 # Endings under which raw numbers are kept; others are taken for them where --dtype is given.
 RAW_SUFFIXES = (".memmap", ".mmap", ".raw", ".rbf", ".bin", ".dat")
+# The types that people write to raw files, and the bytes of each.
+_COMMON = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "int8": 1,
+    "uint8": 1,
+}
 
 
 class Rows:
@@ -59,7 +69,7 @@ class Rows:
 
 
 def is_array(spec: DatasetSpec) -> bool:
-    """Whether a name and its options mean a file of numbers, whether it exists or not."""
+    """Tells whether a name and its options mean a file of numbers, whether it exists or not."""
     path = Path(spec.dataset).expanduser()
     suffix = path.suffix.lower()
     if spec.dtype is not None or spec.shape is not None or suffix == ".npy":
@@ -67,14 +77,13 @@ def is_array(spec: DatasetSpec) -> bool:
     try:
         if not path.is_file():
             return suffix in RAW_SUFFIXES
-        return starts_as_npy(path) or (suffix in RAW_SUFFIXES and sniff(str(path)) is None)
+        return _starts_as_npy(path) or (suffix in RAW_SUFFIXES and sniff(str(path)) is None)
     except OSError:
-        # Whoever loads it says why it cannot be read.
+        # It is said where it is loaded why it cannot be read.
         return False
 
 
-def starts_as_npy(path: Path) -> bool:
-    """Whether a file begins with the magic number of ``.npy``."""
+def _starts_as_npy(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(NPY_MAGIC)) == NPY_MAGIC
 
@@ -92,7 +101,7 @@ def load_array(
     Raises:
         UsageError: An option means nothing for an array, or one is missing.
         InputError: The file is no such array, or of another size than it should be.
-        AccessError: It may not be read.
+        OSError: It may not be read.
     """
     import numpy as np
 
@@ -100,10 +109,18 @@ def load_array(
     if streaming:
         raise UsageError("--streaming means nothing for an array, which has a length", next="Leave it out.")
     path, name = Path(spec.dataset).expanduser(), shown(spec.dataset)
-    check_readable(str(path))
-    is_npy = starts_as_npy(path)
+    check_regular(str(path))
+    is_npy = _starts_as_npy(path)
     if is_npy:
-        array = _open_npy(spec, path, keep_in_memory=keep_in_memory)
+        array = _open_npy(path, name, "r")
+        if spec.dtype is not None or spec.shape is not None:
+            raise UsageError(
+                f"{name} is a .npy file: its header says {array.dtype} of shape {array.shape}, and as raw numbers "
+                "the header would be read as data",
+                next="Leave --dtype and --shape out.",
+            )
+        if keep_in_memory:
+            array = _open_npy(path, name, None)
     elif path.suffix.lower() == ".npy":
         raise InputError(
             f"{name} does not begin as a .npy file does",
@@ -112,21 +129,20 @@ def load_array(
     else:
         dtype, shape = raw_layout(name, path.stat().st_size, spec.dtype, spec.shape)
         _check_rows(name, shape)
-        if keep_in_memory:
-            array = np.fromfile(path, dtype).reshape(shape)
-        else:
-            array = np.memmap(path, dtype, mode="r", shape=shape)
+        array = (
+            np.fromfile(path, dtype).reshape(shape)
+            if keep_in_memory
+            else np.memmap(path, dtype, mode="r", shape=shape)
+        )
+    _check_rows(name, array.shape)
     notes = []
     if not array.flags.c_contiguous:
         notes.append(f"{name} is in Fortran order: its rows lie scattered, so each slice touches all of it")
     report = LoadReport(
-        source=f"{'.npy array' if is_npy else 'raw array'} {array.dtype} {array.shape}",
-        name=spec.dataset,
-        split=None,
+        f"{'.npy array' if is_npy else 'raw array'} {array.dtype} {array.shape}",
+        spec.dataset,
         storage=IN_MEMORY if keep_in_memory else MAPPED,
         rows=len(array),
-        columns=(),
-        record_batches=None,
         data_bytes=array.nbytes,
         files=describe_files([str(path)]),
         notes=tuple(notes),
@@ -135,31 +151,16 @@ def load_array(
     return Rows(np.asarray(array)), report
 
 
-def _open_npy(spec: DatasetSpec, path: Path, *, keep_in_memory: bool) -> np.ndarray[Any, Any]:
+def _open_npy(path: Path, name: str, mode: Literal["r"] | None) -> np.ndarray[Any, Any]:
     """Opens a file by what its own header says."""
     import numpy as np
 
-    name = shown(spec.dataset)
-    shape, dtype, start = _read_header(path, name)
-    _check_rows(name, shape)
-    if spec.dtype is not None or spec.shape is not None:
-        raise UsageError(
-            f"{name} is a .npy file: its header says {dtype} of shape {shape}, and as raw numbers the header "
-            "would be read as data",
-            next="Leave --dtype and --shape out.",
-        )
-    if dtype.hasobject:
+    try:
+        array: np.ndarray[Any, Any] = np.load(path, mmap_mode=mode)
+    except (ValueError, EOFError, SyntaxError) as error:
         raise InputError(
-            f"{name} holds pickled Python objects, which cannot be mapped", next="Save numbers, not objects."
-        )
-    size, wanted = path.stat().st_size, start + math.prod(shape) * dtype.itemsize
-    if size < wanted:
-        raise InputError(
-            f"{name} is cut short: its header says {dtype} of shape {shape}, which is "
-            f"{format_bytes(wanted)}, and it has {format_bytes(size)}",
-            next="Save it again.",
-        )
-    array: np.ndarray[Any, Any] = np.load(path, mmap_mode=None if keep_in_memory else "r")
+            f"{name} cannot be read: {error}", next="Save numbers, not objects, again."
+        ) from error
     return array
 
 
@@ -168,19 +169,91 @@ def _check_rows(name: str, shape: tuple[int, ...]) -> None:
         raise InputError(f"{name} has no rows: its shape is {shape}")
 
 
-def _read_header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """The shape, the type and where the data begin (the header is padded to a multiple of 64 bytes)."""
+def raw_layout(
+    name: str, size: int, dtype_name: str | None, shape: Sequence[int] | None
+) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """What a raw file holds, which only its owner knows: the file has no header.
+
+    `numpy.memmap` takes a part of a file that is too long without a word, so that a wrong type or shape
+    goes unnoticed; here the size has to fit exactly.
+
+    Args:
+        name: The file, as it is shown.
+        size: Its size in bytes.
+        dtype_name: ``--dtype``.
+        shape: ``--shape``; its first axis may be -1, which stands for all rows that there are.
+
+    Returns:
+        The type, and the shape without -1.
+
+    Raises:
+        UsageError: One of the two is missing, or there is no such type.
+        InputError: The size does not fit them.
+    """
+    if dtype_name is None:
+        raise UsageError(
+            f"{name} holds raw numbers: nothing in it says of which type and shape",
+            next="Give both: --dtype float32 --shape 1000,224,224,3 (the first may be -1).",
+        )
+    dtype = _dtype(dtype_name)
+    numbers, rest = divmod(size, dtype.itemsize)
+    if shape is None:
+        fits = "" if rest else f" As {dtype} it holds {numbers:,} numbers in all."
+        raise UsageError(
+            f"{name} holds raw numbers, and a type alone says nothing of its rows.{fits}",
+            next="Give --shape too, the first axis -1 for all rows: --shape -1,128.",
+        )
+    if not shape or min(shape[1:], default=1) < 1 or (shape[0] < 1 and shape[0] != -1):
+        raise UsageError(f"--shape {_typed(shape)}: not a shape", next="For example --shape 1000,224,224,3.")
+    row = math.prod(shape[1:])
+    rows, left = divmod(size, row * dtype.itemsize)
+    if shape[0] == -1 and not left:
+        return dtype, (rows, *shape[1:])
+    if shape[0] * row * dtype.itemsize == size:
+        return dtype, tuple(shape)
+    wanted = "" if shape[0] == -1 else f", which is {shape[0] * row * dtype.itemsize:,} bytes"
+    raise InputError(
+        f"{name} has {size:,} bytes and does not hold {dtype} of shape {_typed(shape)}{wanted}",
+        next=_what_fits(size, dtype, shape),
+    )
+
+
+def _dtype(name: str) -> np.dtype[Any]:
     import numpy as np
 
-    with path.open("rb") as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = read(file)
-        except (ValueError, EOFError, SyntaxError) as error:
-            raise InputError(f"{name} has a broken .npy header: {error}", next="Save it again.") from error
-        return tuple(shape), dtype, file.tell()
+    try:
+        dtype = np.dtype(name)
+    except (TypeError, ValueError, SyntaxError):
+        near = difflib.get_close_matches(name, _COMMON, n=3)
+        raise UsageError(
+            f"--dtype {name}: numpy knows no such type",
+            next=f"For example {', '.join(near or list(_COMMON)[:4])}.",
+        ) from None
+    if dtype.hasobject or dtype.itemsize == 0:
+        raise UsageError(f"--dtype {name}: not a type of numbers", next="For example float32.")
+    return dtype
+
+
+def _what_fits(size: int, dtype: np.dtype[Any], shape: Sequence[int]) -> str:
+    """Shapes and types near the ones given that the size would fit."""
+    row = math.prod(shape[1:])
+    widths = {name: width for name, width in _COMMON.items() if name != dtype.name}
+    fits = []
+    if size and size % (row * dtype.itemsize) == 0:
+        fits.append(f"--shape {_typed((size // (row * dtype.itemsize), *shape[1:]))}")
+    if shape[0] != -1:
+        same = [name for name, width in widths.items() if shape[0] * row * width == size]
+        fits += [f"--dtype {name} with that shape" for name in same]
+    if size and not fits:
+        even = [name for name, width in widths.items() if size % (row * width) == 0][:3]
+        fits += [f"--dtype {n} --shape {_typed((size // (row * widths[n]), *shape[1:]))}" for n in even]
+    if size and not fits and size % dtype.itemsize == 0:
+        fits.append(f"--shape {size // dtype.itemsize} (rows of {row:,} numbers do not come out even)")
+    if not fits:
+        return "No shape fits: it is another type, or the file is cut short."
+    return f"It would fit {', or '.join(fits)}."
+
+
+def _typed(shape: Sequence[int]) -> str:
+    """A shape as it is typed."""
+    return ",".join(map(str, shape))

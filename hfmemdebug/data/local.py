@@ -67,8 +67,7 @@ def load_local(
     Raises:
         InputError: The data, or the choice among them, are wrong.
         UsageError: An option means nothing for local data.
-        DiskError: The cache has no room for what would be built.
-        AccessError: A file may not be read.
+        Exception: What the libraries raise, for `load` to explain.
     """
     if spec.revision is not None:
         raise UsageError(
@@ -79,25 +78,24 @@ def load_local(
         raise UsageError("--data-files chooses among a folder's files", next="Name the files themselves.")
     if spec.split is not None:
         check_slice(spec.split)
-    with explained(spec):
-        if spec.data_files or not path.is_dir():
-            patterns, folder = (spec.data_files, str(path)) if spec.data_files else ([spec.dataset], "")
-            files = expand_globs(patterns, folder=folder)
-            kind = kind_of_files(files)
-            if kind == ARROW:
-                return _load_arrow(spec, {"train": files}, keep_in_memory=keep_in_memory, streaming=streaming)
-            builder = _open_files(spec, files, kind)
-        elif _is_saved_folder(path):
-            return _load_saved(spec, path, keep_in_memory=keep_in_memory, streaming=streaming)
-        else:
-            files = data_files_below(str(path))
-            if not files:
-                raise InputError(f"{spec.dataset} is a folder with nothing to load", next=f"Name {LOADABLE}.")
-            if any(KIND_OF_SUFFIX[suffix_of(file)] == ARROW for file in files):
-                splits = _arrow_splits(path, [file for file in files if suffix_of(file) != ".json"])
-                return _load_arrow(spec, splits, keep_in_memory=keep_in_memory, streaming=streaming)
-            builder = _open_folder(spec, path)
-        return _build(spec, builder, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+    if spec.data_files or not path.is_dir():
+        patterns, folder = (spec.data_files, str(path)) if spec.data_files else ([spec.dataset], "")
+        files = expand_globs(patterns, folder=folder)
+        kind = kind_of_files(files)
+        if kind == ARROW:
+            return _load_arrow(spec, {"train": files}, keep_in_memory=keep_in_memory, streaming=streaming)
+        builder = _open_files(spec, files, kind)
+    elif _is_saved_folder(path):
+        return _load_saved(spec, path, keep_in_memory=keep_in_memory, streaming=streaming)
+    else:
+        files = data_files_below(str(path))
+        if not files:
+            raise InputError(f"{spec.dataset} is a folder with nothing to load", next=f"Name {LOADABLE}.")
+        if any(KIND_OF_SUFFIX[suffix_of(file)] == ARROW for file in files):
+            splits = _arrow_splits(path, [file for file in files if suffix_of(file) != ".json"])
+            return _load_arrow(spec, splits, keep_in_memory=keep_in_memory, streaming=streaming)
+        builder = _open_folder(spec, path)
+    return _build(spec, builder, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
 
 
 def _open_files(spec: DatasetSpec, files: Sequence[str], kind: str) -> Any:

@@ -1,15 +1,14 @@
-"""Which files on this machine a command line names, and of which kind they are."""
+"""Finds the files on this machine that a command line names, and their kind."""
 
 from __future__ import annotations
 
 import difflib
 import glob
 import os
-import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from hfmemdebug.errors import AccessError, InputError
+from hfmemdebug.errors import InputError
 
 ARROW = "Arrow"
 PARQUET = "Parquet"
@@ -52,13 +51,8 @@ def suffix_of(path: str | Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def is_compressed(path: str | Path) -> bool:
-    """Whether the name says that the file is compressed as a whole."""
-    return Path(path).suffix.lower() in COMPRESSED
-
-
 def looks_like_path(name: str) -> bool:
-    """Whether a name that does not exist can only have meant something on this machine, never the Hub."""
+    """Tells whether a name that does not exist can only have meant something on this machine, never the Hub."""
     return (
         name.startswith((".", "/", "~", os.sep))
         or name.endswith(("/", os.sep))
@@ -70,25 +64,15 @@ def looks_like_path(name: str) -> bool:
     )
 
 
-def status_of(path: str) -> os.stat_result | None:
-    """The status of a file, or None where there is none.
-
-    Raises:
-        AccessError: A folder on the way may not be entered.
-    """
+def exists(path: str) -> bool:
+    """Tells whether there is such a file or folder; where one on the way may not be entered, there may be."""
     try:
-        return Path(path).stat()
+        Path(path).stat()
     except PermissionError:
-        raise not_permitted(path) from None
+        return True
     except (OSError, ValueError):
-        return None
-
-
-def not_permitted(path: str | Path) -> AccessError:
-    """The error for what this user may not read."""
-    return AccessError(
-        f"{shown(path)}: permission denied", next="Make it readable for the user who runs this."
-    )
+        return False
+    return True
 
 
 def missing_path(name: str) -> InputError:
@@ -134,7 +118,7 @@ def expand_globs(patterns: Iterable[str], *, folder: str = "") -> list[str]:
                     f"{shown(found[0])} is a folder, not a file", next="Name its files, or the folder itself."
                 )
             if found:
-                check_readable(found[0])
+                check_regular(found[0])
             if folder:
                 raise InputError(f"no file in {shown(folder)} matches {pattern}")
             raise missing_path(pattern)
@@ -147,18 +131,17 @@ def kind_of_files(files: Sequence[str]) -> str:
 
     Raises:
         InputError: A file is of no known kind, or they are of several.
-        AccessError: A file may not be read.
     """
     kinds: dict[str, str] = {}
     for file in files:
-        check_readable(file)
+        check_regular(file)
         kind = KIND_OF_SUFFIX.get(suffix_of(file)) or sniff(file)
         if kind is None:
             raise InputError(
                 f"{shown(file)} is no data file that can be loaded",
                 next=f"Known endings: {' '.join(KIND_OF_SUFFIX)}, the text ones also compressed (.gz).",
             )
-        if kind == ARROW and is_compressed(file):
+        if kind == ARROW and Path(file).suffix.lower() in COMPRESSED:
             raise InputError(f"{shown(file)} is a compressed Arrow file", next="Decompress it first.")
         kinds.setdefault(kind, file)
     if len(kinds) > 1:
@@ -169,36 +152,26 @@ def kind_of_files(files: Sequence[str]) -> str:
     return next(iter(kinds))
 
 
-def check_readable(file: str) -> None:
-    """Opens a file and reads a byte of it.
+def check_regular(file: str) -> None:
+    """Refuses a pipe or a device: opening a pipe would wait for its writer for ever.
 
     Raises:
-        AccessError: It may not be read.
-        InputError: It is a pipe or a device, or it cannot be read for another reason.
+        InputError: It is one.
     """
-    # Opening a pipe would wait for its writer for ever.
-    status = status_of(file)
-    if status is not None and not stat.S_ISREG(status.st_mode):
+    if exists(file) and not Path(file).is_file():
         raise InputError(f"{shown(file)} is no regular file", next="Write its content to a file first.")
-    try:
-        with Path(file).open("rb") as opened:
-            opened.read(1)
-    except PermissionError:
-        raise not_permitted(file) from None
-    except OSError as error:
-        raise InputError(f"{shown(file)} cannot be read: {error.strerror or error}") from error
 
 
 def data_files_below(folder: str) -> list[str]:
     """All files of known kinds in a folder and below it, hidden ones left out, sorted.
 
     Raises:
-        AccessError: A folder may not be read.
+        OSError: A folder may not be read.
     """
     found: list[str] = []
 
     def refuse(error: OSError) -> None:
-        raise not_permitted(error.filename)
+        raise error
 
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith((".", "__"))]

@@ -1,9 +1,9 @@
-"""What is to be loaded, and what really was: plain values that pass between processes."""
+"""A dataset as it is asked for, and as it was really loaded: plain values that pass between processes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from hfmemdebug.probes.mounts import describe_files
@@ -46,25 +46,6 @@ class DatasetSpec:
     dtype: str | None = None
     shape: tuple[int, ...] | None = None
 
-    def to_dict(self, *, with_token: bool = False) -> dict[str, Any]:
-        """The specification as JSON can hold it, without the token unless asked for."""
-        document = asdict(self)
-        if not with_token:
-            del document["token"]
-        return document
-
-    @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> DatasetSpec:
-        """Reads what `to_dict` wrote."""
-        shape = document.get("shape")
-        return cls(
-            **{
-                **document,
-                "data_files": tuple(document.get("data_files", ())),
-                "shape": None if shape is None else tuple(shape),
-            }
-        )
-
 
 def describe_dataset(
     dataset: Any,
@@ -92,40 +73,31 @@ def describe_dataset(
     """
     import datasets
 
-    if isinstance(dataset, datasets.IterableDataset):
-        return LoadReport(
-            source=source,
-            name=name,
-            split=split,
-            storage=STREAMING,
-            rows=None,
-            columns=tuple(dataset.column_names or ()),
-            record_batches=None,
-            data_bytes=None,
-            from_cache=from_cache,
-            notes=tuple(notes),
-            private=private,
-        )
-    arrow = dataset.data.table
+    told: dict[str, Any] = {"storage": STREAMING}
+    if not isinstance(dataset, datasets.IterableDataset):
+        arrow = dataset.data.table
+        told = {
+            "storage": storage_of(dataset.data),
+            "rows": dataset.num_rows,
+            "record_batches": max((column.num_chunks for column in arrow.columns), default=0),
+            # Not nbytes: it reads the offsets of each batch and so pulls pages of a mapped table into memory.
+            "data_bytes": arrow.get_total_buffer_size(),
+            "files": describe_files(dict.fromkeys(file["filename"] for file in dataset.cache_files)),
+        }
     return LoadReport(
-        source=source,
-        name=name,
-        split=split,
-        storage=storage_of(dataset.data),
-        rows=dataset.num_rows,
-        columns=tuple(dataset.column_names),
-        record_batches=max((column.num_chunks for column in arrow.columns), default=0),
-        # Not nbytes: it reads the offsets of each batch and so pulls pages of a mapped table into memory.
-        data_bytes=arrow.get_total_buffer_size(),
-        files=describe_files(dict.fromkeys(file["filename"] for file in dataset.cache_files)),
+        source,
+        name,
+        split,
+        columns=tuple(dataset.column_names or ()),
         from_cache=from_cache,
         notes=tuple(notes),
         private=private,
+        **told,
     )
 
 
 def storage_of(table: Any) -> str:
-    """``memory-mapped``, ``in memory`` or ``mixed``, by the classes of a `datasets.table.Table`'s blocks."""
+    """Returns ``memory-mapped``, ``in memory`` or ``mixed``, by the classes of a `datasets.table.Table`'s blocks."""
     from datasets.table import MemoryMappedTable
 
     mapped = {isinstance(block, MemoryMappedTable) for block in _blocks(table)}

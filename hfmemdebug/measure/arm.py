@@ -56,7 +56,7 @@ class Arm:
 
     def __init__(self, channel: Channel, task: dict[str, Any]) -> None:
         self.channel = channel
-        self.spec = DatasetSpec.from_dict(task["spec"])
+        self.spec = decode(DatasetSpec, task["spec"])
         self.from_iterable = is_iterable(self.spec)
         self.mode: str = task["mode"]
         self.header = decode(Header, task["header"])

@@ -178,7 +178,7 @@ class Round:
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
         return {
-            "spec": self.settings.spec.to_dict(with_token=True),
+            "spec": encode(self.settings.spec),
             "mode": arm.mode,
             "consumer": self.settings.consumer if arm.consumer else None,
             "header": encode(header),

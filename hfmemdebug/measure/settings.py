@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from hfmemdebug.data.load import is_iterable
 from hfmemdebug.data.spec import DatasetSpec
@@ -55,7 +55,7 @@ class Settings:
             command,
             arm,
             Workload(
-                **self.spec.to_dict(),
+                **{name: value for name, value in asdict(self.spec).items() if name != "token"},
                 consumer=self.consumer,
                 streaming=self.reads_stream,
                 epochs_asked=self.epochs,

@@ -40,7 +40,7 @@ def profile_arm(dataset: Path, folder: Path, events: int) -> Arm:
     settings = Settings(DatasetSpec(str(dataset)))
     header = settings.header("profile", ArmInfo("memory-mapped", "mmap", consumer=False))
     task: dict[str, Any] = {
-        "spec": settings.spec.to_dict(),
+        "spec": encode(settings.spec),
         "mode": "mmap",
         "consumer": None,
         "recording": str(folder / "recording.jsonl"),

@@ -344,7 +344,10 @@ def test_permission_denied_is_status_5() -> None:
         (closed / "y.csv").write_text("a\n1\n")
         file.chmod(0)
         closed.chmod(0)
-        names = [str(good), str(file), str(closed), str(closed / "y.csv")]
+        array = Path(folder, "x.npy")
+        array.write_bytes(b"")
+        array.chmod(0)
+        names = [str(good), str(file), str(closed), str(closed / "y.csv"), str(array)]
         done = subprocess.run(
             [sys.executable, "-c", FORBIDDEN, *names],
             capture_output=True,
@@ -355,7 +358,7 @@ def test_permission_denied_is_status_5() -> None:
         closed.chmod(0o755)
     assert done.stderr == ""
     lines = done.stdout.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert all(line.startswith("5 ") and "permission denied" in line for line in lines)
 
 

@@ -21,10 +21,11 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     from hfmemdebug.data.load import load
     from hfmemdebug.data.spec import DatasetSpec
     from hfmemdebug.errors import HfmemdebugError
+    from hfmemdebug.recording.decode import decode
 
     said: list[str] = []
     answer: dict[str, Any] = {"said": said}
-    spec = DatasetSpec.from_dict(order["spec"])
+    spec = decode(DatasetSpec, order["spec"])
     streaming = order.get("streaming", False)
     try:
         if order.get("force_redownload"):
