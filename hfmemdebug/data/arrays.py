@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hfmemdebug.data.iterables import refuse_options
 from hfmemdebug.data.local_files import check_regular, shown, sniff
-from hfmemdebug.data.spec import IN_MEMORY, MAPPED, DatasetSpec
+from hfmemdebug.data.spec import IN_MEMORY, MAPPED, DatasetSpec, Reading
 from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.recording.header import LoadReport
@@ -88,15 +88,12 @@ def _starts_as_npy(path: Path) -> bool:
         return file.read(len(NPY_MAGIC)) == NPY_MAGIC
 
 
-def load_array(
-    spec: DatasetSpec, *, keep_in_memory: bool = False, streaming: bool = False
-) -> tuple[Rows, LoadReport]:
+def load_array(spec: DatasetSpec, reading: Reading) -> tuple[Rows, LoadReport]:
     """Maps a file of numbers, or reads it into memory.
 
     Args:
         spec: The file; with `dtype` and `shape` where it is raw.
-        keep_in_memory: Read it instead of mapping it.
-        streaming: Refused: an array has a length.
+        reading: Mapped or in memory; a stream is refused, since an array has a length.
 
     Raises:
         UsageError: An option means nothing for an array, or one is missing.
@@ -106,7 +103,7 @@ def load_array(
     import numpy as np
 
     refuse_options(spec, "an array")
-    if streaming:
+    if reading.streaming:
         raise UsageError("--streaming means nothing for an array, which has a length", next="Leave it out.")
     path, name = Path(spec.dataset).expanduser(), shown(spec.dataset)
     check_regular(str(path))
@@ -119,7 +116,7 @@ def load_array(
                 "the header would be read as data",
                 next="Leave --dtype and --shape out.",
             )
-        if keep_in_memory:
+        if reading.keep_in_memory:
             array = _open_npy(path, name, None)
     elif path.suffix.lower() == ".npy":
         raise InputError(
@@ -131,7 +128,7 @@ def load_array(
         _check_rows(name, shape)
         array = (
             np.fromfile(path, dtype).reshape(shape)
-            if keep_in_memory
+            if reading.keep_in_memory
             else np.memmap(path, dtype, mode="r", shape=shape)
         )
     _check_rows(name, array.shape)
@@ -141,7 +138,7 @@ def load_array(
     report = LoadReport(
         f"{'.npy array' if is_npy else 'raw array'} {array.dtype} {array.shape}",
         spec.dataset,
-        storage=IN_MEMORY if keep_in_memory else MAPPED,
+        storage=IN_MEMORY if reading.keep_in_memory else MAPPED,
         rows=len(array),
         data_bytes=array.nbytes,
         files=describe_files([str(path)]),

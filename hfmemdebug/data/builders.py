@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hfmemdebug.data.spec import Reading
 from hfmemdebug.errors import InputError
 
 _SPLIT_NAME = re.compile(r"\s*([\w.\-]+)\s*(?:\[|$)")
@@ -68,21 +69,20 @@ def is_prepared(builder: Any) -> bool:
     return Path(builder.cache_dir, "dataset_info.json").is_file()
 
 
-def read_split(builder: Any, split: str, *, keep_in_memory: bool, streaming: bool) -> Any:
+def read_split(builder: Any, split: str, reading: Reading) -> Any:
     """Downloads and builds what is not in the cache yet, and opens a split or a slice of one.
 
     Args:
         builder: A `datasets.DatasetBuilder`.
         split: As `choose_split` gives it.
-        keep_in_memory: Read the rows into memory instead of mapping their files.
-        streaming: Give an `IterableDataset`, without a cache.
+        reading: How its rows are to be read; a stream needs no cache.
     """
-    if streaming:
+    if reading.streaming:
         return builder.as_streaming_dataset(split=split)
     # Versions before 2.20 ask a second host for files that are long gone, unless told not to.
     old = "try_from_hf_gcs" in inspect.signature(builder.download_and_prepare).parameters
     builder.download_and_prepare(**({"try_from_hf_gcs": False} if old else {}))
-    return builder.as_dataset(split=split, in_memory=keep_in_memory)
+    return builder.as_dataset(split=split, in_memory=reading.keep_in_memory)
 
 
 def choose_split(

@@ -20,8 +20,8 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hfmemdebug.data.local_files import JSON, KIND_OF_SUFFIX, shown, suffix_of
 from hfmemdebug.data.spec import DatasetSpec
@@ -51,8 +51,7 @@ _SECRETS = re.compile(
 _TOKEN = "`hf auth login`, HF_TOKEN or --token"
 
 
-@dataclass(frozen=True)
-class _Known:
+class _Known(NamedTuple):
     """A class of errors that means one thing; name, page and so on are put into its texts.
 
     Attributes:
@@ -73,12 +72,6 @@ class _Known:
 
 _KNOWN = (
     _Known(
-        ("OfflineModeIsEnabled",),
-        NetworkError,
-        "offline mode is set and '{name}' is not in the cache",
-        "Unset HF_HUB_OFFLINE (or HF_DATASETS_OFFLINE) to let it be downloaded.",
-    ),
-    _Known(
         ("GatedRepoError",),
         AccessError,
         "'{name}' is gated, and no token that has access to it was given",
@@ -89,6 +82,7 @@ _KNOWN = (
         InputError,
         "'{name}' has no revision '{revision}'",
         "Its branches and tags are listed at {page}/tree/main; without --revision, main is taken.",
+        searching=True,
     ),
     _Known(
         ("HFValidationError", "HfUriError"),

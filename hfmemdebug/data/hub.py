@@ -9,17 +9,15 @@ shows at once that there is no network, where `load_dataset` retries for half a 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from hfmemdebug.data.builders import choose_split, files_of, is_prepared, listed, read_split
 from hfmemdebug.data.explain import explained
-from hfmemdebug.data.spec import DatasetSpec, describe_dataset
+from hfmemdebug.data.spec import DatasetSpec, Reading, describe_dataset
 from hfmemdebug.errors import AccessError, HfmemdebugError, InputError, NetworkError
 from hfmemdebug.recording.header import LoadReport
 from hfmemdebug.units import format_bytes
@@ -31,19 +29,12 @@ _ALLOW = "Unset HF_HUB_OFFLINE (or HF_DATASETS_OFFLINE) to let others be downloa
 _FROM_CHOSEN_FILES = re.compile(r"-[0-9a-f]{16}$")
 
 
-def load_from_hub(
-    spec: DatasetSpec, *, keep_in_memory: bool, streaming: bool, say: Callable[[str], None]
-) -> tuple[Any, LoadReport]:
+def load_from_hub(spec: DatasetSpec, reading: Reading) -> tuple[Any, LoadReport]:
     """Loads a dataset from the Hub, or its prepared copy where the Hub cannot be had.
 
     Args:
         spec: The dataset; `spec.dataset` is a name on the Hub, old names included.
-        keep_in_memory: Read the rows into memory instead of mapping their files.
-        streaming: Give an `IterableDataset`; nothing is downloaded until it is iterated.
-        say: Called with a line for people.
-
-    Returns:
-        A `datasets.Dataset` (an `IterableDataset` when streaming) and what was loaded.
+        reading: How its rows are to be read; of a stream nothing is downloaded until it is iterated.
 
     Raises:
         InputError: Name, configuration, split or data are wrong, or the dataset is large and unagreed.
@@ -55,14 +46,14 @@ def load_from_hub(
         with explained(spec, searching=True):
             repo = _find_repo(spec)
     except HfmemdebugError as refused:
-        return _read_copy(spec.dataset, spec, refused, keep_in_memory, streaming, say)
+        return _read_copy(spec.dataset, spec, refused, reading)
     with explained(spec, repo=repo.id):
         try:
             with explained(spec, repo=repo.id):
                 builder = _open_builder(repo, spec)
         except (NetworkError, AccessError) as refused:
-            return _read_copy(repo.id, spec, refused, keep_in_memory, streaming, say)
-        return _read_hub(builder, repo, spec, keep_in_memory, streaming, say)
+            return _read_copy(repo.id, spec, refused, reading)
+        return _read_hub(builder, repo, spec, reading)
 
 
 def _is_offline() -> bool:
@@ -134,17 +125,15 @@ def _read_hub(
     builder: Any,
     repo: Any,
     spec: DatasetSpec,
-    keep_in_memory: bool,
-    streaming: bool,
-    say: Callable[[str], None],
+    reading: Reading,
 ) -> tuple[Any, LoadReport]:
     splits = [str(split) for split in builder.info.splits or builder.config.data_files or ()]
     what = f"'{repo.id}'" + (f" {builder.config.name}" if spec.config else "")
-    split = choose_split(spec.split, splits, name=what, streaming=streaming)
+    split = choose_split(spec.split, splits, name=what, streaming=reading.streaming)
     notes = []
     if spec.config is None and builder.config.name != "default":
         notes.append(f"the configuration '{builder.config.name}' was taken, as none was named")
-    prepared = None if streaming else is_prepared(builder)
+    prepared = None if reading.streaming else is_prepared(builder)
     if prepared is False:
         download, build = _download_bytes(builder, repo), builder.info.dataset_size or 0
         needs = f"{format_bytes(download)} to download" + f" and {format_bytes(build)} to build" * bool(build)
@@ -154,16 +143,10 @@ def _read_hub(
                 next="Read it with --streaming, choose a part of its files with --data-files, or agree with --yes.",
             )
         every = f" (all splits: {listed(splits)})" if len(splits) > 1 else ""
-        say(f"preparing {what}: {needs}{every}")
-    dataset = read_split(builder, split, keep_in_memory=keep_in_memory, streaming=streaming)
+        reading.say(f"preparing {what}: {needs}{every}")
+    dataset = read_split(builder, split, reading)
     return dataset, describe_dataset(
-        dataset,
-        source="Hub",
-        name=repo.id,
-        split=split,
-        from_cache=prepared,
-        notes=notes,
-        private=repo.private,
+        dataset, "Hub", repo.id, split, from_cache=prepared, notes=notes, private=repo.private
     )
 
 
@@ -178,30 +161,27 @@ def _download_bytes(builder: Any, repo: Any) -> int:
     return sum(file.size or 0 for file in repo.siblings or () if file.rfilename in paths)
 
 
-@dataclass(frozen=True)
-class PreparedCopy:
+class PreparedCopy(NamedTuple):
     """A configuration of a dataset, built in the datasets cache.
 
     Attributes:
+        prepared: When it was built.
         repo: The name on the Hub, as far as the folder tells (``wmt/wmt19`` of ``wmt___wmt19``).
         config: The configuration.
         folder: The folder with the Arrow files. Its name is the commit that it was built from, in newer versions.
-        prepared: When it was built.
     """
 
+    prepared: datetime
     repo: str
     config: str
     folder: Path
-    prepared: datetime
 
 
 def _read_copy(
     name: str,
     spec: DatasetSpec,
     refused: HfmemdebugError,
-    keep_in_memory: bool,
-    streaming: bool,
-    say: Callable[[str], None],
+    reading: Reading,
 ) -> tuple[Any, LoadReport]:
     """Reads the prepared copy, where the Hub refused; raises the refusal where there is none.
 
@@ -217,26 +197,24 @@ def _read_copy(
             spec.split,
             [str(split) for split in info.splits or ()],
             name=f"'{copy.repo}' {copy.config}",
-            streaming=streaming,
+            streaming=reading.streaming,
         )
         reason = "offline mode is set" if _is_offline() else refused.message
         note = (
             f"{reason}: the copy of '{copy.repo}' that was prepared on {copy.prepared:%Y-%m-%d} is used and may "
             "be out of date"
         )
-        say(note)
+        reading.say(note)
         parts = ArrowReader(str(copy.folder), info).read(
             name=getattr(info, "dataset_name", None) or info.builder_name,
             instructions=split,
             split_infos=list((info.splits or {}).values()),
-            in_memory=keep_in_memory,
+            in_memory=reading.keep_in_memory,
         )
         dataset = Dataset(**parts)
-    if streaming:
+    if reading.streaming:
         dataset = dataset.to_iterable_dataset()
-    return dataset, describe_dataset(
-        dataset, source="Hub", name=copy.repo, split=split, from_cache=True, notes=[note]
-    )
+    return dataset, describe_dataset(dataset, "Hub", copy.repo, split, from_cache=True, notes=[note])
 
 
 def _matching_copy(name: str, spec: DatasetSpec, refused: HfmemdebugError) -> PreparedCopy:
@@ -290,7 +268,7 @@ def _prepared_copies(name: str) -> list[PreparedCopy]:
             and folder.suffix != ".incomplete"
             and not _FROM_CHOSEN_FILES.search(configuration)
         ):
-            label = name if namespace else f"{owner}/{dataset}".lstrip("/")
             built = datetime.fromtimestamp(info.stat().st_mtime)
-            copies.append(PreparedCopy(label, configuration, folder, built))
-    return sorted(copies, key=lambda copy: copy.prepared, reverse=True)
+            label = name if namespace else f"{owner}/{dataset}".lstrip("/")
+            copies.append(PreparedCopy(built, label, configuration, folder))
+    return sorted(copies, reverse=True)

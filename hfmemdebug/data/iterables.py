@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hfmemdebug.data.spec import STREAMING, DatasetSpec
+from hfmemdebug.data.spec import STREAMING, DatasetSpec, Reading
 from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.recording.header import LoadReport
 from hfmemdebug.user_code import import_target
@@ -49,15 +49,12 @@ class Items:
         return (made[index] for index in range(len(made)))
 
 
-def load_iterable(
-    spec: DatasetSpec, *, keep_in_memory: bool = False, streaming: bool = False
-) -> tuple[Items, LoadReport]:
+def load_iterable(spec: DatasetSpec, reading: Reading) -> tuple[Items, LoadReport]:
     """Imports the user's function and calls it. Its own errors are passed on as they are.
 
     Args:
         spec: The dataset: ``FILE.py:FUNC`` or ``MODULE:FUNC``.
-        keep_in_memory: Refused: only the iterable itself knows where its data are.
-        streaming: Changes nothing: an iterable is read as a stream.
+        reading: A stream; into memory is refused, since only the iterable itself knows where its data are.
 
     Raises:
         UsageError: An option means nothing for an iterable.
@@ -66,24 +63,13 @@ def load_iterable(
     refuse_options(spec, "an iterable of yours")
     if spec.dtype is not None or spec.shape is not None:
         raise UsageError("--dtype and --shape are for files of raw numbers", next="Leave them out.")
-    if keep_in_memory or not streaming:
+    if reading.keep_in_memory or not reading.streaming:
         raise UsageError(
             "--in-mem means nothing for an iterable of yours, which is read as a stream", next="Leave it out."
         )
     function, _ = import_target(spec.dataset, option="")
     items = Items(function)
-    report = LoadReport(
-        source=items.kind,
-        name=spec.dataset,
-        split=None,
-        storage=STREAMING,
-        rows=None,
-        columns=(),
-        record_batches=None,
-        data_bytes=None,
-        step=1,
-    )
-    return items, report
+    return items, LoadReport(items.kind, spec.dataset, storage=STREAMING, step=1)
 
 
 def refuse_options(spec: DatasetSpec, what: str) -> None:

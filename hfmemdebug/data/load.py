@@ -13,7 +13,7 @@ from hfmemdebug.data.builders import quiet_libraries
 from hfmemdebug.data.explain import explained
 from hfmemdebug.data.iterables import load_iterable
 from hfmemdebug.data.local_files import exists, looks_like_path, missing_path
-from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.data.spec import DatasetSpec, Reading
 from hfmemdebug.errors import InputError, UsageError
 from hfmemdebug.recording.header import LoadReport
 from hfmemdebug.user_code import is_target
@@ -49,16 +49,17 @@ def load(
         raise InputError(
             "the name of the dataset is empty", next="Name a folder, a file, or a dataset on the Hub."
         )
+    reading = Reading(keep_in_memory, streaming, say)
     if is_iterable(spec):
-        return load_iterable(spec, keep_in_memory=keep_in_memory, streaming=streaming)
+        return load_iterable(spec, reading)
     with explained(spec):
         if is_array(spec):
             _check_one_file(spec)
-            return load_array(spec, keep_in_memory=keep_in_memory, streaming=streaming)
+            return load_array(spec, reading)
         # A wrong format is told at once, not after the build.
         check_format(spec.format, streaming=streaming)
         with quiet_libraries():
-            dataset, report = _dispatch(spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+            dataset, report = _dispatch(spec, reading)
         if report.rows == 0:
             raise InputError(f"{spec.dataset} has no rows", next="There is nothing to iterate over.")
         if not spec.decode:
@@ -79,9 +80,7 @@ def _check_one_file(spec: DatasetSpec) -> None:
     raise missing_path(spec.dataset)
 
 
-def _dispatch(
-    spec: DatasetSpec, *, keep_in_memory: bool, streaming: bool, say: Callable[[str], None]
-) -> tuple[Any, LoadReport]:
+def _dispatch(spec: DatasetSpec, reading: Reading) -> tuple[Any, LoadReport]:
     from hfmemdebug.data.local import load_local
 
     path = str(Path(spec.dataset).expanduser())
@@ -89,19 +88,19 @@ def _dispatch(
     if not here and not looks_like_path(spec.dataset):
         from hfmemdebug.data.hub import load_from_hub
 
-        return load_from_hub(spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+        return load_from_hub(spec, reading)
     if not here and ("://" in spec.dataset or not has_magic(spec.dataset)):
         raise missing_path(spec.dataset)
     if not here or looks_like_path(spec.dataset):
-        return load_local(spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+        return load_local(spec, reading)
 
     what = "folder" if Path(path).is_dir() else "file"
     note = f"the {what} ./{spec.dataset} was taken, not the Hub's {spec.dataset}"
     try:
-        dataset, report = load_local(spec, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+        dataset, report = load_local(spec, reading)
     except InputError as error:
         raise InputError(f"{error.message} ({note})", next=error.next) from error
-    say(note)
+    reading.say(note)
     return dataset, report
 
 

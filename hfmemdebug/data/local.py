@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from glob import escape, has_magic
 from pathlib import Path
 from typing import Any
@@ -40,9 +39,8 @@ from hfmemdebug.data.local_files import (
     shown,
     suffix_of,
 )
-from hfmemdebug.data.spec import DatasetSpec, describe_dataset
+from hfmemdebug.data.spec import DatasetSpec, Reading, describe_dataset
 from hfmemdebug.errors import InputError, UsageError
-from hfmemdebug.probes.mounts import describe_files
 from hfmemdebug.recording.header import LoadReport
 from hfmemdebug.units import format_bytes
 
@@ -53,16 +51,12 @@ _SAVED_DICT = "dataset_dict.json"
 _SHARD = re.compile(r"data-\d{5}-of-\d{5}\.arrow|dataset\.arrow")
 
 
-def load_local(
-    spec: DatasetSpec, *, keep_in_memory: bool, streaming: bool, say: Callable[[str], None]
-) -> tuple[Any, LoadReport]:
-    """Loads a dataset from the files of this machine; arguments and errors are those of `load`.
+def load_local(spec: DatasetSpec, reading: Reading) -> tuple[Any, LoadReport]:
+    """Loads a dataset from the files of this machine.
 
     Args:
         spec: The dataset; `spec.dataset` is an existing path or a glob.
-        keep_in_memory: Read the rows into memory instead of mapping their files.
-        streaming: Give an `IterableDataset`.
-        say: Called with a line for people before something that takes long.
+        reading: How its rows are to be read.
 
     Raises:
         InputError: The data, or the choice among them, are wrong.
@@ -83,19 +77,19 @@ def load_local(
         files = expand_globs(patterns, folder=folder)
         kind = kind_of_files(files)
         if kind == ARROW:
-            return _load_arrow(spec, {"train": files}, keep_in_memory=keep_in_memory, streaming=streaming)
+            return _load_arrow(spec, {"train": files}, reading)
         builder = _open_files(spec, files, kind)
     elif _is_saved_folder(path):
-        return _load_saved(spec, path, keep_in_memory=keep_in_memory, streaming=streaming)
+        return _load_saved(spec, path, reading)
     else:
         files = data_files_below(str(path))
         if not files:
             raise InputError(f"{spec.dataset} is a folder with nothing to load", next=f"Name {LOADABLE}.")
         if any(KIND_OF_SUFFIX[suffix_of(file)] == ARROW for file in files):
             splits = _arrow_splits(path, [file for file in files if suffix_of(file) != ".json"])
-            return _load_arrow(spec, splits, keep_in_memory=keep_in_memory, streaming=streaming)
+            return _load_arrow(spec, splits, reading)
         builder = _open_folder(spec, path)
-    return _build(spec, builder, keep_in_memory=keep_in_memory, streaming=streaming, say=say)
+    return _build(spec, builder, reading)
 
 
 def _open_files(spec: DatasetSpec, files: Sequence[str], kind: str) -> Any:
@@ -127,22 +121,20 @@ def _open_folder(spec: DatasetSpec, path: Path) -> Any:
     return load_dataset_builder(str(path.resolve()), spec.config)
 
 
-def _build(
-    spec: DatasetSpec, builder: Any, *, keep_in_memory: bool, streaming: bool, say: Callable[[str], None]
-) -> tuple[Any, LoadReport]:
+def _build(spec: DatasetSpec, builder: Any, reading: Reading) -> tuple[Any, LoadReport]:
     """Reads a split of a builder, and builds its Arrow cache before where it is not there."""
     splits = files_of(builder)
-    split = choose_split(spec.split, list(splits), name=spec.dataset, streaming=streaming)
+    split = choose_split(spec.split, list(splits), name=spec.dataset, streaming=reading.streaming)
     files = [file for each in splits.values() for file in each]
-    prepared = None if streaming else is_prepared(builder)
+    prepared = None if reading.streaming else is_prepared(builder)
     size = sum(Path(file).stat().st_size for file in files)
     if prepared is False and size >= ANNOUNCED_BYTES:
-        say(f"building the Arrow cache of {spec.dataset} from {format_bytes(size)} …")
+        reading.say(f"building the Arrow cache of {spec.dataset} from {format_bytes(size)} …")
     with explained(spec, files=files):
-        dataset = read_split(builder, split, keep_in_memory=keep_in_memory, streaming=streaming)
+        dataset = read_split(builder, split, reading)
     source = KIND_OF_SUFFIX.get(suffix_of(files[0])) or kind_of_files(files)
     read = [file for base in base_splits(split) for file in splits.get(base, files)]
-    return dataset, _report(spec, dataset, source, split, read, from_cache=prepared)
+    return dataset, describe_dataset(dataset, source, spec.dataset, split, files=read, from_cache=prepared)
 
 
 def _is_saved_folder(folder: Path) -> bool:
@@ -151,9 +143,7 @@ def _is_saved_folder(folder: Path) -> bool:
     return "state.json" in names or _SAVED_DICT in names or any(map(_SHARD.fullmatch, names))
 
 
-def _load_saved(
-    spec: DatasetSpec, folder: Path, *, keep_in_memory: bool, streaming: bool
-) -> tuple[Any, LoadReport]:
+def _load_saved(spec: DatasetSpec, folder: Path, reading: Reading) -> tuple[Any, LoadReport]:
     """Loads a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
     from datasets import load_from_disk
 
@@ -164,65 +154,25 @@ def _load_saved(
         splits = json.loads((folder / _SAVED_DICT).read_text(encoding="utf-8")).get("splits", ())
         chosen = choose_split(spec.split, splits, name=spec.dataset, ask=True)
         folder = folder / base_splits(chosen)[0]
-    dataset = load_from_disk(str(folder), keep_in_memory=keep_in_memory)
+    dataset = load_from_disk(str(folder), keep_in_memory=reading.keep_in_memory)
     own = str(dataset.split) if dataset.split else None
     if chosen is None and spec.split is not None:
         chosen = choose_split(spec.split, sorted({own or folder.name, "train"}), name=spec.dataset)
     files = [file["filename"] for file in dataset.cache_files] or sorted(map(str, folder.glob("*.arrow")))
-    return _finish(
-        spec,
-        dataset,
-        "save_to_disk folder",
-        chosen or own,
-        files,
-        stream_end_notes(files),
-        streaming=streaming,
-    )
+    notes, source = stream_end_notes(files), "save_to_disk folder"
+    dataset = _slice(dataset, spec.split, reading)
+    return dataset, describe_dataset(dataset, source, spec.dataset, chosen or own, files=files, notes=notes)
 
 
-def _load_arrow(
-    spec: DatasetSpec, splits: dict[str, list[str]], *, keep_in_memory: bool, streaming: bool
-) -> tuple[Any, LoadReport]:
+def _load_arrow(spec: DatasetSpec, splits: dict[str, list[str]], reading: Reading) -> tuple[Any, LoadReport]:
     """Maps the Arrow files of a split."""
     _refuse_config(spec, "a set of Arrow files")
     split = choose_split(spec.split, list(splits), name=spec.dataset)
     files = splits[base_splits(split)[0]]
     kind_of_files(files)
-    dataset, source, notes = map_arrow_files(files, spec, keep_in_memory=keep_in_memory)
-    return _finish(spec, dataset, source, split, files, notes, streaming=streaming)
-
-
-def _finish(
-    spec: DatasetSpec,
-    dataset: Any,
-    source: str,
-    split: str | None,
-    files: Sequence[str],
-    notes: Sequence[str],
-    *,
-    streaming: bool,
-) -> tuple[Any, LoadReport]:
-    """Takes the slice that was asked for and makes a stream where one was."""
-    dataset = _slice(dataset, spec.split)
-    if streaming:
-        dataset = dataset.to_iterable_dataset()
-    return dataset, _report(spec, dataset, source, split, files, notes=notes)
-
-
-def _report(
-    spec: DatasetSpec,
-    dataset: Any,
-    source: str,
-    split: str | None,
-    files: Sequence[str],
-    *,
-    from_cache: bool | None = None,
-    notes: Sequence[str] = (),
-) -> LoadReport:
-    report = describe_dataset(
-        dataset, source=source, name=spec.dataset, split=split, from_cache=from_cache, notes=notes
-    )
-    return report if report.files else replace(report, files=describe_files(files))
+    dataset, source, notes = map_arrow_files(files, spec, keep_in_memory=reading.keep_in_memory)
+    dataset = _slice(dataset, spec.split, reading)
+    return dataset, describe_dataset(dataset, source, spec.dataset, split, files=files, notes=notes)
 
 
 def _arrow_splits(folder: Path, files: Sequence[str]) -> dict[str, list[str]]:
@@ -241,17 +191,17 @@ def _arrow_splits(folder: Path, files: Sequence[str]) -> dict[str, list[str]]:
     return {split: found for split, found in splits.items() if found} or {"train": own or list(files)}
 
 
-def _slice(dataset: Any, split: str | None) -> Any:
-    """Takes what a slice such as ``train[:10%]`` stands for."""
-    if split is None or "[" not in split:
-        return dataset
+def _slice(dataset: Any, split: str | None, reading: Reading) -> Any:
+    """Takes what a slice such as ``train[:10%]`` stands for, and makes a stream where one was asked for."""
     import datasets
 
-    rows = {base_splits(split)[0]: dataset.num_rows}
-    part = datasets.ReadInstruction.from_spec(split).to_absolute(rows)[0]
-    # Consecutive rows: `select` then takes a part of the table and makes no list of indices.
-    end = dataset.num_rows if part.to is None else part.to
-    return dataset.select(range(part.from_ or 0, end))
+    if split is not None and "[" in split:
+        rows = {base_splits(split)[0]: dataset.num_rows}
+        part = datasets.ReadInstruction.from_spec(split).to_absolute(rows)[0]
+        # Consecutive rows: `select` then takes a part of the table and makes no list of indices.
+        end = dataset.num_rows if part.to is None else part.to
+        dataset = dataset.select(range(part.from_ or 0, end))
+    return dataset.to_iterable_dataset() if reading.streaming else dataset
 
 
 def _refuse_config(spec: DatasetSpec, what: str) -> None:

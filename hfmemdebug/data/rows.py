@@ -1,4 +1,9 @@
-"""The rows of a synthetic dataset: presets, a row or its types given as JSON, and rows of varying length."""
+"""The rows of a synthetic dataset: presets, a row or its schema given as JSON, and rows of varying length.
+
+A schema is a JSON object from column to type: ``"int64"``, ``"string:1500"`` (letters), ``"binary:300"``,
+``"image:12000"`` and ``"audio:32000"`` (bytes), ``[TYPE, 20]`` for a list of so many, an object for a struct. It is
+read here, and written here of a dataset: types and rounded sizes, not a value, for reports on data that are private.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,13 @@ import hashlib
 import json
 import math
 import random
+import shlex
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from statistics import mean, pstdev
 from typing import TYPE_CHECKING, Any
 
 from hfmemdebug.errors import UsageError
@@ -23,6 +30,15 @@ TOKENS = 1_024
 # Above this a log-normal row is hundreds of times its median: no text is like that, and the size of
 # the dataset would rest on a handful of rows.
 MAX_VARY = 3.0
+SAMPLED_PLACES = 10
+SAMPLED_ROWS = 20
+# What is rebuilt from a schema is to show the effect, not to fill a disk.
+MOST_ROWS = 1_000_000
+MOST_BYTES = 2 << 30
+# A wider table than this makes a line that is too long to be pasted.
+LONGEST_LINE = 1_800
+_LEAST_VARY = 0.05
+_ROW_EXAMPLE = """Write it like '{"text": "hello", "label": 1}'."""
 MEDIA: dict[str, dict[str, Any]] = {
     "image": {"_type": "Image"},
     "audio": {"sampling_rate": AUDIO_RATE, "_type": "Audio"},
@@ -101,10 +117,7 @@ def row_of(values: Mapping[str, Any]) -> Row:
         UsageError: There is no column, or a name is no text.
     """
     if not isinstance(values, Mapping) or not values:
-        raise UsageError(
-            "the row must be a JSON object with at least one column",
-            next="""Write it like '{"text": "hello", "label": 1}'.""",
-        )
+        raise UsageError("the row must be a JSON object with at least one column", next=_ROW_EXAMPLE)
     if not all(isinstance(name, str) and name for name in values):
         raise UsageError("the columns of a row are named by texts that are not empty")
     return Row(
@@ -122,22 +135,13 @@ def parse_row(text: str, *, option: str = "--row") -> dict[str, Any]:
     Raises:
         UsageError: The text is no JSON, or no object.
     """
-    example = """Write it like '{"text": "hello", "label": 1}'."""
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(
-            f"{option} is not valid JSON: {error.msg} at character {error.pos + 1}", next=example
-        ) from None
-    except (RecursionError, ValueError):
-        raise UsageError(
-            f"{option} cannot be read: it is nested too deeply or holds a number too long"
-        ) from None
+    except (ValueError, RecursionError) as error:
+        # A number of too many digits, too.
+        raise UsageError(f"{option} is not valid JSON: {error}", next=_ROW_EXAMPLE) from None
     if not isinstance(values, dict):
-        kind = {list: "an array", str: "a text", type(None): "null", bool: "a truth value"}
-        raise UsageError(
-            f"{option} must be a JSON object, not {kind.get(type(values), 'a number')}", next=example
-        )
+        raise UsageError(f"{option} must be a JSON object, as a row is", next=_ROW_EXAMPLE)
     return dict(row_of(values).values)
 
 
@@ -188,9 +192,6 @@ PRESETS = tuple(_ROWS)
 
 def row_of_schema(schema: Mapping[str, Any]) -> Row:
     """Returns the row that a schema describes.
-
-    A schema is a JSON object from column to type: ``"int64"``, ``"string:1500"`` (letters), ``"binary:300"``,
-    ``"image:12000"`` and ``"audio:32000"`` (bytes), ``[TYPE, 20]`` for a list of so many, an object for a struct.
 
     Raises:
         UsageError: A type is not of the form that is wanted.
@@ -287,3 +288,88 @@ def wav(samples: int) -> bytes:
         *(b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, AUDIO_RATE, 2 * AUDIO_RATE, 2, 16, b"data", size),
     )
     return header + (tone * math.ceil(size / len(tone)))[:size]
+
+
+def synth_line(dataset: Any, rows: int, bytes_per_row: float, folder: str = "like-ds") -> str | None:
+    """Returns the command that builds rows like a dataset's; its schema is what `row_of_schema` reads.
+
+    Args:
+        dataset: A `datasets.Dataset`.
+        rows: Its rows.
+        bytes_per_row: What a row holds, about.
+        folder: The folder that the command writes.
+
+    Returns:
+        The line; None where the table is so wide that it would be too long.
+    """
+    table = _sample(dataset.data.table)
+    kinds = {name: type(feature).__name__.lower() for name, feature in (dataset.features or {}).items()}
+    schema: dict[str, Any] = {}
+    spread = vary = 0.0
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        values = column.to_pylist()
+        sizes = [_bytes_in(value) for value in values]
+        # The lengths vary as those of the column that varies by most bytes.
+        if pstdev(sizes) > spread:
+            spread = pstdev(sizes)
+            vary = spread / mean(sizes)
+        medium = f"{kinds.get(name)}:{_rounded(sizes) or 3000}"
+        schema[name] = medium if kinds.get(name) in MEDIA else _type_of(column.type, values)
+    rows = max(1, min(rows, MOST_ROWS, int(MOST_BYTES / max(bytes_per_row, 1.0))))
+    described = json.dumps(schema, ensure_ascii=False)
+    line = f"hfmemdebug synth {folder} --rows {rows} --schema {shlex.quote(described)}"
+    if vary >= _LEAST_VARY:
+        line += f" --vary {max(0.1, round(min(vary, MAX_VARY), 1)):g}"
+    return line if len(line) <= LONGEST_LINE else None
+
+
+def _sample(table: pa.Table) -> pa.Table:
+    """Returns a few rows from all over a table."""
+    import pyarrow as pa
+
+    if table.num_rows <= SAMPLED_PLACES * SAMPLED_ROWS:
+        return table
+    last = table.num_rows - SAMPLED_ROWS
+    starts = [place * last // (SAMPLED_PLACES - 1) for place in range(SAMPLED_PLACES)]
+    return pa.concat_tables([table.slice(start, SAMPLED_ROWS) for start in starts])
+
+
+def _bytes_in(value: Any) -> int:
+    """Returns about the bytes of a decoded value, whatever it is made of."""
+    if isinstance(value, (str, bytes)):
+        return len(value.encode(errors="replace") if isinstance(value, str) else value)
+    if isinstance(value, (dict, list)):
+        return sum(map(_bytes_in, value.values() if isinstance(value, dict) else value))
+    return 0 if value is None else 8
+
+
+def _rounded(sizes: Sequence[int]) -> int:
+    """Returns the mean in two digits: how long is told, not which row it is."""
+    middle = mean(sizes) if sizes else 0.0
+    digits = int(10 ** max(0, math.floor(math.log10(max(middle, 1))) - 1))
+    return int(round(middle / digits) * digits)
+
+
+def _type_of(type: pa.DataType, values: Sequence[Any]) -> Any:
+    """Returns an Arrow type, with the mean sizes of values, as a schema has it."""
+    import pyarrow as pa
+
+    known = [value for value in values if value is not None]
+    if isinstance(type, pa.BaseExtensionType):
+        return _type_of(type.storage_type, values)
+    if pa.types.is_struct(type):
+        return {f.name: _type_of(f.type, [v[f.name] for v in known]) for f in type}
+    if pa.types.is_dictionary(type):
+        return _type_of(type.value_type, values)
+    if pa.types.is_nested(type) and hasattr(type, "value_type"):
+        items = [item for value in known for item in value]
+        return [_type_of(type.value_type, items), _rounded([len(value) for value in known])]
+    for name in ("string", "binary"):
+        if name in str(type):
+            return f"{name}:{_rounded([_bytes_in(value) for value in known])}"
+    try:
+        # A zone, say, has no place in a type's short name.
+        short = "double" if pa.types.is_decimal(type) else str(type).partition(", tz=")[0].rstrip("]")
+        return str(pa.type_for_alias(f"{short}]" if "[" in short else short))
+    except ValueError:
+        return "int64"

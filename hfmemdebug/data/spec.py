@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,13 +47,29 @@ class DatasetSpec:
     shape: tuple[int, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How the rows are to be read.
+
+    Attributes:
+        keep_in_memory: Into memory, instead of mapping their files.
+        streaming: As an `IterableDataset`, as they are iterated.
+        say: Called with a line for people before something that takes long.
+    """
+
+    keep_in_memory: bool
+    streaming: bool
+    say: Callable[[str], None]
+
+
 def describe_dataset(
     dataset: Any,
-    *,
     source: str,
     name: str,
     split: str | None,
-    from_cache: bool | None,
+    *,
+    files: Sequence[str] = (),
+    from_cache: bool | None = None,
     notes: Sequence[str] = (),
     private: bool | None = None,
 ) -> LoadReport:
@@ -61,19 +77,18 @@ def describe_dataset(
 
     Args:
         dataset: What was loaded.
-        source: Which kind of thing the name turned out to be (``Parquet``, ``Hub``, …).
+        source: The kind of thing that the name turned out to be (``Parquet``, ``Hub``, …).
         name: The name after mapping or the path as given.
         split: The split that was taken, or None where there are none.
+        files: The files that were read, where the dataset itself maps none.
         from_cache: Whether a prepared cache was used; None where there is no cache in play.
         notes: Lines that the user should read.
         private: Whether the Hub shows it to its owners alone, where that is known.
-
-    Returns:
-        The report. Its files are those that the dataset maps; a dataset in memory and a stream know none.
     """
     import datasets
 
     told: dict[str, Any] = {"storage": STREAMING}
+    mapped: list[str] = []
     if not isinstance(dataset, datasets.IterableDataset):
         arrow = dataset.data.table
         told = {
@@ -82,13 +97,14 @@ def describe_dataset(
             "record_batches": max((column.num_chunks for column in arrow.columns), default=0),
             # Not nbytes: it reads the offsets of each batch and so pulls pages of a mapped table into memory.
             "data_bytes": arrow.get_total_buffer_size(),
-            "files": describe_files(dict.fromkeys(file["filename"] for file in dataset.cache_files)),
         }
+        mapped = [file["filename"] for file in dataset.cache_files]
     return LoadReport(
         source,
         name,
         split,
         columns=tuple(dataset.column_names or ()),
+        files=describe_files(dict.fromkeys(mapped or files)),
         from_cache=from_cache,
         notes=tuple(notes),
         private=private,

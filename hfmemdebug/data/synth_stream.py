@@ -52,12 +52,6 @@ _OTHER_NAMES = {
     "date32[day]": "date32",
     "date64[ms]": "date64",
 }
-_NAMES_TEXT = """
-    null bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 date32 date64 string
-    large_string binary large_binary timestamp[s] timestamp[ms] timestamp[us] timestamp[ns] time32[s] time32[ms]
-    time64[us] time64[ns] duration[s] duration[ms] duration[us] duration[ns]
-"""
-_NAMES = frozenset(_NAMES_TEXT.split())
 
 
 @dataclass(frozen=True)
@@ -274,7 +268,6 @@ def feature_of(type: pa.DataType) -> Any:
         inner = feature_of(type.value_type)
         is_feature = isinstance(inner, Mapping) and isinstance(inner.get("_type"), str)
         return {"feature": inner, "_type": "Sequence"} if is_feature else [inner]
-    name = _OTHER_NAMES.get(str(type), str(type))
-    if name not in _NAMES:
+    if pa.types.is_nested(type) or isinstance(type, pa.BaseExtensionType):
         raise ValueError(f"Arrow's type {type} is not supported here")
-    return {"dtype": name, "_type": "Value"}
+    return {"dtype": _OTHER_NAMES.get(str(type), str(type)), "_type": "Value"}

@@ -23,7 +23,7 @@ from typing import Any
 from hfmemdebug.data.arrow_files import ends_as_stream
 from hfmemdebug.data.explain import of_the_system
 from hfmemdebug.data.rows import MAX_VARY, Row, preset_row, row_of, row_of_schema
-from hfmemdebug.data.synth_stream import RowStream, make_stream, write_stream
+from hfmemdebug.data.synth_stream import make_stream, write_stream
 from hfmemdebug.errors import DiskError, InputError, UsageError
 from hfmemdebug.units import format_bytes, format_count
 
@@ -31,12 +31,10 @@ DEFAULT_PRESET = "nested"
 DEFAULT_ROWS = 1_000_000
 # Counts up whenever the same arguments make other data, so that an older folder is not taken for a new one.
 GENERATION = 1
-# state.json, dataset_info.json and the recipe, generously.
+# state.json and dataset_info.json, generously.
 SMALL_FILES_BYTES = 1 << 16
 STATE = "state.json"
 INFO = "dataset_info.json"
-# `datasets` reads the files that state.json names and no others.
-SIDECAR = ".hfmemdebug-synth.json"
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def synthesize(
         out: The folder. Where it exists and is exactly what is asked for it is reused.
         rows: Number of rows, at least 1.
         row: The row as a mapping from column to value; not together with `schema` or `preset`.
-        schema: The columns' types and sizes, as `hfmemdebug.data.schema_sketch` writes them.
+        schema: The columns' types and sizes, as `hfmemdebug.data.rows` describes them.
         preset: One of `hfmemdebug.data.rows.PRESETS`; without `row`, `"nested"` is the default.
         vary: Coefficient of variation of the lengths of texts, lists and byte strings, 0 for rows all alike.
             Lengths are log-normal around the row's own. They come from a pool of up to 64 different record
@@ -106,16 +104,8 @@ def synthesize(
         AccessError: The folder may not be written.
     """
     start = time.perf_counter()
-    chosen = _checked(rows, row, schema, preset, vary, seed, shards)
+    recipe = _checked(rows, row, schema, preset, vary, seed, shards)
     shown = str(out)
-    recipe = {
-        "rows": rows,
-        "row": chosen.key,
-        "shards": shards,
-        "vary": float(vary),
-        "seed": seed if vary else 0,
-        "generation": GENERATION,
-    }
     with _os_errors_for(shown):
         target = Path(os.path.realpath(out))
         if not target.parent.is_dir():
@@ -123,20 +113,36 @@ def synthesize(
                 f"there is no folder to put '{shown}' into", next="Create its parent folder first."
             )
         _sweep(target)
-        reused = _reusable(target, shown, recipe, force)
+        reused = _is_reusable(target, shown, recipe, force)
         written = 0
         if not reused:
-            written, reused = _build(target, shown, chosen, recipe, force, on_progress)
+            written, reused = _build(target, shown, recipe, force, on_progress)
         size = sum(path.stat().st_size for path in target.glob("*.arrow"))
-    return Synthesized(
-        path=Path(out),
-        rows=rows,
-        shards=shards,
-        size_bytes=size,
-        bytes_written=written,
-        reused=reused,
-        seconds=time.perf_counter() - start,
-    )
+    return Synthesized(Path(out), rows, shards, size, written, reused, time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What decides the data; arguments as `synthesize` takes them."""
+
+    rows: int
+    row: Row
+    vary: float
+    seed: int
+    shards: int
+
+    def fingerprint(self) -> str:
+        """Returns the name under which `datasets` caches what is derived: the same data, the same name."""
+        parts = (GENERATION, self.rows, self.row.key, self.shards, float(self.vary), self.vary and self.seed)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def files(self) -> dict[str, int]:
+        """Returns the names of the Arrow files, with the rows of each."""
+        rows, more = divmod(self.rows, self.shards)
+        return {
+            f"data-{shard:05d}-of-{self.shards:05d}.arrow": rows + (shard < more)
+            for shard in range(self.shards)
+        }
 
 
 def _checked(
@@ -147,7 +153,7 @@ def _checked(
     vary: float,
     seed: int,
     shards: int,
-) -> Row:
+) -> _Recipe:
     if rows < 1:
         raise UsageError(f"a dataset of {rows} rows cannot be built", next="--rows must be at least 1.")
     if not 1 <= shards <= min(rows, 99_999):
@@ -165,46 +171,59 @@ def _checked(
             "a row, a schema and a preset exclude each other", next="Give --row, --schema or --preset."
         )
     if schema is not None:
-        return row_of_schema(schema)
-    return row_of(row) if row is not None else preset_row(preset or DEFAULT_PRESET)
+        chosen = row_of_schema(schema)
+    else:
+        chosen = row_of(row) if row is not None else preset_row(preset or DEFAULT_PRESET)
+    return _Recipe(rows, chosen, vary, seed, shards)
 
 
-def _reusable(target: Path, shown: str, recipe: Mapping[str, Any], force: bool) -> bool:
-    """Whether the folder is what was asked for; an error where it is in the way."""
+def _is_reusable(target: Path, shown: str, recipe: _Recipe, force: bool) -> bool:
+    """Tells whether the folder is what was asked for.
+
+    Raises:
+        InputError: It is in the way.
+    """
     if not target.exists():
         return False
     if not target.is_dir():
         raise InputError(f"'{shown}' is a file, not a folder", next="Choose another name.")
-    if not any(target.iterdir()):
-        _refuse_to_replace(target, shown)
-        return False
-    difference = _difference(target, recipe)
-    if difference is None:
+    if _holds(target, recipe):
         return True
-    if not force:
+    if any(target.iterdir()) and not force:
         raise InputError(
-            f"'{shown}' exists and is not what was asked for: {difference}",
+            f"'{shown}' exists and is not what was asked for: it holds other data, or is not complete",
             next="Choose another folder, or replace it with --force.",
         )
     _refuse_to_replace(target, shown)
     return False
 
 
+def _holds(folder: Path, recipe: _Recipe) -> bool:
+    """Tells whether a folder is what a recipe makes, and complete."""
+    try:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        return (
+            state["_fingerprint"] == recipe.fingerprint()
+            and (folder / INFO).is_file()
+            and all(ends_as_stream(folder / name) for name in recipe.files())
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _build(
     target: Path,
     shown: str,
-    row: Row,
-    recipe: Mapping[str, Any],
+    recipe: _Recipe,
     force: bool,
     on_progress: Callable[[int, int], None] | None,
 ) -> tuple[int, bool]:
-    """Writes the folder; returns the bytes written and whether somebody else was quicker."""
-    rows, shards = recipe["rows"], recipe["shards"]
-    stream = make_stream(row, rows=rows, vary=recipe["vary"], seed=recipe["seed"])
+    """Writes the folder; returns the bytes written and whether another run was quicker."""
+    stream = make_stream(recipe.row, rows=recipe.rows, vary=recipe.vary, seed=recipe.seed)
     # A lower bound first: adding up a number of rows that no disk holds would take for ever.
-    _check_space(target.parent, shown, stream.least_bytes(rows))
-    counts = [rows // shards + (shard < rows % shards) for shard in range(shards)]
-    total = sum(sum(map(len, stream.messages(count, shard))) for shard, count in enumerate(counts))
+    _check_space(target.parent, shown, stream.least_bytes(recipe.rows))
+    shards = {name: (rows, shard) for shard, (name, rows) in enumerate(recipe.files().items())}
+    total = sum(sum(map(len, stream.messages(*shard))) for shard in shards.values())
     _check_space(target.parent, shown, total + SMALL_FILES_BYTES)
     done = 0
 
@@ -215,46 +234,30 @@ def _build(
             on_progress(done, total)
 
     with _fresh_folder(target) as folder:
-        for shard, count in enumerate(counts):
-            write_stream(folder / _shard_name(shard, shards), stream.messages(count, shard), count_bytes)
-        _describe(folder, stream, recipe)
-        # Somebody may have put a folder there meanwhile, perhaps the same one.
-        if _reusable(target, shown, recipe, force):
+        for name, shard in shards.items():
+            write_stream(folder / name, stream.messages(*shard), count_bytes)
+        _describe(folder, stream.features, recipe)
+        # Another run may have put a folder there meanwhile, perhaps the same one.
+        if _is_reusable(target, shown, recipe, force):
             return 0, True
         _put_in_place(folder, target)
     return done, False
 
 
-def _shard_name(shard: int, shards: int) -> str:
-    return f"data-{shard:05d}-of-{shards:05d}.arrow"
-
-
-def _describe(folder: Path, stream: RowStream, recipe: Mapping[str, Any]) -> None:
+def _describe(folder: Path, features: Mapping[str, Any], recipe: _Recipe) -> None:
     """Writes the two files with which `load_from_disk` begins, as `save_to_disk` does."""
-    described = json.dumps([dict(recipe), stream.features])
-    shards = recipe["shards"]
-    _write_json(
-        folder / STATE,
-        {
-            "_data_files": [{"filename": _shard_name(shard, shards)} for shard in range(shards)],
-            # The name under which `datasets` caches what is derived: the same data, the same name.
-            "_fingerprint": hashlib.sha256(described.encode()).hexdigest()[:16],
-            "_format_columns": None,
-            "_format_kwargs": {},
-            "_format_type": None,
-            "_output_all_columns": False,
-            "_split": None,
-        },
-    )
-    _write_json(
-        folder / INFO,
-        {"citation": "", "description": "", "features": stream.features, "homepage": "", "license": ""},
-    )
-    files = {
-        path.name: _digest(path) if path.suffix == ".json" else path.stat().st_size
-        for path in sorted(folder.iterdir())
+    state: dict[str, Any] = {
+        "_data_files": [{"filename": name} for name in recipe.files()],
+        "_fingerprint": recipe.fingerprint(),
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
     }
-    _write_json(folder / SIDECAR, {"recipe": dict(recipe), "files": files})
+    info = {"citation": "", "description": "", "features": features, "homepage": "", "license": ""}
+    for name, document in ((STATE, state), (INFO, info)):
+        (folder / name).write_text(json.dumps(document, indent=2), encoding="utf-8")
 
 
 @contextmanager
@@ -322,45 +325,6 @@ def _remove_if_abandoned(folder: Path) -> None:
         os.close(lock)
 
 
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Writes a document as `datasets` lays it out."""
-    path.write_text(json.dumps(document, indent=2), encoding="utf-8")
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _difference(folder: Path, recipe: Mapping[str, Any]) -> str | None:
-    """What tells a folder from the one that the recipe makes; None where it is the same and complete."""
-    try:
-        sidecar = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
-        made, files = dict(sidecar["recipe"]), dict(sidecar["files"])
-    except FileNotFoundError:
-        return "it was not made by hfmemdebug synth"
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"its {SIDECAR} cannot be read"
-    for name, wanted in recipe.items():
-        if made.get(name) != wanted:
-            # The row is known by its digest, which says nothing to people.
-            return (
-                "it holds another row" if name == "row" else f"it has {name} {made.get(name)}, not {wanted}"
-            )
-    for name, known in files.items():
-        path = folder / name
-        try:
-            same = (
-                path.stat().st_size == known and ends_as_stream(path)
-                if isinstance(known, int)
-                else _digest(path) == known
-            )
-        except OSError:
-            return f"its file {name} is missing"
-        if not same:
-            return f"its file {name} was changed or is not complete"
-    return None
-
-
 def _refuse_to_replace(folder: Path, shown: str) -> None:
     """Makes sure that nothing but a saved dataset is replaced.
 
@@ -376,7 +340,7 @@ def _refuse_to_replace(folder: Path, shown: str) -> None:
     if names and not {STATE, INFO} <= names:
         raise InputError(f"{refusal}it is not a saved dataset", next="Choose another folder.")
     for path in entries:
-        known = path.name in (STATE, INFO, SIDECAR) or path.suffix == ".arrow"
+        known = path.name in (STATE, INFO) or path.suffix == ".arrow"
         if not known or path.is_dir() or path.is_symlink():
             raise InputError(
                 f"{refusal}it holds '{path.name}', which is no part of a saved dataset",

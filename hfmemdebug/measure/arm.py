@@ -209,7 +209,7 @@ class Arm:
         rows = self._loaded.rows
         if rows is None or (self._loaded.source == "Hub" and self._loaded.private is False):
             return None
-        from hfmemdebug.data.schema_sketch import synth_line
+        from hfmemdebug.data.rows import synth_line
 
         try:
             line = synth_line(self.dataset, rows, bytes_per_row)

@@ -13,7 +13,7 @@ from datasets.arrow_writer import ArrowWriter
 from hfmemdebug.data.explain import explained
 from hfmemdebug.data.load import load
 from hfmemdebug.data.spec import DatasetSpec
-from hfmemdebug.errors import InputError, UsageError
+from hfmemdebug.errors import HfmemdebugError, InputError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +23,13 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path / "in")
 
 
-class WentToTheHub(Exception):
+class WentToTheHub(HfmemdebugError):
     pass
 
 
 @pytest.fixture(autouse=True)
 def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_from_hub(spec: DatasetSpec, **options: Any) -> None:
+    def load_from_hub(spec: DatasetSpec, reading: object) -> None:
         raise WentToTheHub(spec.dataset)
 
     hub = types.ModuleType("hfmemdebug.data.hub")

@@ -16,9 +16,7 @@ def mapped(path: Path, batches: int = 4) -> MemoryMappedTable:
 
 
 def describe(dataset: object, **more: object) -> object:
-    return describe_dataset(
-        dataset, **{"source": "Arrow", "name": "x", "split": "train", "from_cache": None, **more}
-    )
+    return describe_dataset(dataset, "Arrow", "x", "train", **more)
 
 
 def test_memory_mapped(tmp_path: Path) -> None:
