@@ -21,7 +21,6 @@ LONG = {
     "analysis.program.read_program",
     "analysis.program_verdict.judge_program",
     "analysis.verdict.judge",
-    "data.synthesize.synthesize",
     "measure.arm.epoch",
     "measure.workers.trace_workers",
 }
@@ -31,7 +30,6 @@ QUESTIONS = ("What", "Whether", "Who", "Which", "Whose")
 # How many docstrings of a room still do.
 ASKING = {
     "analysis": 87,
-    "data": 13,
     "errors": 2,
     "measure": 22,
     "origin": 32,

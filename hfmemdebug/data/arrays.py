@@ -59,7 +59,7 @@ class Rows:
         return part
 
     def take(self, parts: Sequence[slice]) -> Rows:
-        """Some rows alone, one part behind the other, in memory."""
+        """Copies some rows, one part behind the other, in memory."""
         import numpy as np
 
         rows = sum(part.stop - part.start for part in parts)
@@ -169,7 +169,7 @@ def _check_rows(name: str, shape: tuple[int, ...]) -> None:
 def raw_layout(
     name: str, size: int, dtype_name: str | None, shape: Sequence[int] | None
 ) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """What a raw file holds, which only its owner knows: the file has no header.
+    """Returns what a raw file holds, which only its owner knows: the file has no header.
 
     `numpy.memmap` takes a part of a file that is too long without a word, so that a wrong type or shape
     goes unnoticed; here the size has to fit exactly.
@@ -252,5 +252,5 @@ def _what_fits(size: int, dtype: np.dtype[Any], shape: Sequence[int]) -> str:
 
 
 def _typed(shape: Sequence[int]) -> str:
-    """A shape as it is typed."""
+    """Returns a shape as it is typed."""
     return ",".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""What the Hub's datasets and local text and Parquet files share: the builders of `datasets`, splits, and quiet."""
+"""Reads through the builders of `datasets`: datasets of the Hub, and local text and Parquet files."""
 
 from __future__ import annotations
 

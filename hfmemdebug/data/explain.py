@@ -213,7 +213,7 @@ def of_the_system(chain: Sequence[BaseException], failed: str) -> HfmemdebugErro
 def _of_known_classes(
     chain: Sequence[BaseException], spec: DatasetSpec, repo: str | None, *, searching: bool
 ) -> HfmemdebugError | None:
-    """A class that means one thing, or the status of the Hub's answer."""
+    """Explains a class that means one thing, or the status of the Hub's answer."""
     from huggingface_hub import constants
 
     name = repo or spec.dataset
@@ -238,7 +238,7 @@ def _of_known_classes(
 
 
 def _of_the_network(chain: Sequence[BaseException], name: str, spec: DatasetSpec) -> HfmemdebugError | None:
-    """The Hub cannot be reached, or the connection broke."""
+    """Explains that the Hub cannot be reached, or that the connection broke."""
     from huggingface_hub import constants
 
     lineage = [c for error in chain for c in type(error).__mro__]
@@ -257,7 +257,7 @@ def _of_the_network(chain: Sequence[BaseException], name: str, spec: DatasetSpec
 def _of_the_data(
     chain: Sequence[BaseException], spec: DatasetSpec, repo: str | None, files: Sequence[str], *, quote: bool
 ) -> HfmemdebugError:
-    """The data themselves: the file and the line, and what the library says of them."""
+    """Explains the data themselves: the file and the line, and what the library says of them."""
     reason = _deepest(chain[0])
     file = _file_of(chain, files)
     place = f"'{repo}'" if repo else shown(spec.dataset)
@@ -269,7 +269,7 @@ def _of_the_data(
     advice = None
     if isinstance(reason, ImportError):
         advice = "Install what is missing, or leave the bytes as they are with --no-decode."
-    elif repo and file:
+    elif repo and file and "://" not in file:
         advice = (
             "Where a file was damaged on its way it stays so in the cache: "
             f"datasets.load_dataset('{repo}', download_mode='force_redownload') fetches it again."
@@ -279,7 +279,7 @@ def _of_the_data(
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and all that it came from, also where that was hidden with `from None`."""
+    """Yields the error and all that it came from, also where that was hidden with `from None`."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -288,7 +288,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _deepest(error: BaseException) -> BaseException:
-    """The error that has the reason."""
+    """Finds the error that has the reason."""
     seen = {id(error)}
     while True:
         below = error.__cause__
@@ -301,13 +301,13 @@ def _deepest(error: BaseException) -> BaseException:
 
 
 def _told(error: BaseException, spec: DatasetSpec) -> str:
-    """Class and text of an error on one line."""
+    """Returns class and text of an error on one line."""
     text = scrub(" ".join(str(error).split()), token=spec.token)
     return f"{type(error).__name__}: {text[:400]}" if text else type(error).__name__
 
 
 def _file_of(chain: Sequence[BaseException], files: Sequence[str]) -> str | None:
-    """The file that a reader of `datasets` was at, from its variables; the only one, where there is one."""
+    """Finds the file that a reader of `datasets` was at, from its variables; the only one, where there is one."""
     found = None
     for error in chain:
         for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -319,7 +319,7 @@ def _file_of(chain: Sequence[BaseException], files: Sequence[str]) -> str | None
 
 
 def _line_of(file: str, error: BaseException) -> int | None:
-    """The line of a text file that cannot be read, where it can be found in time."""
+    """Finds the line of a text file that cannot be read, where it can be found in time."""
     if type(error).__name__ == "ParserError":
         # pandas counts the lines of a CSV file itself.
         told = re.search(r"line (\d+)", str(error))
@@ -345,9 +345,10 @@ def _line_of(file: str, error: BaseException) -> int | None:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether it was our own code that raised: a bug, and not about the data."""
+    """Tells whether it was our own code that raised: a bug, and not about the data."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(frames) and frames[-1].f_code.co_filename.startswith(_OUR_CODE)
+    ours = bool(frames) and frames[-1].f_code.co_filename.startswith(_OUR_CODE)
+    return ours and not isinstance(error, OSError)
 
 
 def scrub(text: str, *, token: str | None = None) -> str:

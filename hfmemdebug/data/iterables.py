@@ -37,7 +37,7 @@ class Items:
         self._made = None if hasattr(made, "__next__") else made
 
     def iter(self, batch_size: int) -> Iterator[Any]:
-        """The items of one epoch, one at a time.
+        """Returns the items of one epoch, one at a time.
 
         Args:
             batch_size: Always 1: an item is a slice, whatever is in it.

@@ -35,7 +35,7 @@ _STREAM_START = b"\xff\xff\xff\xff"
 
 
 def shown(path: str | Path) -> str:
-    """A path as it may be printed: relative to the working directory, or with ``~`` for the home folder."""
+    """Returns a path as it may be printed: relative to the working directory, or with ``~`` for the home folder."""
     absolute = Path(os.path.normpath(Path(path).absolute()))
     for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
         if absolute != base and absolute.is_relative_to(base):
@@ -44,7 +44,7 @@ def shown(path: str | Path) -> str:
 
 
 def suffix_of(path: str | Path) -> str:
-    """The suffix that tells the kind, in lower case: ``.csv`` of ``a.CSV`` and of ``a.csv.gz``."""
+    """Returns the suffix that tells the kind, in lower case: ``.csv`` of ``a.CSV`` and of ``a.csv.gz``."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
@@ -76,7 +76,7 @@ def exists(path: str) -> bool:
 
 
 def missing_path(name: str) -> InputError:
-    """The error for a path that does not exist, with the names beside it that are nearest."""
+    """Returns the error for a path that does not exist, with the names beside it that are nearest."""
     if "://" in name:
         return InputError(
             f"{name}: addresses are not read", next="Name a file on this machine or a dataset on the Hub."
@@ -97,7 +97,7 @@ def missing_path(name: str) -> InputError:
 
 
 def expand_globs(patterns: Iterable[str], *, folder: str = "") -> list[str]:
-    """The files that globs (``**`` included) and plain names stand for, sorted within each, each once.
+    """Finds the files that globs (``**`` included) and plain names stand for, sorted within each, each once.
 
     Args:
         patterns: Globs or names.
@@ -127,7 +127,7 @@ def expand_globs(patterns: Iterable[str], *, folder: str = "") -> list[str]:
 
 
 def kind_of_files(files: Sequence[str]) -> str:
-    """The one kind that all files are of, by their suffixes, or by their first bytes where those say nothing.
+    """Returns the one kind that all files are of, by their suffixes, or by their first bytes where those say nothing.
 
     Raises:
         InputError: A file is of no known kind, or they are of several.
@@ -163,7 +163,7 @@ def check_regular(file: str) -> None:
 
 
 def data_files_below(folder: str) -> list[str]:
-    """All files of known kinds in a folder and below it, hidden ones left out, sorted.
+    """Finds all files of known kinds in a folder and below it, hidden ones left out, sorted.
 
     Raises:
         OSError: A folder may not be read.
@@ -184,7 +184,7 @@ def data_files_below(folder: str) -> list[str]:
 
 
 def sniff(file: str) -> str | None:
-    """The kind that a file's first bytes tell: Arrow, Parquet, or None for any other."""
+    """Returns the kind that a file's first bytes tell: Arrow, Parquet, or None for any other."""
     with Path(file).open("rb") as opened:
         start = opened.read(8)
     if start.startswith(_PARQUET_MAGIC):

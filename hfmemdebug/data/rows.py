@@ -257,7 +257,7 @@ def medium(kind: str, size: float) -> dict[str, Any]:
 
 @cache
 def png(side: int) -> bytes:
-    """A square RGB image of noise, which compresses as badly as a photograph of that size.
+    """Returns a square RGB image of noise, which compresses as badly as a photograph of that size.
 
     Args:
         side: Width and height in pixels.
@@ -280,7 +280,7 @@ def _tone() -> bytes:
 
 
 def wav(samples: int) -> bytes:
-    """A 440 Hz tone as a WAV file: 16 bits, one channel, `AUDIO_RATE` samples a second."""
+    """Returns a 440 Hz tone as a WAV file: 16 bits, one channel, `AUDIO_RATE` samples a second."""
     size = 2 * samples
     tone = _tone()
     header = struct.pack(

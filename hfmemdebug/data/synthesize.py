@@ -123,7 +123,7 @@ def synthesize(
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What decides the data; arguments as `synthesize` takes them."""
+    """Decides the data; arguments as `synthesize` takes them."""
 
     rows: int
     row: Row
@@ -274,7 +274,7 @@ def _os_errors_for(shown: str) -> Iterator[None]:
 
 @contextmanager
 def _fresh_folder(target: Path) -> Iterator[Path]:
-    """A hidden folder beside `target` that is gone afterwards, unless it was renamed meanwhile."""
+    """Gives a hidden folder beside `target` that is gone afterwards, unless it was renamed meanwhile."""
     folder = _hidden(target)
     lock = None
     try:
@@ -289,7 +289,7 @@ def _fresh_folder(target: Path) -> Iterator[Path]:
 
 
 def _locked(folder: Path) -> int | None:
-    """A descriptor that holds the folder's lock; None where another run swept it before it was locked."""
+    """Returns a descriptor that holds the folder's lock; None where another run swept it before it was locked."""
     try:
         lock = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
