@@ -116,7 +116,7 @@ def client_of(hub: LoopbackHub, folder: Path) -> dict[str, str]:
 
 def test_a_stream_of_the_hub_that_is_cut(box: Box) -> None:
     with LoopbackHub() as hub:
-        content = "\n".join(json_lines(40_000)).encode()
+        content = "\n".join(json_lines(20_000)).encode()
         repo = hub.repos["some/lines"] = make_repo({"train.jsonl": content, "README.md": "# Lines\n"})
         repo.files["train.jsonl"].fault = Fault("cut", beyond=len(content) * 3 // 4)
         box.env |= client_of(hub, box.folder)
