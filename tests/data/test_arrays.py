@@ -10,8 +10,8 @@ import pytest
 
 from hfmemdebug.data.load import load
 from hfmemdebug.data.spec import DatasetSpec
+from hfmemdebug.decode import decode, encode
 from hfmemdebug.errors import HfmemdebugError, InputError, UsageError
-from hfmemdebug.recording.decode import decode, encode
 
 ROWS = np.arange(4 * 3 * 2, dtype=np.float64).reshape(4, 3, 2)
 

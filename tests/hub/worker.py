@@ -20,8 +20,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     from hfmemdebug.data.explain import explained
     from hfmemdebug.data.load import load
     from hfmemdebug.data.spec import DatasetSpec
+    from hfmemdebug.decode import decode
     from hfmemdebug.errors import HfmemdebugError
-    from hfmemdebug.recording.decode import decode
 
     said: list[str] = []
     answer: dict[str, Any] = {"said": said}
