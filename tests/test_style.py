@@ -16,11 +16,7 @@ MOST_LINES = 60
 # A longer function says so in its docstring or in the comment above it: "Long because …".
 REASON = "Long because "
 LONG = {
-    "analysis.assess.assess",
     "analysis.growth.find_growth",
-    "analysis.program.read_program",
-    "analysis.program_verdict.judge_program",
-    "analysis.verdict.judge",
     "measure.arm.epoch",
     "measure.workers.trace_workers",
 }

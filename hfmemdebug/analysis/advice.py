@@ -5,56 +5,119 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hfmemdebug.analysis.assess import Assessment
-from hfmemdebug.analysis.findings import what_settling_gave_back
+from hfmemdebug.analysis.judgement import Judgement
+from hfmemdebug.analysis.program import Program
+from hfmemdebug.analysis.summaries import what_settling_gave_back
 from hfmemdebug.analysis.words import is_iterable
 from hfmemdebug.leak import Holder, Site
 from hfmemdebug.result import Finding
-from hfmemdebug.units import format_bytes
+from hfmemdebug.units import format_bytes, format_seconds
 
 # What the tracing pass says of C functions where the extra is missing.
 NO_MEMRAY = "not installed"
 
+# Objects, and the buffers of arrays, tables and tensors that objects own.
+_TRACEABLE = ("python-objects", "native-heap", "arrow-pool", "shared-memory", "file-mapping")
 # A second line that makes so much of the leak is named too.
 LARGE_SHARE = 0.3
 
 
 def advice(
-    verdict: str,
-    cause: str | None,
-    origin: str | None,
-    assessments: Sequence[Assessment],
-    benign: Sequence[Finding],
-    *,
-    open_question: str | None,
-    died: bool,
-    sites: Sequence[Site],
-    holders: Sequence[Holder],
-    no_frames: str | None = None,
+    judgement: Judgement, assessments: Sequence[Assessment], *, no_frames: str | None = None
 ) -> tuple[str, ...]:
-    """What to do next, one line each."""
-    if verdict == "inconclusive":
-        if died:
-            return ("Mend what ended it, or give it less to do (--step, --iterations), and run it again.",)
-        return (f"To decide: {open_question}.",)
-    if verdict == "no-leak":
-        return _without_leak(cause, assessments, benign)
-    if origin == "library" and not any(is_iterable(a.recording) for a in assessments):
+    """What to do next about arms, one line each.
+
+    Args:
+        judgement: What was decided.
+        assessments: The arms.
+        no_frames: Why no C functions were seen, as the tracing pass says it.
+    """
+    if judgement.verdict == "inconclusive":
+        if judgement.died:
+            return ("Fix the error above, or give it less to do (--step, --iterations), and run it again.",)
+        return (f"To decide: {judgement.question}.",)
+    if judgement.verdict == "no-leak":
+        return _without_leak(judgement.cause, assessments, judgement.benign)
+    if judgement.origin == "library" and not any(is_iterable(a.recording) for a in assessments):
         return (
             "Report it to the library with this result attached (-o report.md): it needs none of your code.",
         )
-    lines = from_trace(sites, holders) or OF_LEAK.get(cause or "", ())
+    cause = judgement.main_cause
+    lines = list(from_trace(judgement.sites, judgement.holders) or OF_LEAK.get(cause or "", ()))
     if no_frames == NO_MEMRAY and cause in ("native-heap", "arrow-pool", "anonymous-other"):
-        lines = (
-            *lines,
-            "To see the C functions behind it: pip install 'hfmemdebug[native]', and run it again.",
-        )
+        lines.append("To see the C functions behind it: pip install 'hfmemdebug[native]', and run it again.")
     ours = any(a.growing and a.recording.header.arm.consumer for a in assessments)
-    if origin is None and ours and not _is_a_program(assessments):
-        return (
-            *lines,
-            "hfmemdebug diagnose with the same options tells whether your code or a library leaks.",
+    if judgement.origin is None and ours and not _is_a_program(assessments):
+        lines.append("hfmemdebug diagnose with the same options tells whether your code or a library leaks.")
+    return tuple(lines)
+
+
+def program_advice(judgement: Judgement, program: Program) -> tuple[str, ...]:
+    """What to do next about a watched program, one line each."""
+    lines = list(from_trace(judgement.sites, judgement.holders))
+    if judgement.leaks and not program.attached:
+        lines += _where_to_look(program, judgement.leaks)
+    elif judgement.died:
+        lines.append("Fix the error above, and run it again: what it did until then is in the recording.")
+    elif judgement.verdict == "inconclusive" and not judgement.leaks:
+        lines.append(f"To decide: {judgement.question}.")
+    if judgement.verdict == "inconclusive" and not judgement.leaks:
+        lines += _grown_while_traced(program)
+    if any(finding.cause == "copy-on-write" for finding in judgement.benign):
+        lines.append(
+            "Workers copy what they inherit as they touch it: keep data in numpy arrays, Arrow or a memory-mapped "
+            "dataset instead of lists of objects, or start workers by forkserver."
         )
-    return lines
+    return tuple(lines)
+
+
+def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
+    """How to get to the line: tracing names those that go through Python's allocators."""
+    cause = leaks[0].cause
+    if cause == "anonymous-other" and _has_no_sampler(program):
+        return [
+            "Nothing was read inside of the process that grows. One of CPython 3.8 or newer, with the program's own "
+            "environment and without -I, -E and -S, tells what keeps the memory, and with --trace the line."
+        ]
+    known = cause == "shared-memory" and program.recording.end.shm_lines
+    if not program.exact or known or cause not in _TRACEABLE:
+        return list(OF_LEAK.get(cause, ()))
+    traces = program.recording.traces
+    if traces is None:
+        return [
+            "To find the line and what holds it: hfmemdebug run --trace, with the same program behind it."
+        ]
+    if not any(trace.sites or trace.holders for trace in traces):
+        return ["Tracing has seen no line that keeps it: a longer run shows more, or a C library has it."]
+    return []
+
+
+def _has_no_sampler(program: Program) -> bool:
+    """Whether it is a process that is seen from outside alone which has gained most of what no counter owns."""
+    counter = program.counters.get("other") or program.counters.get("pages")
+    return not program.exact or bool(counter and counter.gained and counter.gained[0][0].blocks is None)
+
+
+def _grown_while_traced(program: Program) -> list[str]:
+    """What stayed while allocations were traced, for somebody who wants to look before it is decided."""
+    for trace in program.recording.traces or ():
+        sites, seconds = trace.sites, trace.to - trace.from_
+        # At this pace it would have come to less than is called a leak.
+        if (
+            not sites
+            or seconds <= 0
+            or sites[0].bytes_per_iteration * program.seconds < program.floor * seconds
+        ):
+            continue
+        site = sites[0]
+        where = f" in {site.function}" if site.function else ""
+        held = f", held by {trace.holders[0].path}" if trace.holders else ""
+        return [
+            "Not called a leak, but to be looked at: of what grew while allocations were traced, "
+            f"{site.share or 0:.0%} ({format_bytes(site.bytes_per_iteration)} in {format_seconds(seconds)}) came from "
+            f"{site.file}:{site.line}{where}{held}."
+        ]
+    return []
 
 
 def _is_a_program(assessments: Sequence[Assessment]) -> bool:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from hfmemdebug.analysis.assess import Assessment
 from hfmemdebug.analysis.counters import EXACT, NOTEWORTHY, PAGE, THINGS, CounterTrend
 from hfmemdebug.analysis.series import Epochs
+from hfmemdebug.analysis.summaries import what_settling_gave_back
 from hfmemdebug.analysis.trend import rate_of_rising_lows
 from hfmemdebug.recording.end import Trace
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import ArmSample
 from hfmemdebug.result import Finding
 from hfmemdebug.units import format_bytes, format_count
 
@@ -19,8 +19,6 @@ from hfmemdebug.units import format_bytes, format_count
 NOTEWORTHY_OF_CODE = 256 * 1024
 # RSS grows by up to 1.7 times what is in use (size classes), and Arrow's mimalloc may take twice of it.
 WASTE = 2.0
-# What grows in bytes, in the order in which it is shown.
-SHOWN = ("rss", "file", "anon", "shmem", "swap", "arrow", "malloc", "python")
 
 HOW_IT_FILLED = "first touch of preallocated memory, as of an array; bounded by its size"
 
@@ -289,40 +287,3 @@ def _start_of(recording: Recording, epoch: int, name: str) -> float | None:
     """The last reading before an epoch's first slice."""
     before = [s for s in recording.samples if s.kind == "settle" and s.epoch == epoch]
     return getattr(before[-1], name) if before else None
-
-
-def shown_growth(recording: Recording) -> dict[str, int | None]:
-    """Growth by counter, for people to see.
-
-    Pages are read off the first epoch, from the end of the warm-up to the last slice, as a program that
-    reads its data once shows them, before anything was settled. What counters have in use is what has
-    stayed at the end of the whole run.
-    """
-    epochs = Epochs.of(recording)
-    first = epochs.slices[0] if epochs.slices else ()
-    judged = [s for s in first if not s.warmup]
-    warm = [s for s in first if s.warmup]
-    starts = [s for s in recording.samples if s.step == "start"]
-    growth: dict[str, int | None] = {}
-    for name in SHOWN:
-        settled = [v for v in epochs.series(name).settled if v is not None] if name in EXACT else []
-        if len(settled) > 1:
-            growth[name] = round(settled[-1] - settled[0])
-            continue
-        before = next((v for s in (*reversed(warm), *starts) if (v := getattr(s, name)) is not None), None)
-        after = next((v for s in reversed(judged) if (v := getattr(s, name)) is not None), None)
-        growth[name] = after - before if before is not None and after is not None else None
-    return growth
-
-
-def what_settling_gave_back(recording: Recording) -> dict[str, int | None]:
-    """Bytes of RSS that each step of settling gave back: the most that it did at the end of any epoch."""
-    gave: dict[str, int | None] = {}
-    previous: ArmSample | None = None
-    for sample in recording.samples:
-        if sample.kind == "settle" and sample.step not in ("start", "before") and previous is not None:
-            step = str(sample.step)
-            if sample.rss is not None and previous.rss is not None:
-                gave[step] = max(gave.get(step) or 0, previous.rss - sample.rss, 0)
-        previous = sample
-    return gave

@@ -70,6 +70,11 @@ class Program:
     afterwards: dict[str, Trend] = field(default_factory=dict)
 
     @property
+    def attached(self) -> bool:
+        """True where it was running before it was looked at: what it was doing until then is not known."""
+        return self.recording.header.command == "attach"
+
+    @property
     def rows(self) -> int:
         """Rows that were read, over all processes."""
         return max((snapshot.tree.rows or 0 for snapshot in self.snapshots), default=0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
-from hfmemdebug.analysis.advice import from_trace
+from hfmemdebug.analysis.advice import program_advice
 from hfmemdebug.analysis.counters import COUNTERS, EXACT, THINGS, CounterTrend
+from hfmemdebug.analysis.judgement import Judgement
 from hfmemdebug.analysis.program import THINGS_FLOOR, Program, read_program
 from hfmemdebug.analysis.program_findings import (
     benign_of,
@@ -17,13 +17,11 @@ from hfmemdebug.analysis.program_findings import (
 )
 from hfmemdebug.analysis.program_open import is_steady_below_floor, open_question
 from hfmemdebug.analysis.program_origin import find_origin
-from hfmemdebug.analysis.program_words import advice, summary
-from hfmemdebug.analysis.progress import LEAST_SAMPLES, ROWS
-from hfmemdebug.analysis.words import program_limit_sentence
-from hfmemdebug.recording.end import ProcessUsage
+from hfmemdebug.analysis.progress import LEAST_SAMPLES, ROWS, SECONDS
+from hfmemdebug.analysis.summaries import summarise_program, with_processes
+from hfmemdebug.analysis.words import limit_sentence, program_summary
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.recording.sample import TreeSample
-from hfmemdebug.result import ArmSummary, Result
+from hfmemdebug.result import Result
 from hfmemdebug.units import format_bytes
 
 # What an open file, a thread or a child's handle takes in the process that has it.
@@ -36,100 +34,53 @@ def judge_program(recording: Recording) -> Result:
     Args:
         recording: Its recording.
     """
-    header = recording.header
     program = read_program(recording)
+    end = recording.end
+    limit = asdict(end.limit) if end.limit else None
+    judgement = _decide(program)
+    arm = summarise_program(program)
+    result = judgement.to_result(
+        recording.header,
+        (arm,),
+        program_summary(judgement, program) + limit_sentence(limit, arm),
+        program_advice(judgement, program) if program.snapshots else (),
+        _warnings(program, recording) if program.snapshots else (),
+    )
+    environment = {**recording.header.environment, **end.versions}
+    return with_processes(replace(result, limit=limit, environment=environment), program)
+
+
+def _decide(program: Program) -> Judgement:
+    """Decides what leaks in a watched program, and what is open."""
+    died = _how_it_died(program.recording)
     if not program.snapshots:
-        return _unseen(recording)
-    attached = header.command == "attach"
+        unseen = "it ended before it was looked at; a program that runs for some seconds can be judged"
+        return Judgement("inconclusive", SECONDS, question=died or unseen)
     suspects = _guilty(program)
     filling = filling_cache(program, suspects)
     guilty = [] if filling else suspects
-    leaks = leaks_of(program, guilty)
-    benign = benign_of(program)
-    still_open = filling or (None if guilty else open_question(program))
-    died = _how_it_died(recording)
-    verdict = "leak" if guilty else "inconclusive" if still_open or died else "no-leak"
-    if attached and guilty:
-        # Nobody knows what the program was doing when we came: growth is seen, a leak is not proved.
+    leaks, benign = leaks_of(program, guilty), benign_of(program)
+    question = filling or (None if guilty else open_question(program))
+    verdict = "leak" if guilty else "inconclusive" if question or died else "no-leak"
+    if program.attached and guilty:
+        # What the program was doing until then is not known: growth is seen, a leak is not proved.
         verdict = "inconclusive"
         leaks = tuple(replace(leak, shape="inconclusive") for leak in leaks)
-    cause = leaks[0].cause if leaks else max(benign, key=lambda f: f.growth_bytes).cause if benign else None
-    rate = sum(leak.rate_bytes_per_iteration or 0.0 for leak in leaks)
-    decided = verdict != "inconclusive"
-    totals = _totals(program, recording)
     sites, holders = find_origin(program, guilty)
-    arm = _arm(program, recording)
-    limit = asdict(recording.end.limit) if recording.end.limit else None
-    said = summary(program, verdict, leaks, benign, still_open, died, attached=attached)
-    proved = program_limit_sentence(limit, arm)
-    return Result(
-        command=header.command,
-        summary=f"{said} {proved}" if proved else said,
-        verdict=verdict,
-        cause=cause if decided or leaks else None,
-        origin=None,
-        iteration=program.iteration,
-        rate_bytes_per_iteration=round(rate, 1) if decided or leaks else None,
-        rate_bytes_per_row=round(rate / 1000, 3)
-        if program.iteration == ROWS and (decided or leaks)
-        else None,
-        rate_bytes_per_second=_per_second(program, rate) if decided or leaks else None,
-        smallest_detectable_bytes_per_iteration=_smallest(program, guilty),
-        findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
+    return Judgement(
+        verdict,
+        program.iteration,
+        leaks,
+        benign,
+        cause=max(benign, key=lambda f: f.growth_bytes).cause if benign else None,
+        rate=sum(leak.rate_bytes_per_iteration or 0.0 for leak in leaks),
+        rows_per_iteration=1000 if program.iteration == ROWS else None,
+        iterations_per_second=program.iterations / program.judged.seconds if program.judged.seconds else None,
+        smallest=_smallest(program, guilty),
         sites=sites,
         holders=holders,
-        arms=(arm,),
-        advice=(
-            *from_trace(sites, holders),
-            *advice(
-                program, verdict, leaks, benign, attached=attached, question=still_open, died=died is not None
-            ),
-        ),
-        environment={**header.environment, **recording.end.versions},
-        warnings=_warnings(program, recording),
-        command_line=header.command_line,
-        limit=limit,
-        processes=_processes(program, recording),
-        shared_memory=tuple(asdict(item) for item in recording.end.shared_memory),
-        total_pss_bytes=totals["total_pss_bytes"],
-        total_reclaimable_bytes=totals["total_reclaimable_bytes"],
-        total_unreclaimable_bytes=totals["total_unreclaimable_bytes"],
-    )
-
-
-def _unseen(recording: Recording) -> Result:
-    """The result of a program that ended before anybody looked at it."""
-    died = _how_it_died(recording)
-    question = "it ended before it was looked at; a program that runs for some seconds can be judged"
-    end = recording.end
-    return Result(
-        command=recording.header.command,
-        summary=f"Inconclusive: {died or question}.",
-        verdict="inconclusive",
-        cause=None,
-        origin=None,
-        iteration="second",
-        rate_bytes_per_iteration=None,
-        rate_bytes_per_row=None,
-        rate_bytes_per_second=None,
-        smallest_detectable_bytes_per_iteration=None,
-        arms=(
-            ArmSummary(
-                name="program",
-                mode="program",
-                consumer=False,
-                iterations=0,
-                rows=0,
-                outcome=end.outcome,
-                outcome_detail=end.detail,
-                exit_status=end.exit_status,
-            ),
-        ),
-        environment=recording.header.environment,
-        command_line=recording.header.command_line,
-        limit=asdict(end.limit) if end.limit else None,
-        processes=(),
-        shared_memory=(),
+        question=question,
+        died=died,
     )
 
 
@@ -229,99 +180,3 @@ def _smallest(program: Program, guilty: Sequence[CounterTrend]) -> float | None:
     )
     resolved = [program.counters[name].trend.resolution for name in names if name in program.counters]
     return round(max(resolved), 1) if resolved else None
-
-
-def _per_second(program: Program, rate: float) -> float | None:
-    return round(rate * program.iterations / program.judged.seconds, 1) if program.judged.seconds else None
-
-
-def _unreclaimable(tree: TreeSample) -> int | None:
-    anon = tree.pss_anon if tree.pss_anon is not None else tree.anon
-    return None if anon is None else anon + (tree.shmem or 0) + (tree.swap or 0)
-
-
-def _arm(program: Program, recording: Recording) -> ArmSummary:
-    end = recording.end
-    # Of what is PSS from the first sample to the last: what was RSS before would seem to shrink.
-    shared_once = [
-        snapshot for snapshot in program.snapshots if all(p.pss is not None for p in snapshot.processes)
-    ]
-    first, last = (shared_once or program.snapshots)[0].tree, program.snapshots[-1].tree
-    unreclaimable = [v for snapshot in program.snapshots if (v := _unreclaimable(snapshot.tree)) is not None]
-    # A sum of RSS would count shared pages in each process.
-    pss = [snapshot.tree.pss for snapshot in program.snapshots if snapshot.tree.pss is not None]
-    growth: dict[str, int | None] = {
-        shown: None if getattr(last, name) is None else getattr(last, name) - (getattr(first, name) or 0)
-        for shown, name in (
-            ("rss", "pss"),
-            ("file", "file"),
-            ("anon", "anon"),
-            ("shmem", "shmem"),
-            ("swap", "swap"),
-        )
-    }
-    growth.update({name: _change(program, name) for name in EXACT})
-    return ArmSummary(
-        name="program",
-        mode="program",
-        consumer=False,
-        iterations=round(program.iterations),
-        # Of all that was recorded: what the last workers read is known once they are gone.
-        rows=max((tree.rows or 0 for tree in recording.trees), default=0),
-        outcome=end.outcome,
-        outcome_detail=end.detail,
-        peak_rss_bytes=max(pss, default=None),
-        peak_unreclaimable_bytes=max(unreclaimable, default=None),
-        recording=str(recording.path) if recording.path is not None else None,
-        seconds=round(program.seconds, 4),
-        growth=growth,
-        observer_share=end.observer_share,
-        exit_status=end.exit_status,
-    )
-
-
-def _change(program: Program, name: str) -> int | None:
-    """How much all processes together have gained of a counter."""
-    known = [v for v in program.judged.deltas(name).total() if v is not None]
-    return round(known[-1] - known[0]) if known else None
-
-
-def _totals(program: Program, recording: Recording) -> dict[str, int | None]:
-    """Sums over the tree, of the same sample as the processes' entries where there was one."""
-    end, tree = recording.end, program.snapshots[-1].tree
-    if end.processes:
-        names = ("total_pss_bytes", "total_reclaimable_bytes", "total_unreclaimable_bytes")
-        return {name: getattr(end, name) for name in names}
-    return {
-        "total_pss_bytes": tree.pss,
-        "total_reclaimable_bytes": tree.file,
-        "total_unreclaimable_bytes": _unreclaimable(tree),
-    }
-
-
-def _processes(program: Program, recording: Recording) -> tuple[dict[str, Any], ...]:
-    """The processes with what each had at the peak, by the roles that they came to have."""
-    roles = {p.pid: p.role for snapshot in program.snapshots for p in snapshot.processes if p.role}
-    found = recording.end.processes or _last_processes(program)
-    return tuple({**asdict(process), "role": roles.get(process.pid, process.role)} for process in found)
-
-
-def _last_processes(program: Program) -> tuple[ProcessUsage, ...]:
-    """The processes as they were last seen, where they could not be read at the end."""
-    return tuple(
-        ProcessUsage(
-            pid=p.pid,
-            ppid=p.ppid,
-            role=p.role,
-            rss_bytes=p.rss,
-            pss_bytes=p.pss,
-            anonymous_bytes=p.anon,
-            file_bytes=p.file,
-            shmem_bytes=p.shmem,
-            swap_bytes=p.swap,
-            private_dirty_bytes=p.private_dirty,
-            reclaimable_bytes=p.file,
-            files=(),
-        )
-        for p in max(program.snapshots, key=lambda snapshot: len(snapshot.processes)).processes
-    )

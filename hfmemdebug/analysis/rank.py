@@ -90,7 +90,7 @@ def leak_summary(
         rates = sorted(rank.result.rate_bytes_per_iteration or 0.0 for rank in guilty)
         return (
             f"Leak in all {world:,} ranks: {format_bytes(rates[0])} to {format_bytes(rates[-1])} per "
-            f"{worst.result.iteration} stay behind in each, most in {_named(worst, nodes)}{what}."
+            f"{worst.result.iteration} are never freed in each, most in {_named(worst, nodes)}{what}."
         )
     clean = sum(rank.result.verdict == "no-leak" for rank in ordered)
     others = f"; {_keep_nothing(clean)}" if clean else ""

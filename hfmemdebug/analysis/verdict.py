@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 
 from hfmemdebug.analysis import words
 from hfmemdebug.analysis.advice import NO_MEMRAY, advice
 from hfmemdebug.analysis.assess import EPOCH_NOISE, Assessment, assess
-from hfmemdebug.analysis.breakdown import break_down
 from hfmemdebug.analysis.confirm import (
     absent_in_other_arm,
     contradicting_runs,
@@ -24,14 +23,16 @@ from hfmemdebug.analysis.findings import (
     benign_findings,
     cause_of,
     leak_findings,
-    shown_growth,
-    what_settling_gave_back,
 )
-from hfmemdebug.analysis.words import limit_of_run, limit_sentence
+from hfmemdebug.analysis.judgement import Judgement
+from hfmemdebug.analysis.program_verdict import judge_program
+from hfmemdebug.analysis.ranks import with_ranks
+from hfmemdebug.analysis.summaries import summarise
+from hfmemdebug.analysis.words import limit_of_run
 from hfmemdebug.errors import InputError
 from hfmemdebug.leak import Site
 from hfmemdebug.recording.file import Recording
-from hfmemdebug.result import ArmSummary, Finding, Result
+from hfmemdebug.result import Finding, Result
 
 
 def assess_all(recordings: Sequence[Recording]) -> tuple[Assessment, ...]:
@@ -89,86 +90,82 @@ def _was_read_too_rarely(assessment: Assessment) -> bool:
 
 
 def judge(recordings: Sequence[Recording]) -> Result:
-    """The result of a run.
+    """The result of a run: of arms, of a loop that was recorded from within, or of a watched program and its ranks.
 
     Args:
-        recordings: One or more arms of one run; each header says which arm it is.
+        recordings: One or more arms of one run; each header says which arm it is. Or one of a watched program.
 
     Raises:
         InputError: There is nothing in the recordings to be judged.
     """
-    # A loop that was recorded from within has items and epochs, and is judged as the arms are.
     if recordings and recordings[0].watched:
-        from hfmemdebug.analysis.program_verdict import judge_program
-
-        return judge_program(recordings[0])
+        return with_ranks(judge_program(recordings[0]), recordings[0])
     recordings = sorted(recordings, key=_order)
-    judged = [r for r in recordings if r.slices]
-    if not judged:
+    assessments = _assess_in_order(recordings)
+    if not assessments:
         raise InputError("there is not one sample in the recording: it ended before the first slice was read")
-    header = judged[0].header
-    assessments = _assess_in_order(judged)
-    leaks = tuple(f for a in assessments for f in leak_findings(a))
     guilty = leaking_arm(assessments)
     refuted = contradicting_runs(guilty, assessments)
     doubt = None if refuted else pending_doubt(guilty, assessments)
     if doubt is not None or refuted:
-        guilty, leaks = None, ()
-    still_open = what_is_open(assessments) if guilty is None else None
-    too_short = None if guilty is not None else doubt or _too_short(recordings, assessments)
-    question = (_unreadable(recordings) if guilty is None else None) or still_open or too_short
-    verdict = "leak" if guilty is not None else "inconclusive" if question is not None else "no-leak"
-    benign = benign_findings(assessments)
+        guilty = None
     subject = longest_comparable(guilty, assessments) if guilty is not None else assessments[0]
-    rate = sum(f.rate_bytes_per_iteration or 0.0 for f in leaks if f.arm == subject.name)
-    origin = _origin(guilty)
-    cause = leaks[0].cause if leaks else cause_of(benign, subject.name)
-    sites = _sites(guilty, cause)
-    arms = tuple(_summarise(r) for r in recordings)
-    limit = limit_of_run(recordings, arms)
-    summary = words.summary(
-        verdict,
-        cause,
-        origin,
-        rate,
-        subject if guilty is not None else None,
-        assessments,
-        benign,
-        open_question=question,
+    judgement = _decide(recordings, assessments, guilty, subject, doubt)
+    arms = tuple(summarise(r) for r in recordings)
+    limit, limited = limit_of_run(recordings, arms) or (None, arms[0])
+    said = words.summary(judgement, subject if guilty is not None else None, assessments)
+    result = judgement.to_result(
+        subject.recording.header if guilty is None else assessments[0].recording.header,
+        arms,
+        said + words.limit_sentence(limit, limited),
+        advice(judgement, assessments, no_frames=traced(guilty).native_frames),
+        (*refuted, *_warnings(recordings, assessments), *_untraced(guilty)),
     )
-    proved = limit_sentence(limit, arms)
-    return Result(
-        command=header.command,
-        summary=f"{summary} {proved}" if proved else summary,
-        verdict=verdict,
-        cause=cause if verdict != "inconclusive" else None,
-        origin=origin,
-        iteration=header.iteration,
-        rate_bytes_per_iteration=_rounded(rate) if verdict != "inconclusive" else None,
-        rate_bytes_per_row=_per_row(rate, subject) if verdict != "inconclusive" else None,
-        rate_bytes_per_second=_per_second(rate, subject) if verdict != "inconclusive" else None,
-        smallest_detectable_bytes_per_iteration=_smallest_detectable(assessments),
-        sites=sites,
+    return replace(result, limit=limit)
+
+
+def _decide(
+    recordings: Sequence[Recording],
+    assessments: Sequence[Assessment],
+    guilty: Assessment | None,
+    subject: Assessment,
+    doubt: str | None,
+) -> Judgement:
+    """Decides what leaks in arms, and what is open.
+
+    Args:
+        recordings: All arms, those without a slice among them.
+        assessments: Those that could be judged.
+        guilty: The arm that leaks, if any.
+        subject: The arm whose rate is told.
+        doubt: Why what grew may have a bound, if it may.
+    """
+    question = None
+    if guilty is None:
+        question = (
+            _unreadable(recordings)
+            or what_is_open(assessments)
+            or doubt
+            or _too_short(recordings, assessments)
+        )
+    leaks = tuple(f for a in assessments for f in leak_findings(a)) if guilty is not None else ()
+    benign = benign_findings(assessments)
+    cause = leaks[0].cause if leaks else cause_of(benign, subject.name)
+    return Judgement(
+        "leak" if guilty is not None else "inconclusive" if question is not None else "no-leak",
+        assessments[0].recording.header.iteration,
+        leaks,
+        benign,
+        cause=cause,
+        origin=_origin(guilty),
+        rate=sum(f.rate_bytes_per_iteration or 0.0 for f in leaks if f.arm == subject.name),
+        rows_per_iteration=subject.recording.header.workload.step,
+        iterations_per_second=_pace(subject.recording),
+        smallest=_smallest_detectable(assessments),
+        sites=_sites(guilty, cause),
         holders=traced(guilty).holders,
-        findings=tuple(sorted((*leaks, *benign), key=lambda f: (f.role != "leak", -f.growth_bytes))),
-        arms=arms,
-        limit=limit,
-        advice=advice(
-            verdict,
-            cause,
-            origin,
-            assessments,
-            benign,
-            open_question=question,
-            died=any(r.end.died for r in recordings),
-            sites=sites,
-            holders=traced(guilty).holders,
-            no_frames=traced(guilty).native_frames,
-        ),
-        environment=header.environment,
-        warnings=(*refuted, *_warnings(recordings, assessments), *_untraced(guilty)),
-        command_line=header.command_line,
-        reproduce=header.reproduce,
+        question=question,
+        died=next((r.end.detail or "it was killed" for r in recordings if r.end.died), None),
     )
 
 
@@ -239,21 +236,12 @@ def _too_short(recordings: Sequence[Recording], assessments: Sequence[Assessment
     return None
 
 
-def _rounded(rate: float) -> float:
-    return round(rate, 1)
-
-
-def _per_row(rate: float, subject: Assessment) -> float | None:
-    step = subject.recording.header.workload.step
-    return round(rate / step, 3) if step else None
-
-
-def _per_second(rate: float, subject: Assessment) -> float | None:
-    slices = subject.recording.slices
-    seconds = subject.recording.end.loop_seconds
+def _pace(recording: Recording) -> float | None:
+    """Slices per second; None where their time is not known."""
+    slices, seconds = recording.slices, recording.end.loop_seconds
     if not seconds and len(slices) > 1:
         seconds = slices[-1].seconds - slices[0].seconds
-    return round(rate * len(slices) / seconds, 1) if seconds else None
+    return len(slices) / seconds if seconds else None
 
 
 def _smallest_detectable(assessments: Sequence[Assessment]) -> float | None:
@@ -270,45 +258,6 @@ def _smallest_detectable(assessments: Sequence[Assessment]) -> float | None:
         if c.name in EXACT or (c.name == "other" and "malloc" in a.unread)
     ]
     return round(max(seen), 1) if seen else None
-
-
-def _summarise(recording: Recording) -> ArmSummary:
-    arm, end, workload = recording.header.arm, recording.end, recording.header.workload
-    slices = recording.slices
-    unreclaimable = [s.unreclaimable for s in recording.samples if s.unreclaimable is not None]
-    peaks = [s.peak_rss for s in recording.samples if s.peak_rss is not None]
-    rss = [s.rss for s in recording.samples if s.rss is not None]
-    loaded = recording.header.loaded
-    breakdown = break_down(recording)
-    return ArmSummary(
-        name=arm.name,
-        mode=arm.mode,
-        consumer=arm.consumer,
-        iterations=len(slices),
-        rows=sum(s.rows or 0 for s in slices),
-        outcome=end.outcome,
-        outcome_detail=end.detail,
-        peak_rss_bytes=max(peaks or rss, default=None),
-        peak_unreclaimable_bytes=max(unreclaimable, default=None),
-        recording=str(recording.path) if recording.path is not None else None,
-        rows_total=loaded.rows if loaded else None,
-        epochs=max((s.epoch for s in slices), default=0),
-        slices_per_epoch=workload.count,
-        step=workload.step or 0,
-        warmup=workload.warmup,
-        seconds=recording.samples[-1].seconds if recording.samples else None,
-        growth=shown_growth(recording),
-        settled=what_settling_gave_back(recording),
-        reclaim=asdict(end.reclaim) if end.reclaim else None,
-        loaded=asdict(loaded) if loaded else None,
-        breakdown=dict(breakdown.owners) if breakdown is not None else {},
-        explained_share=breakdown.explained if breakdown is not None else None,
-        observer_share=(
-            round(end.observer_seconds / end.loop_seconds, 4)
-            if end.loop_seconds and isinstance(end.observer_seconds, (int, float))
-            else None
-        ),
-    )
 
 
 def _warnings(recordings: Sequence[Recording], assessments: Sequence[Assessment]) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def _watch(
     from contextlib import nullcontext
     from dataclasses import asdict, replace
 
-    from hfmemdebug.analysis.program_verdict import judge_program
+    from hfmemdebug.analysis.verdict import judge
     from hfmemdebug.cli.live import PlainView, live_view
     from hfmemdebug.cli.measure import keep_result, kept_run, signals_like_ctrl_c, status_of, typed_command
     from hfmemdebug.measure.attach import Attachment
@@ -126,7 +126,7 @@ def _watch(
         view = live_view() if live else nullcontext(PlainView(output.console, duration))
         with view as show, signals_like_ctrl_c():
             recording = attachment.watch(show, duration=duration)
-        result = judge_program(recording)
+        result = judge([recording])
         if reclaim and attachment.tree is not None and attachment.why_ended is None:
             from hfmemdebug.supervise.watch import read_tree
             from hfmemdebug.workload.reclaim import reclaim_tree

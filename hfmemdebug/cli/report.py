@@ -53,7 +53,6 @@ def report(
         _list(output)
         return
 
-    from hfmemdebug.analysis.ranks import with_ranks
     from hfmemdebug.analysis.verdict import judge
     from hfmemdebug.cli.ranks import files_of_ranks, merge_files
 
@@ -70,8 +69,6 @@ def report(
             return
         [loaded] = runs
         result = judge(loaded)
-        if loaded[0].watched:
-            result = with_ranks(result, loaded[0])
     output.show(result, loaded)
     output.write(result, loaded)
 

@@ -198,14 +198,13 @@ def _answer(
         AccessError: A file of `-o` may not be written.
         DiskError: There is no room for it, or there was none for the recording.
     """
-    from hfmemdebug.analysis.program_verdict import judge_program
-    from hfmemdebug.analysis.ranks import with_ranks
+    from hfmemdebug.analysis.verdict import judge
     from hfmemdebug.cli.measure import keep_result
     from hfmemdebug.cli.ranks import show_rank
 
     recording = _recorded(supervisor)
     interrupted = recording.end.outcome == "interrupted"
-    result = replace(with_ranks(judge_program(recording), recording), interrupted=interrupted)
+    result = replace(judge([recording]), interrupted=interrupted)
     keep_result(folder, result)
     if output.claims_stdout:
         output.show(result, [recording])

@@ -578,7 +578,7 @@ def test_shared_memory_that_is_mapped_and_hardly_touched_is_told_by_its_files() 
     result = judge({1: touched}, rows=lambda t: 1e6 * t, tree=tree)
     assert (result.verdict, result.cause) == ("leak", "shared-memory")
     assert result.rate_bytes_per_iteration == pytest.approx(80 * MB / 1000, rel=0.1)
-    assert "stay behind (segments of shared memory), all through" in result.summary
+    assert "are never freed (segments of shared memory), all through" in result.summary
 
 
 def test_descriptors_that_pile_up_with_their_objects() -> None:

@@ -82,7 +82,7 @@ def test_the_rank_that_leaks_comes_first_and_its_node_with_it() -> None:
 def test_all_ranks_leak_alike() -> None:
     result = merge([judged(n, "leak", rate=1000.0 + n, node=0) for n in range(8)])
     assert result.summary == (
-        "Leak in all 8 ranks: 1000 B to 1007 B per 1000 rows stay behind in each, most in rank 7."
+        "Leak in all 8 ranks: 1000 B to 1007 B per 1000 rows are never freed in each, most in rank 7."
     )
     [finding] = result.findings
     assert (finding.growth_bytes, finding.arm) == (240_840, "rank 7")

@@ -6,7 +6,7 @@ import pytest
 from measure.box import Box
 from supervise.limits.test_run import why_not
 
-from hfmemdebug.analysis.words import limit_sentence, program_limit_sentence
+from hfmemdebug.analysis.words import limit_sentence
 from hfmemdebug.data.synthesize import synthesize
 from hfmemdebug.result import ArmSummary
 from hfmemdebug.supervise.limits.start import OPENERS
@@ -61,7 +61,7 @@ def arm(**fields: object) -> ArmSummary:
 )
 def test_what_a_limit_has_proved(fields: dict[str, object], is_limit: bool, said: str) -> None:
     limit = {"arm": "memory-mapped", "bytes": 600 * MB, "how": "cgroup v1", "is_limit": is_limit}
-    assert said in (limit_sentence(limit, [arm(**fields)]) or "")
+    assert said in limit_sentence(limit, arm(**fields))
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_what_a_limit_has_proved_of_a_program(
     fields: dict[str, object], found: dict[str, object], said: str
 ) -> None:
     limit = {"bytes": 600 * MB, "how": "cgroup v1", "is_limit": True, **found}
-    assert said in (program_limit_sentence(limit, arm(**fields)) or "")
-    assert program_limit_sentence(limit, arm(outcome="killed")) is None
+    assert said in limit_sentence(limit, arm(mode="program", **fields))
+    assert not limit_sentence(limit, arm(outcome="killed"))
 
 
 def test_an_arm_that_did_not_end_proves_nothing() -> None:
     limit = {"arm": "memory-mapped", "bytes": 600 * MB, "how": "cgroup v1", "is_limit": True}
-    assert limit_sentence(limit, [arm(outcome="killed")]) is None
-    assert limit_sentence(None, [arm()]) is None
+    assert not limit_sentence(limit, arm(outcome="killed"))
+    assert not limit_sentence(None, arm())
