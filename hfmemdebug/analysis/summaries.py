@@ -11,11 +11,9 @@ from hfmemdebug.analysis.program import Program
 from hfmemdebug.analysis.series import Epochs
 from hfmemdebug.recording.end import ProcessUsage
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.quantities import SHOWN
 from hfmemdebug.recording.sample import ArmSample, TreeSample
 from hfmemdebug.result import ArmSummary, Result
-
-# What grows in bytes, in the order in which it is shown.
-SHOWN = ("rss", "file", "anon", "shmem", "swap", "arrow", "malloc", "python")
 
 
 def shown_growth(recording: Recording) -> dict[str, int | None]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfmemdebug.recording.file import Recording
+from hfmemdebug.recording.quantities import QUANTITIES, SHOWN
 from hfmemdebug.recording.sample import ArmSample, ProcessSample, Sample
 from hfmemdebug.render.chart import arm_name, thin, work_words
 from hfmemdebug.render.text import one_line
@@ -20,16 +21,6 @@ _PARTS = {
     "shmem": ("shared memory: stays as well", "#a855f7"),
     "file": ("mapped file pages: the kernel can take them back", "#3b82f6"),
     "rss": ("RSS (its parts cannot be read here)", "#64748b"),
-}
-_SHOWN = ("rss", "file", "anon", "shmem", "swap", "arrow", "malloc", "blocks")
-_IN_HOVER = {
-    "rss": "RSS",
-    "file": "mapped file pages",
-    "anon": "anonymous",
-    "shmem": "shared",
-    "swap": "swap",
-    "arrow": "in use: Arrow",
-    "malloc": "in use: malloc",
 }
 _MOST_LABELLED_EPOCHS = 12
 _MOST_PROCESSES = 12
@@ -181,7 +172,7 @@ def _top(samples: Sequence[Sample]) -> float:
 
 
 def _point(place: float, sample: Sample) -> Spec:
-    figures = {name: value for name in _SHOWN if (value := getattr(sample, name, None)) is not None}
+    figures = {name: value for name in SHOWN if (value := getattr(sample, name, None)) is not None}
     if isinstance(sample, ArmSample):
         figures |= {"epoch": sample.epoch, "slice": sample.slice, "warmup": sample.warmup}
     return {"i": place, **figures}
@@ -219,7 +210,7 @@ def _strips(points: Sequence[Spec]) -> list[Spec]:
 def _hover(points: Sequence[Spec], axis: str) -> Spec:
     """Draws a strip for each point, seen under the pointer, with its figures as a tooltip."""
     where = [nominal("epoch"), nominal("slice", axis.split(",")[0])]
-    present = {name: title for name, title in _IN_HOVER.items() if any(name in point for point in points)}
+    present = {name: QUANTITIES[name].label for name in SHOWN if any(name in point for point in points)}
     encoding = {
         "opacity": {"condition": {"param": "hover", "empty": False, "value": 0.5}, "value": 0},
         "x": quantity("from"),
