@@ -23,7 +23,7 @@ WORDS = {
     # fields of labels, and their values
     "command", "data: own", "process", "rate", "site", "status", "# the leak", "{data}", "{program}", "{python}",
     # options and commands
-    "--accept", "--full", "--help", "--json", "import hfmemdebug",
+    "--accept", "--full", "--help", "--json", "--trace", "import hfmemdebug",
 }  # fmt: skip
 
 

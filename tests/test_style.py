@@ -15,23 +15,12 @@ PACKAGE = Path(__file__).parent.parent / "hfmemdebug"
 MOST_LINES = 60
 # A longer function says so in its docstring or in the comment above it: "Long because …".
 REASON = "Long because "
-LONG = {
-    "analysis.growth.find_growth",
-    "measure.arm.epoch",
-    "measure.workers.trace_workers",
-}
+LONG = {"analysis.growth.find_growth", "measure.arm.epoch", "measure.workers.trace_workers"}
 
 # A docstring begins with a verb or a noun of the subject, never with a question.
 QUESTIONS = ("What", "Whether", "Who", "Which", "Whose")
-# How many docstrings of a room still do.
-ASKING = {
-    "analysis": 87,
-    "errors": 2,
-    "measure": 22,
-    "origin": 32,
-    "user_code": 2,
-    "workload": 5,
-}
+# How many docstrings of a room may still do: to be lowered with each that is mended.
+ASKING = {"analysis": 71, "measure": 16, "origin": 32}
 
 
 def trees() -> Iterator[tuple[str, ast.Module, list[str]]]:
@@ -59,7 +48,7 @@ def test_a_long_function_says_why() -> None:
         and (node.end_lineno or node.lineno) - node.lineno + 1 > MOST_LINES
         and REASON not in (ast.get_docstring(node) or "") + _comment_above(lines, node)
     }
-    assert long <= LONG
+    assert long == LONG
 
 
 def test_no_docstring_begins_with_a_question() -> None:
