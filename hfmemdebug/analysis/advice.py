@@ -1,4 +1,4 @@
-"""What to do next, in a line or two with the exact call, as it follows from what was found."""
+"""Advises what to do next, in a line or two with the exact call, as it follows from what was found."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGE_SHARE = 0.3
 def advice(
     judgement: Judgement, assessments: Sequence[Assessment], *, no_frames: str | None = None
 ) -> tuple[str, ...]:
-    """What to do next about arms, one line each.
+    """Advises what to do next about arms, one line each.
 
     Args:
         judgement: What was decided.
@@ -53,7 +53,7 @@ def advice(
 
 
 def program_advice(judgement: Judgement, program: Program) -> tuple[str, ...]:
-    """What to do next about a watched program, one line each."""
+    """Advises what to do next about a watched program, one line each."""
     lines = list(from_trace(judgement.sites, judgement.holders))
     if judgement.leaks and not program.attached:
         lines += _where_to_look(program, judgement.leaks)
@@ -93,13 +93,13 @@ def _where_to_look(program: Program, leaks: Sequence[Finding]) -> list[str]:
 
 
 def _has_no_sampler(program: Program) -> bool:
-    """Whether it is a process that is seen from outside alone which has gained most of what no counter owns."""
+    """True where it is a process that is seen from outside alone which has gained most of what no counter owns."""
     counter = program.counters.get("other") or program.counters.get("pages")
     return not program.exact or bool(counter and counter.gained and counter.gained[0][0].blocks is None)
 
 
 def _grown_while_traced(program: Program) -> list[str]:
-    """What stayed while allocations were traced, for somebody who wants to look before it is decided."""
+    """Returns what stayed while allocations were traced, for somebody who wants to look before it is decided."""
     for trace in program.recording.traces or ():
         sites, seconds = trace.sites, trace.to - trace.from_
         # At this pace it would have come to less than is called a leak.
@@ -121,7 +121,7 @@ def _grown_while_traced(program: Program) -> list[str]:
 
 
 def _is_a_program(assessments: Sequence[Assessment]) -> bool:
-    """Whether somebody's own loop was recorded, which no command of ours can run once more."""
+    """True where somebody's own loop was recorded, which no command of ours can run once more."""
     return all(a.recording.header.subject == "loop" for a in assessments)
 
 
@@ -151,7 +151,7 @@ _COPY_OF_VIEW = {
 
 
 def of_holder(holder: Holder) -> str:
-    """What to change about what keeps the memory."""
+    """Returns what to change about what keeps the memory."""
     pins = holder.pins
     if pins is not None:
         copy = _COPY_OF_VIEW.get(pins.kind, "array.take(rows)")
@@ -293,7 +293,7 @@ def _without_leak(
 
 
 def _of_mapped_pages() -> tuple[str, ...]:
-    """What dashboards will show, and what ends in a kill."""
+    """Returns what dashboards will show, and what ends in a kill."""
     return (
         "Your dashboard's RSS will rise to the size of the dataset and stay there, and so may a container's "
         "'working set', which counts file pages that were used lately. What ends in an OOM kill is memory that "

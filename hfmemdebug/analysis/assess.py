@@ -80,11 +80,11 @@ class Assessment:
 
     @property
     def leaks_in_children_alone(self) -> bool:
-        """Whether what it leaks is in its child processes, whose number stays."""
+        """True where what it leaks is in its child processes, whose number stays."""
         return {c.name for c in self.growing} == {"children_anon"}
 
     def below_library_floor(self, counter: CounterTrend) -> bool:
-        """Whether it grows by so little that, without a control, it may be a library's crumbs."""
+        """True where it grows by so little that, without a control, it may be a library's crumbs."""
         return (
             self.control is None
             and self.recording.header.arm.consumer
@@ -166,7 +166,7 @@ class _Arm:
         return None if trend is None else CounterTrend(name, trend, series)
 
     def unowned(self, of: str) -> Series:
-        """What a size, such as that of anonymous memory, is beyond what the exact counters have in use."""
+        """Returns what a size, such as that of anonymous memory, is beyond what the exact counters have in use."""
         rest = _unowned(self.epochs, of)
         if self.control is not None:
             rest = rest.minus(_unowned(self.control, of))
@@ -235,7 +235,7 @@ def _judge_shmem(arm: _Arm, floor: float) -> CounterTrend | None:
 
 
 def _in_dev_shm(epochs: Epochs, mapping: CounterTrend | None) -> CounterTrend | None:
-    """What an arm's own code puts into files in /dev/shm; None where that does not grow.
+    """Returns what an arm's own code puts into files in /dev/shm; None where that does not grow.
 
     Other programs of the same user may put files there, and the control sees ours too once they are closed:
     nothing is taken away, and only what grows as evenly as a loop is called one's own.
@@ -277,7 +277,7 @@ def _minus_free_memory(
 
 
 def _may_go_on(free: Series, floor: float) -> bool:
-    """Whether arenas may become more for ever, pinned by an object each: in a few epochs that looks like wandering."""
+    """True where arenas may become more for ever, pinned by an object each: few epochs of that look like wandering."""
     trend = find_trend(free, floor)
     if trend is None or trend.shape == "growing":
         return True
@@ -329,7 +329,7 @@ def _needs_more_epochs(counter: CounterTrend, floor: float, sizes: Series | None
 
 
 def _may_grow(trend: Trend, floor: float) -> bool:
-    """Whether it grows, or would if there were more epochs in which it went on as it did."""
+    """True where it grows, or would if there were more epochs in which it went on as it did."""
     return trend.grows or (trend.shape == "inconclusive" and trend.low >= floor)
 
 
@@ -347,12 +347,12 @@ def _within(counter: CounterTrend, sizes: Sequence[Series], *, asked_for: float 
 
 
 def _mostly_grows(rates: Sequence[float]) -> bool:
-    """Whether it grew in nearly every epoch: now and then somebody else may take files of theirs away."""
+    """True where it grew in nearly every epoch: now and then somebody else may take files of theirs away."""
     return sum(rate > 0 for rate in rates) >= STEADY * len(rates)
 
 
 def _is_even(rates: Sequence[float]) -> bool:
-    """Whether nearly every epoch brought the same, whatever others put there or took away in the rest."""
+    """True where nearly every epoch brought the same, whatever others put there or took away in the rest."""
     middle = median(rates)
     return sum(STEADY * middle <= rate <= middle / STEADY for rate in rates) >= STEADY * len(rates)
 

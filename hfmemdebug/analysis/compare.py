@@ -49,7 +49,7 @@ def compare(before: Sequence[Recording], after: Sequence[Recording]) -> Comparis
 
 
 def _stays(before: Assessment | None, after: Assessment | None) -> Difference:
-    """What exact counters have more per iteration; independent errors add up by their squares."""
+    """Returns what exact counters have more per iteration; independent errors add up by their squares."""
     # Pages are counted too coarsely to stand beside exact counters, but where they are what leaks.
     leaking = {c.name for run in (before, after) if run is not None for c in run.growing} & _IN_PAGES
     if "shmem" in leaking:

@@ -1,4 +1,4 @@
-"""Whether a leak that was found holds: what a longer run of the same work, in fresh processes, says of it."""
+"""True where a leak that was found holds: what a longer run of the same work, in fresh processes, says of it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _bytes_kept(assessment: Assessment) -> float:
 
 
 def traced(guilty: Assessment | None) -> Trace:
-    """What the tracing pass has found in an arm; nothing where there was none."""
+    """Returns what the tracing pass has found in an arm; nothing where there was none."""
     return (guilty.recording.end.trace if guilty is not None else None) or Trace()
 
 
@@ -157,12 +157,12 @@ def without_unconfirmed(assessments: Sequence[Assessment]) -> tuple[Assessment, 
 
 
 def absent_in_other_arm(assessments: Sequence[Assessment]) -> bool:
-    """Whether another arm with the user's code saw no steady growth in /dev/shm: what came there was not its own."""
+    """True where another arm with the user's code saw no steady growth in /dev/shm: what came there was not its own."""
     return any(a.recording.header.arm.consumer and "dev_shm" not in a.counters for a in assessments)
 
 
 def _is_others(assessments: Sequence[Assessment]) -> bool:
-    """Whether what grows in /dev/shm is another program's, or may well be: none of the user's lines make it.
+    """True where what grows in /dev/shm is another program's, or may well be: none of the user's lines make it.
 
     Where a line does, it is the program's own, even if it grew in one mode alone.
     """

@@ -57,7 +57,7 @@ _NOTHING = Series(())
 
 @dataclass(frozen=True)
 class CounterTrend:
-    """What one counter did.
+    """The trend of one counter.
 
     Attributes:
         name: A key of `COUNTERS`. ``pages`` are all anonymous memory, where nothing was read inside of a program;
@@ -76,7 +76,7 @@ class CounterTrend:
 
     @property
     def kind(self) -> Kind:
-        """What it counts."""
+        """Returns what it counts."""
         return COUNTERS[self.name]
 
 

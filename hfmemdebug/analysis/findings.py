@@ -24,7 +24,7 @@ HOW_IT_FILLED = "first touch of preallocated memory, as of an array; bounded by 
 
 
 def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
-    """What leaks in an arm, the largest first."""
+    """Returns what leaks in an arm, the largest first."""
     growing = {counter.name: counter for counter in assessment.growing}
     python, malloc = growing.get("python"), growing.get("malloc")
     exact = [growing[name] for name in EXACT if name in growing]
@@ -80,7 +80,7 @@ def _tables_of(assessment: Assessment) -> tuple[CounterTrend, ...]:
 
 
 def _is_pythons(assessment: Assessment, malloc: CounterTrend) -> bool:
-    """Whether what malloc keeps is Python objects' (large ones, arrays), as the tracing pass saw it."""
+    """True where what malloc keeps is Python objects' (large ones, arrays), as the tracing pass saw it."""
     trace = assessment.recording.end.trace or Trace()
     # A text or a buffer that grows in place is one block, as old as the program: no line has made it lately.
     grown = sum(holder.growth_per_iteration for holder in trace.holders if holder.unit == "byte")
@@ -133,7 +133,7 @@ def _of_things(assessment: Assessment, counter: CounterTrend) -> Finding:
 
 
 def benign_findings(assessments: Sequence[Assessment]) -> tuple[Finding, ...]:
-    """What grew and is no leak, the largest first. The arms' own leaks are not among it."""
+    """Returns what grew and is no leak, the largest first. The arms' own leaks are not among it."""
     findings: list[Finding] = []
     for assessment in assessments:
         findings.extend(_mapped_pages(assessment))
@@ -144,7 +144,7 @@ def benign_findings(assessments: Sequence[Assessment]) -> tuple[Finding, ...]:
 
 
 def cause_of(benign: Sequence[Finding], arm: str) -> str | None:
-    """What explains the growth of an arm without a leak: its largest part."""
+    """Returns what explains the growth of an arm without a leak: its largest part."""
     causes = [finding.cause for finding in benign if finding.arm == arm]
     if not causes:
         # Of the user's code alone: what it copied is worth the name wherever it was seen.
@@ -212,7 +212,7 @@ def copied_files(recording: Recording) -> str:
 
 
 def _retention(assessment: Assessment) -> list[Finding]:
-    """What the allocators held free: the part of anonymous growth that settling gave back."""
+    """Returns what the allocators held free: the part of anonymous growth that settling gave back."""
     grown = _growth_within(assessment.recording, "anon")
     gave = what_settling_gave_back(assessment.recording)
     returned = min((gave.get("release_pools") or 0) + (gave.get("trim") or 0), grown or 0.0)

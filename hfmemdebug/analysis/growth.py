@@ -63,48 +63,68 @@ def find_growth(
             return Trend("stable", grown / span, -most, most, grown, max(floor / span, most))
         return Trend("inconclusive", grown / span, 0.0, most, grown, most, "too few samples in some windows")
     lows = [low for _, low in found]
-    rises = [b - a for a, b in itertools.pairwise(lows)]
     per_window, error = _slope(lows)
     unit = WINDOWS / (judged[-1][0] - judged[0][0])
-    windows = span * unit
+    shape, needs = _shape(judged, found, floor, max(floor, tolerance), span * unit, seldom=seldom)
+    low, high = (per_window - error) * unit, (per_window + error) * unit
+    # What passed for none, because it is a small share of all the memory, may have grown.
+    seen = max(floor / span, high - low, high if shape == "stable" else 0.0)
+    needs = needs if shape == "inconclusive" else None
+    return Trend(shape, per_window * unit, low, high, lows[-1] - lows[0], seen, needs)
+
+
+def _shape(
+    judged: Sequence[tuple[float, float]],
+    found: Sequence[tuple[float, float]],
+    floor: float,
+    small: float,
+    windows: float,
+    *,
+    seldom: bool,
+) -> tuple[str, str | None]:
+    """Decides by the lows of the windows.
+
+    Args:
+        judged: All readings after the warm-up.
+        found: The lows.
+        floor: As of `find_growth`.
+        small: Growth over the whole run that may pass for none.
+        windows: How many windows the whole run has, its warm-up counted.
+        seldom: As of `find_growth`.
+
+    Returns:
+        The shape, and why it is open where it is.
+    """
+    lows = [low for _, low in found]
+    rises = [b - a for a, b in itertools.pairwise(lows)]
+    per_window, error = _slope(lows)
     total = lows[-1] - lows[0]
-
-    def growth(shape: str, needs: str | None = None) -> Trend:
-        low, high = (per_window - error) * unit, (per_window + error) * unit
-        needs = needs if shape == "inconclusive" else None
-        seen = max(floor / span, high - low)
-        if shape == "stable":
-            # What may have grown was let pass for the share that it is of all the memory.
-            seen = max(seen, high)
-        return Trend(shape, per_window * unit, low, high, total, seen, needs)
-
-    small = max(floor, tolerance)
     clear = (per_window - error) * windows >= floor
     if rises[-1] + rises[-2] + rises[-3] < -max(small, 3 * error):
         settled = not clear and _comes_and_goes(judged, small)
-        return growth("stable" if settled else "inconclusive", "usage decreased; a leak may be masked")
+        return "stable" if settled else "inconclusive", "usage decreased; a leak may be masked"
     if not clear and (per_window + error) * windows <= small and total <= small:
-        return growth("stable")
+        return "stable", None
+    # Of even growth, the last three windows have their share.
     if lows[-1] - lows[-4] <= max((1 - STEADY) * 3 / (WINDOWS - 1) * (max(lows) - lows[0]), floor / 4):
         noise = 2 * spread(rises)
-        if total <= small + noise:
-            if noise > small and (_is_level(judged, small) or _comes_and_goes(judged, small)):
-                return growth("stable")
-            return growth("stable" if noise <= small else "inconclusive", _NOISE)
-        return growth("step" if 2 * max(rises) > total else "plateau")
+        if total > small + noise:
+            return "step" if 2 * max(rises) > total else "plateau", None
+        quiet = noise <= small or _is_level(judged, small) or _comes_and_goes(judged, small)
+        return "stable" if quiet else "inconclusive", _NOISE
     if not clear:
-        level = _is_level(judged, small) or _comes_and_goes(judged, small)
-        return growth("stable" if level else "inconclusive", _NOISE)
+        quiet = _is_level(judged, small) or _comes_and_goes(judged, small)
+        return "stable" if quiet else "inconclusive", _NOISE
     early, late = _pace(found[0], found[WINDOWS // 2 - 1]), _pace(found[WINDOWS // 2], found[-1])
     at_the_end = rises[-1] + rises[-2] - per_window / 2 if seldom else min(rises[-2:])
     if min(rises) < -per_window / 2 or at_the_end <= 0:
-        return growth("inconclusive", "irregular growth")
+        return "inconclusive", "irregular growth"
     if 2 * max(rises) > total:
-        return growth("inconclusive", "much of it came in one step")
+        return "inconclusive", "much of it came in one step"
     # By the last window alone it does not: the worker that leaks may have done its part before the others have.
     if late < STEADY * early or (_slows(found) and _slows(found[:-1])):
-        return growth("inconclusive", "growth rate decreasing")
-    return growth("growing")
+        return "inconclusive", "growth rate decreasing"
+    return "growing", None
 
 
 def comes_evenly(work: Sequence[float]) -> bool:

@@ -1,4 +1,4 @@
-"""What was decided of a run, of whatever kind, before words are made of it; and the result document with them."""
+"""The facts of a verdict, of whatever kind of run, before words are made of them; and the result document with both."""
 
 from __future__ import annotations
 

@@ -13,15 +13,19 @@ from dataclasses import dataclass, field, replace
 
 from hfmemdebug.analysis.counters import COMMON_BLOCK, EXACT, MB, PAGES_FLOOR, CounterTrend, block_bytes
 from hfmemdebug.analysis.growth import WARMUP, WINDOWS
-from hfmemdebug.analysis.progress import LEAST_LIFE, ROWS, SECONDS, long_lived, progress_axis
 from hfmemdebug.analysis.reserved import within_reserved
 from hfmemdebug.analysis.series import value
 from hfmemdebug.analysis.snapshots import (
+    LEAST_LIFE,
+    ROWS,
+    SECONDS,
     Baselines,
     ProcessDeltas,
     Stretch,
     TreeSnapshot,
+    long_lived,
     malloc_reads,
+    progress_axis,
     read_baselines,
     read_snapshots,
     unread_malloc,
@@ -230,7 +234,7 @@ def _judge_apart(
 def _judge_afterwards(
     parts: Sequence[Sequence[TreeSnapshot]], baselines: Baselines, weight: float, floors: _Floors
 ) -> dict[str, Trend]:
-    """What grew in what came after the work. So short a time is uneven: any shape that did not stop is a question."""
+    """Returns what grew after the work. So short a time is uneven: any shape that did not stop is a question."""
     found = {}
     for part, name in itertools.product(parts, EXACT):
         after = Stretch(tuple(part), tuple(s.tree.seconds for s in part), baselines, weight)
@@ -242,7 +246,7 @@ def _judge_afterwards(
 
 
 def _unless_unread(malloc: CounterTrend, judged: Stretch) -> CounterTrend:
-    """What it did, or that it was read too seldom: between two readings a step looks like even growth.
+    """Returns what it did, or that it was read too seldom: between two readings a step looks like even growth.
 
     Where it rose until it was read for the last time, it has not been seen to stop.
     """

@@ -1,4 +1,4 @@
-"""Owners of a watched program's growth as findings: what leaks, in which process, and what only came and stopped."""
+"""Makes findings of a watched program's counters: what leaks, where it is made and held, and what came and stopped."""
 
 from __future__ import annotations
 
@@ -18,14 +18,74 @@ from hfmemdebug.analysis.counters import (
 from hfmemdebug.analysis.findings import HOW_IT_FILLED
 from hfmemdebug.analysis.growth import WARMUP
 from hfmemdebug.analysis.program import Program
-from hfmemdebug.analysis.program_origin import LEAST_OF_THE_MOST
-from hfmemdebug.analysis.progress import SECONDS
-from hfmemdebug.analysis.snapshots import gain
+from hfmemdebug.analysis.snapshots import SECONDS, gain
 from hfmemdebug.analysis.trend import STEADY
+from hfmemdebug.leak import Holder, Site, merge_sites
 from hfmemdebug.recording.end import BoundedText, Cache, ProcessTrace
 from hfmemdebug.recording.sample import ProcessSample
 from hfmemdebug.result import Finding
 from hfmemdebug.units import format_bytes, format_count, format_seconds
+
+MOST_SITES = 5
+MOST_HOLDERS = 3
+# What a process has gained beside one that has gained ten times as much is what any process gathers.
+LEAST_OF_THE_MOST = 0.1
+
+
+def find_origin(
+    program: Program, guilty: Sequence[CounterTrend]
+) -> tuple[tuple[Site, ...], tuple[Holder, ...]]:
+    """Returns sites and holders, the largest first.
+
+    Lines that make segments of shared memory are always known; the others where the program was traced.
+    """
+    exact = [counter.name for counter in guilty if counter.name in EXACT]
+    pids = {
+        sample.pid
+        for counter in guilty
+        for sample, gained in counter.gained
+        if gained > 0 and gained >= LEAST_OF_THE_MOST * counter.gained[0][1]
+    }
+    # Of descriptors and child processes only the sum is known.
+    of_any_process = any(not counter.gained for counter in guilty)
+    sites: list[Site] = []
+    holders: dict[str, Holder] = {}
+    for trace in program.recording.traces or ():
+        iterations = program.iterations_between(trace.from_, trace.to)
+        if not (of_any_process or trace.pid in pids) or not iterations:
+            continue
+        # What C libraries ask malloc for has no line in Python, and what a library keeps beside it is none.
+        found = trace.sites if exact else ()
+        sites += [site.per(iterations) for site in found if "python" in exact or not site.in_library]
+        for holder in trace.holders:
+            known = holders.get(holder.path)
+            more = known.growth_per_iteration if known is not None else 0.0
+            holders[holder.path] = replace(
+                known or holder, growth_per_iteration=holder.growth_per_iteration / iterations + more
+            )
+    if any(counter.name == "segments" for counter in guilty):
+        segments = _of_segments(program)
+        places = {site.place for site in segments}
+        sites = [*segments, *(site for site in sites if site.place not in places)]
+    ranked = sorted(merge_sites(sites), key=lambda site: -site.bytes_per_iteration)
+    total = sum(site.bytes_per_iteration for site in ranked)
+    return (
+        tuple(site.rounded(total) for site in ranked[:MOST_SITES]),
+        tuple(
+            replace(holder, growth_per_iteration=round(holder.growth_per_iteration, 2))
+            for holder in sorted(holders.values(), key=lambda h: -h.growth_per_iteration)[:MOST_HOLDERS]
+        ),
+    )
+
+
+def _of_segments(program: Program) -> list[Site]:
+    """Returns the lines that made the segments which were there when there were most."""
+    return [
+        Site(line.file, line.line, line.function, "native", line.bytes, line.count).per(program.iterations)
+        for line in program.recording.end.shm_lines
+        if program.iterations
+    ]
+
 
 _BENIGN_CAUSE = {"step": "step", "plateau": "bounded-cache"}
 # Python objects own the buffers that malloc keeps where one comes with at most this much.
@@ -46,7 +106,7 @@ _GARBAGE_OF_IMPORTS = 20_000
 
 
 def leaks_of(program: Program, guilty: Sequence[CounterTrend]) -> tuple[Finding, ...]:
-    """What the counters that leak amount to: buffers that Python's objects own are one with the objects."""
+    """Returns what the counters that leak amount to: buffers that Python's objects own are one with the objects."""
     found = [_leak_of(program, counter) for counter in guilty]
     objects = [leak for leak in found if leak.cause == "python-objects"]
     if len(objects) < 2:
@@ -73,7 +133,7 @@ def _largest_first(leaks: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _leak_of(program: Program, counter: CounterTrend) -> Finding:
-    """What an counter that grows amounts to."""
+    """Returns what an counter that grows amounts to."""
     growth = counter.trend
     cause = counter.kind.cause
     if counter.name == "malloc" and (
@@ -95,7 +155,7 @@ def _leak_of(program: Program, counter: CounterTrend) -> Finding:
 
 
 def _who(counter: CounterTrend, cause: str) -> str | None:
-    """Which process it is in."""
+    """Returns which process it is in."""
     if counter.name in THINGS:
         return f"{format_count(counter.trend.growth)} more of {counter.kind.things}"
     gained = [(sample, g) for sample, g in counter.gained if g > 0]
@@ -113,7 +173,7 @@ def _who(counter: CounterTrend, cause: str) -> str | None:
 
 
 def _is_pythons(program: Program) -> bool:
-    """Whether what malloc keeps are Python objects' buffers: objects that came along, one for each of them."""
+    """True where what malloc keeps are Python objects' buffers: objects that came along, one for each of them."""
     malloc, python = program.counters.get("malloc"), program.counters.get("python")
     if malloc is None or python is None:
         return False
@@ -153,7 +213,7 @@ def _traces_of(program: Program, pids: Container[int | None]) -> Iterator[tuple[
 
 
 def filling_cache(program: Program, guilty: Sequence[CounterTrend]) -> str | None:
-    """What grew where it may be a cache alone that is not full yet; None where it is not.
+    """Returns what grew where it may be a cache alone that is not full yet; None where it is not.
 
     Its entries must consist of as many blocks as have come; and it must be full before the memory is.
     """
@@ -196,7 +256,7 @@ def filling_cache(program: Program, guilty: Sequence[CounterTrend]) -> str | Non
 def _cut_later(
     program: Program, values: Sequence[BoundedText], guilty: Sequence[CounterTrend], memory: int | None
 ) -> str | None:
-    """What grew where it may be a text, or all of them, that is not as long yet as the code lets it get."""
+    """Returns what grew where it may be a text, or all of them, that is not as long yet as the code lets it get."""
     if not values or [counter.name for counter in guilty] != ["malloc"]:
         return None
     gained = {sample.pid: gained for sample, gained in guilty[0].gained if gained > 0}
@@ -234,12 +294,12 @@ def _most_blocks(cache: Cache) -> float:
 
 
 def _fits(entries: float, bound: float, grown: float, memory: int | None) -> bool:
-    """Whether a cache with so many entries, which are what grew, is full before the memory is."""
+    """True where a cache with so many entries, which are what grew, is full before the memory is."""
     return entries > 0 and (not memory or bound * grown / entries <= memory)
 
 
 def is_garbage(program: Program) -> bool:
-    """Whether what grew was garbage in cycles: the collector took it as the program ended, and left no leak of it."""
+    """True where what grew was garbage in cycles: the collector took it as the program ended, and left no leak."""
     if not may_be_garbage(program) or _garbage(program) < _GARBAGE_OF_IMPORTS:
         return False
     return beside_garbage(program) < program.floor
@@ -253,7 +313,7 @@ def beside_garbage(program: Program) -> float:
 
 
 def may_be_garbage(program: Program) -> bool:
-    """Whether the collector took as much as had grown, which may have been there since the imports."""
+    """True where the collector took as much as had grown, which may have been there since the imports."""
     python = program.counters.get("python")
     if python is None or not python.trend.grows or _is_held(program, python):
         return False
@@ -265,7 +325,7 @@ def may_be_garbage(program: Program) -> bool:
 
 
 def _is_held(program: Program, python: CounterTrend) -> bool:
-    """Whether containers that the tracer came to from a name took in what came, so that garbage is from before it.
+    """True where containers that the tracer came to from a name took in what came, so that garbage is from before it.
 
     An item need not be a block of its own: what was garbage must leave enough for a leak all the same.
     """
@@ -288,7 +348,7 @@ def _garbage(program: Program) -> int:
 
 
 def benign_of(program: Program) -> tuple[Finding, ...]:
-    """What grew and is no leak."""
+    """Returns what grew and is no leak."""
     return (*_came_and_stopped(program), *_mapped_pages(program), *_copies(program))
 
 

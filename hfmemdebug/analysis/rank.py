@@ -43,12 +43,12 @@ class Rank:
 
     @property
     def arm(self) -> ArmSummary:
-        """What was measured of it."""
+        """Returns what was measured of it."""
         return self.result.arms[0]
 
     @property
     def died(self) -> bool:
-        """Whether its program failed or was killed."""
+        """True where its program failed or was killed."""
         return self.arm.outcome in ("failed", "killed")
 
 
@@ -60,7 +60,7 @@ def rank_of_recording(recording: Recording, result: Result) -> Rank:
 
 
 def leaks(rank: Rank) -> list[Finding]:
-    """What leaks in it."""
+    """Returns what leaks in it."""
     return [finding for finding in rank.result.findings if finding.role == "leak"]
 
 
@@ -147,7 +147,7 @@ def clean_summary(ranks: Sequence[Rank], nodes: Mapping[int, int]) -> str:
 
 
 def first_death(ranks: Sequence[Rank], nodes: Mapping[int, int]) -> str:
-    """Who died first: launchers end all the others when one dies."""
+    """Returns who died first: launchers end all the others when one dies."""
     dead = [rank for rank in ranks if rank.died]
     if not dead:
         return ""
@@ -163,7 +163,7 @@ def first_death(ranks: Sequence[Rank], nodes: Mapping[int, int]) -> str:
 def advice_for(
     verdict: str, ordered: Sequence[Rank], guilty: Sequence[Rank], ranks: Sequence[Rank]
 ) -> tuple[str, ...]:
-    """What to do: about the ranks that stand out, and what the worst one's own result says."""
+    """Returns what to do: about the ranks that stand out, and what the worst one's own result says."""
     lines: list[str] = []
     if verdict == "leak" and len(guilty) < len(ranks):
         who = numbers_in_words(rank.number for rank in guilty)

@@ -340,7 +340,7 @@ class _Part:
         )
 
     def _anonymous(self, process: ProcessSample) -> int | None:
-        """What it has of the anonymous memory by now: PSS is read seldom, and what came since is its own."""
+        """Returns what it has of the anonymous memory by now: PSS is read seldom, and what came since is its own."""
         if process.pss_anon is None or process.anon is None:
             return process.anon if process.pss_anon is None else process.pss_anon
         if self._read.get(process.pid, (None, 0))[0] != process.pss_anon:

@@ -47,12 +47,12 @@ def noise_allowance(growth: float, least: float) -> float:
 
 
 def is_the_same(growth: float, filled: float) -> bool:
-    """Whether two counters have grown by the same bytes, as who maps a file and who counts files see them."""
+    """True where two counters have grown by the same bytes, as who maps a file and who counts files see them."""
     return abs(growth - filled) <= RESERVED_SHARE * filled
 
 
 def may_be_within(trend: Trend) -> bool:
-    """Whether it is asked at all."""
+    """True where it is asked at all."""
     return trend.may_grow and trend.growth > 0
 
 
@@ -119,7 +119,7 @@ def _asked_for(seen: Stretch) -> float:
 
 
 def _exact(stretch: Stretch) -> list[float]:
-    """What the exact counters have in use at each sample, all together."""
+    """Returns what the exact counters have in use at each sample, all together."""
     counted = [stretch.deltas(name).total() for name in EXACT]
     return [sum(value or 0.0 for value in values) for values in zip(*counted, strict=True)]
 

@@ -58,7 +58,7 @@ def _assess_in_order(recordings: Sequence[Recording]) -> tuple[Assessment, ...]:
 
 
 def what_is_open(assessments: Sequence[Assessment]) -> str | None:
-    """What more work would decide, in words; None where nothing is open.
+    """Returns what more work would decide, in words; None where nothing is open.
 
     A leak that is found closes the case of its arm: what else may grow there cannot make it none.
     """
@@ -81,7 +81,7 @@ def what_is_open(assessments: Sequence[Assessment]) -> str | None:
 
 
 def _was_read_too_rarely(assessment: Assessment) -> bool:
-    """Whether the user's code ran and malloc, which can be read here, was read only now and then for its cost."""
+    """True where the user's code ran and malloc, which can be read here, was read only now and then for its cost."""
     return (
         assessment.recording.header.arm.consumer
         and "malloc" in assessment.unread
@@ -186,7 +186,7 @@ def _sites(guilty: Assessment | None, cause: str | None) -> tuple[Site, ...]:
 
 
 def _untraced(guilty: Assessment | None) -> tuple[str, ...]:
-    """What the tracing pass failed of."""
+    """Returns what the tracing pass failed of."""
     found = traced(guilty)
     if found.failed is not None:
         return (f"not measured here: the line of the leak, since tracing failed ({found.failed})",)
@@ -195,7 +195,7 @@ def _untraced(guilty: Assessment | None) -> tuple[str, ...]:
 
 
 def _origin(guilty: Assessment | None) -> str | None:
-    """Whose leak it is; None where the user's code ran and no control tells it from the libraries.
+    """Returns whose leak it is; None where the user's code ran and no control tells it from the libraries.
 
     Where the rows come from, a dataset or an iterable, is the library of the code that reads them.
     """

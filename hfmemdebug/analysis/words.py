@@ -105,7 +105,7 @@ def program_summary(judgement: Judgement, program: Program) -> str:
 
 
 def is_iterable(recording: Recording) -> bool:
-    """Whether the rows came from an iterable of the user's own."""
+    """True where the rows came from an iterable of the user's own."""
     return recording.header.loaded is not None and recording.header.loaded.step is not None
 
 
@@ -159,7 +159,7 @@ def limit_of_run(
 
 
 def limit_sentence(limit: dict[str, Any] | None, arm: ArmSummary) -> str:
-    """What a run under a limit proves: file pages that count as RSS gave way, or the limit was not reached.
+    """Returns what a run under a limit proves: file pages that count as RSS gave way, or the limit was not reached.
 
     Args:
         limit: What the limit came to.

@@ -89,7 +89,7 @@ def draw(attachment: Attachment) -> Group:
     from rich.table import Table
     from rich.text import Text
 
-    from hfmemdebug.analysis.program_open import judge_so_far
+    from hfmemdebug.analysis.program_verdict import judge_so_far
     from hfmemdebug.render.chart import thin
     from hfmemdebug.render.redact import Redactor
     from hfmemdebug.render.terminal import bars
