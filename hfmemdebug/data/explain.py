@@ -6,7 +6,7 @@ the HTTP client changes with the version. There were seventeen rules here that r
 some. Now the chain is walked once. A class that means one thing, a number of the operating system or the status of
 the Hub's answer decides the kind (and so the exit status); the line for people is the library's own, of the deepest
 error that has one, after the file and, for text, the line in it. The file is taken from the variables of the reader
-that raised (`datasets.packaged_modules`), the only place where it is known. Two situations have no class and are
+that raised (`datasets.packaged_modules`), the only place where it is known. Three situations have no class and are
 told by a phrase. Messages can hold values of the data, so what is kept in a recording quotes none (`quote=False`).
 """
 
@@ -35,6 +35,7 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _ROOM = "Free some space, choose a larger disk (for the cache HF_HOME), or do with less: --streaming, fewer --rows."
 _FULL_PHRASE = "Not enough disk space"
 _SHORT_PHRASE = "Consistency check failed"
+_EMPTY_PHRASE = "corresponds to no data"
 _NETWORK_PACKAGES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "aiohttp"})
 _NETWORK_CLASSES = frozenset({"ConnectionError", "TimeoutError", "gaierror", "XetDownloadError"})
 # What a library caught on its way is how it found out, not the reason.
@@ -274,6 +275,8 @@ def _of_the_data(
             "Where a file was damaged on its way it stays so in the cache: "
             f"datasets.load_dataset('{repo}', download_mode='force_redownload') fetches it again."
         )
+    if _EMPTY_PHRASE in str(reason):
+        return InputError(f"{place} has no rows", next="There is nothing to iterate over.")
     said = _told(reason, spec) if quote else type(reason).__name__
     return InputError(f"{place} cannot be read: {said}", next=advice)
 
