@@ -23,6 +23,22 @@ WASTE = 2.0
 HOW_IT_FILLED = "first touch of preallocated memory, as of an array; bounded by its size"
 
 
+def benign(
+    cause: str, growth: float, detail: str, arm: str, *, reclaimable: bool | None, shape: str = "plateau"
+) -> Finding:
+    """A finding of growth that is no leak.
+
+    Args:
+        cause: One of the contract's.
+        growth: Bytes.
+        detail: What it is, for people.
+        arm: The arm that showed it.
+        reclaimable: Whether it can be taken back; None where that is not known.
+        shape: How it grew.
+    """
+    return Finding(cause, "benign", round(growth), 0.0, None, shape, reclaimable, detail, arm)
+
+
 def leak_findings(assessment: Assessment) -> tuple[Finding, ...]:
     """Returns what leaks in an arm, the largest first."""
     growing = {counter.name: counter for counter in assessment.growing}
@@ -169,15 +185,12 @@ def _mapped_pages(assessment: Assessment) -> list[Finding]:
     whose = "mapped files" if header.subject == "loop" else "the dataset's mapped files"
     proved = reclaim is not None and reclaim.freed_bytes is not None and reclaim.why_not is None
     return [
-        Finding(
-            cause="mmap-file-pages",
-            role="benign",
-            growth_bytes=round(grown),
-            rate_bytes_per_iteration=0.0,
-            shape="plateau",
+        benign(
+            "mmap-file-pages",
+            grown,
+            f"pages of {whose} that were read{bounded}",
+            assessment.name,
             reclaimable=False if in_memory else True if proved else None,
-            detail=f"pages of {whose} that were read{bounded}",
-            arm=assessment.name,
         )
     ]
 
@@ -192,15 +205,13 @@ def _copies(assessment: Assessment) -> list[Finding]:
     if grown < NOTEWORTHY:
         return []
     return [
-        Finding(
-            cause="copy-on-write",
-            role="benign",
-            growth_bytes=round(grown),
-            rate_bytes_per_iteration=0.0,
+        benign(
+            "copy-on-write",
+            grown,
+            f"private copies of pages that were written to {copied_files(assessment.recording)}",
+            assessment.name,
             shape=counter.trend.shape,
             reclaimable=False,
-            detail=f"private copies of pages that were written to {copied_files(assessment.recording)}",
-            arm=assessment.name,
         )
     ]
 
@@ -220,15 +231,13 @@ def _retention(assessment: Assessment) -> list[Finding]:
     if returned < NOTEWORTHY or assessment.growing:
         return []
     return [
-        Finding(
-            cause="allocator-retention",
-            role="benign",
-            growth_bytes=round(returned),
-            rate_bytes_per_iteration=0.0,
+        benign(
+            "allocator-retention",
+            returned,
+            "memory that was free and that Arrow's pools and malloc kept; they gave it back when asked",
+            assessment.name,
             shape="plateau" if other is None else other.trend.shape,
             reclaimable=True,
-            detail="memory that was free and that Arrow's pools and malloc kept; they gave it back when asked",
-            arm=assessment.name,
         )
     ]
 
@@ -251,21 +260,19 @@ def _bounded(assessment: Assessment) -> list[Finding]:
         ):
             continue
         findings.append(
-            Finding(
-                cause="step" if shape == "step" else "bounded-cache",
-                role="benign",
-                growth_bytes=round(growth),
-                rate_bytes_per_iteration=0.0,
-                shape=shape,
-                reclaimable=None,
-                detail=HOW_IT_FILLED
+            benign(
+                "step" if shape == "step" else "bounded-cache",
+                growth,
+                HOW_IT_FILLED
                 if counter.filled
                 else "it grew once and stopped"
                 if shape == "step"
                 else "it grew ever less and stopped"
                 if trend.shape == "plateau"
                 else "it grew in the first epoch and stopped",
-                arm=assessment.name,
+                assessment.name,
+                shape=shape,
+                reclaimable=None,
             )
         )
     return findings

@@ -15,7 +15,7 @@ from hfmemdebug.analysis.counters import (
     THINGS,
     CounterTrend,
 )
-from hfmemdebug.analysis.findings import HOW_IT_FILLED
+from hfmemdebug.analysis.findings import HOW_IT_FILLED, benign
 from hfmemdebug.analysis.growth import WARMUP
 from hfmemdebug.analysis.program import Program
 from hfmemdebug.analysis.snapshots import SECONDS, gain
@@ -356,15 +356,12 @@ def _came_and_stopped(program: Program) -> list[Finding]:
     findings = []
     if is_garbage(program):
         findings.append(
-            Finding(
-                cause="bounded-cache",
-                role="benign",
-                growth_bytes=round(program.counters["python"].trend.growth),
-                rate_bytes_per_iteration=0.0,
-                shape="plateau",
+            benign(
+                "bounded-cache",
+                program.counters["python"].trend.growth,
+                "garbage in cycles that Python's collector had not come to: it took it as the program ended",
+                "program",
                 reclaimable=True,
-                detail="garbage in cycles that Python's collector had not come to: it took it as the program ended",
-                arm="program",
             )
         )
     for name in (*EXACT, "other", "pages", "shmem"):
@@ -372,15 +369,13 @@ def _came_and_stopped(program: Program) -> list[Finding]:
         if counter is None or counter.trend.shape not in _BENIGN_CAUSE or counter.trend.growth < NOTEWORTHY:
             continue
         findings.append(
-            Finding(
-                cause=_BENIGN_CAUSE[counter.trend.shape],
-                role="benign",
-                growth_bytes=round(counter.trend.growth),
-                rate_bytes_per_iteration=0.0,
+            benign(
+                _BENIGN_CAUSE[counter.trend.shape],
+                counter.trend.growth,
+                f"{COUNTERS[name].words}: {HOW_IT_FILLED if counter.filled else 'it came and stopped'}",
+                "program",
                 shape=counter.trend.shape,
                 reclaimable=False,
-                detail=f"{COUNTERS[name].words}: {HOW_IT_FILLED if counter.filled else 'it came and stopped'}",
-                arm="program",
             )
         )
     return findings
@@ -395,15 +390,12 @@ def _mapped_pages(program: Program) -> list[Finding]:
     if not file or max(file) - file[0] < PAGES_FLOOR:
         return []
     return [
-        Finding(
-            cause="mmap-file-pages",
-            role="benign",
-            growth_bytes=max(file) - file[0],
-            rate_bytes_per_iteration=0.0,
-            shape="plateau",
+        benign(
+            "mmap-file-pages",
+            max(file) - file[0],
+            "pages of mapped files, shared ones counted once",
+            "program",
             reclaimable=True,
-            detail="pages of mapped files, shared ones counted once",
-            arm="program",
         )
     ]
 
@@ -434,15 +426,12 @@ def _copies(program: Program) -> list[Finding]:
     # Whoever looks at an object writes to its reference count.
     ours = ", and --trace, which looks at every object there, copies them too" if traced else ""
     return [
-        Finding(
-            cause="copy-on-write",
-            role="benign",
-            growth_bytes=round(sum(item[0] for item in found)),
-            rate_bytes_per_iteration=0.0,
-            shape="plateau",
-            reclaimable=False,
-            detail=f"{sample.role} (PID {sample.pid}) has copied {format_bytes(copied)} of its parent's pages in "
+        benign(
+            "copy-on-write",
+            sum(item[0] for item in found),
+            f"{sample.role} (PID {sample.pid}) has copied {format_bytes(copied)} of its parent's pages in "
             f"{format_seconds(seconds)}{others}: bounded by what the parent had{ours}",
-            arm="program",
+            "program",
+            reclaimable=False,
         )
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -73,7 +74,6 @@ def grown(rank: Rank) -> int:
 _FAR_ABOVE = 1.5
 _NOTEWORTHY = 64 << 20
 _MOST_NAMED = 8
-_WAS_ENDED = "SIGTERM"
 
 
 def leak_summary(
@@ -152,7 +152,7 @@ def first_death(ranks: Sequence[Rank], nodes: Mapping[int, int]) -> str:
     if not dead:
         return ""
     # Those whose launcher ended them say so, whatever the clocks of their nodes say.
-    by_itself = [r for r in dead if _WAS_ENDED not in (r.arm.outcome_detail or "")] or dead
+    by_itself = [r for r in dead if r.arm.exit_status != -signal.SIGTERM] or dead
     first = min(by_itself, key=lambda rank: (rank.ended or 0.0, rank.number))
     after = f" after {format_seconds(first.seconds)}"
     followed = f", and {len(dead) - 1} more ended with it" if len(dead) > 1 else ""

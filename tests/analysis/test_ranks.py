@@ -23,6 +23,7 @@ def judged(
     peak: int = 300 * MB,
     outcome: str = "completed",
     detail: str | None = None,
+    status: int | None = None,
     began: float | None = 100.0,
     seconds: float = 20.0,
     version: str = "5.2.0",
@@ -53,7 +54,7 @@ def judged(
         arms=(
             ArmSummary(
                 "program", "program", False, 30, 30_000, outcome, peak, peak, f"ranks/rank-{number}.jsonl",
-                outcome_detail=detail,
+                outcome_detail=detail, exit_status=status,
             ),
         ),
         processes=({"pid": 7, "role": "main", "pss_bytes": peak},),
@@ -124,11 +125,17 @@ def test_a_leak_beside_ranks_that_left_no_recording_does_not_pass_them_over() ->
 
 
 def test_who_died_first_is_told_from_those_that_were_ended_for_it() -> None:
-    ended = {"outcome": "killed", "detail": "the program was killed by SIGTERM"}
+    ended: dict[str, Any] = {
+        "outcome": "killed",
+        "detail": "the program was killed by SIGTERM",
+        "status": -15,
+    }
     result = merge([
         judged(0, "inconclusive", seconds=11.0, **ended),
         # The clock of its node is ahead.
-        judged(1, "inconclusive", seconds=12.0, outcome="killed", detail="the program was killed by SIGKILL"),
+        judged(
+            1, "inconclusive", seconds=12.0, outcome="killed", detail="the program was killed by SIGKILL", status=-9
+        ),
         judged(2, "inconclusive", seconds=11.5, **ended),
     ])  # fmt: skip
     assert (
@@ -153,7 +160,7 @@ def test_recordings_of_an_earlier_run_are_left_out() -> None:
 
 
 def test_of_ranks_that_were_started_anew_the_last_start_counts() -> None:
-    died = judged(1, "inconclusive", outcome="killed", detail="the program was killed by SIGKILL")
+    died = judged(1, "inconclusive", outcome="killed", detail="the program was killed by SIGKILL", status=-9)
     again = [judged(n, began=200.0, restart=1) for n in (0, 1)]
     result = merge([judged(0), died, *again])
     assert (result.verdict, [entry["restart"] for entry in result.ranks or ()]) == ("no-leak", [1, 1])
