@@ -27,7 +27,8 @@ from hfmemdebug.recording.sample import TreeSample
 from hfmemdebug.result import Result
 from hfmemdebug.units import format_bytes, format_seconds
 
-# What an open file, a thread or a child's handle takes in the process that has it.
+# What an open file, a thread or a child's handle takes in the process that has it: without it, children_left_open,
+# descriptors_left_open and threads_never_end are told as their Python objects.
 _OF_A_THING = 64 << 10
 
 

@@ -239,9 +239,9 @@ ROWS = "1000 rows"
 SECONDS = "second"
 # As many samples that what is left after the warm-up is enough for `find_growth`.
 LEAST_SAMPLES = ceil(LEAST_POINTS / (1 - WARMUP))
-# So many modules within so many samples are an import of a library, and not of what somebody has forgotten until then.
 # A process that lives for this share of the run is judged alone as well.
 LEAST_LIFE = 0.5
+# So many modules within so many samples are an import of a library, and not of a module that is needed now and then.
 MANY_MODULES = 8
 IMPORTING = 5
 

@@ -43,7 +43,8 @@ STEADY = 0.8
 # Below this rate per slice are single small objects. A leak of one is as regular as the loop; libraries' caches that
 # warm up over hundreds of calls scatter, and libraries lose 40 to 100 bytes a slice in release after release.
 LIBRARY_OVERHEAD = 256.0
-# A straight line of n values spans sqrt(12) = 3.46 times their standard deviation.
+# A straight line of n values spans sqrt(12) = 3.46 times their standard deviation; with less than 0.8 of that, what
+# wanders as programs/noise_window does is never cleared.
 SPREADS_IN_NOISE = 3.0
 # From so many epochs on, what is left of a trend in noise may be called none: it hid less than the noise moves.
 EPOCHS_IN_NOISE = BLOCKS_TO_CONVICT * MOST_BLOCKS
