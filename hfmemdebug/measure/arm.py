@@ -197,7 +197,7 @@ class Arm:
 
     def calibrate(self, step: int | None) -> None:
         """Measures what a row costs, in slices of this size where the user has chosen it."""
-        with self._reading("reading the first rows"):
+        with self._reading(f"reading the first {'items' if self.from_iterable else 'rows'}"):
             found = calibrate(self.dataset, self._loaded.rows, self.probe, step=step)
         self.reproduce = self._reproduce(found.bytes_per_row)
         self.channel.send(

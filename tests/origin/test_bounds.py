@@ -268,7 +268,7 @@ THREAD = (
 )
 def test_a_bound_is_said(tmp_path: Path, source: str, words: str) -> None:
     # Lists that are made anew at each slice are found by what is in them.
-    holder = run_traced(tmp_path, BEGIN + source, "trace(walk)['holders']")[0]
+    holder = run_traced(tmp_path, BEGIN + source, "trace(walk).holders")[0]
     assert f", bounded to {words}" in holder["path"]
 
 
@@ -308,7 +308,7 @@ STORE = (
 )
 def test_a_bound_in_another_file_is_said(tmp_path: Path, source: str, line: int | None) -> None:
     (tmp_path / "helpers.py").write_text(STORE)
-    holder = run_traced(tmp_path, BEGIN + "import helpers\n" + source, "trace(walk)['holders']")[0]
+    holder = run_traced(tmp_path, BEGIN + "import helpers\n" + source, "trace(walk).holders")[0]
     assert holder["path"].endswith(f"`, bounded to 9,000 (helpers.py:{line})" if line else "`")
 
 
@@ -335,9 +335,7 @@ def test_an_installed_cache_says_its_bound(tmp_path: Path, attributes: str, base
         "cache = caching.Cache({most})\ndef consume():\n    cache.put(next(steps), bytes(1000))\n"
     )
     for most, words in ((9000, "`, bounded to 9,000"), (0, "`"), (3, "`"), (2**31 - 1, "`")):
-        (holder,) = run_traced(
-            tmp_path, BEGIN + source.replace("{most}", str(most)), "trace(walk)['holders']"
-        )
+        (holder,) = run_traced(tmp_path, BEGIN + source.replace("{most}", str(most)), "trace(walk).holders")
         assert holder["path"].endswith(words)
 
 

@@ -35,7 +35,7 @@ ADD = "    cache[next(steps)] = bytes(1000)\n"
     ],
 )  # fmt: skip
 def test_a_condition_that_is_not_met_is_said(tmp_path: Path, source: str, line: int) -> None:
-    holder = run_traced(tmp_path, BEGIN + source, "trace(walk)['holders']")[0]
+    holder = run_traced(tmp_path, BEGIN + source, "trace(walk).holders")[0]
     assert holder["path"].endswith(f"`, emptied where a condition is met that was not (program.py:{line})")
 
 
@@ -45,7 +45,7 @@ def test_the_condition_of_the_class_whose_it_is(tmp_path: Path) -> None:
         "        self.items.append(x)\n        if len(self.items) > most:\n            self.items.clear()\n"
         "store = Store()\ndef consume():\n    store.put(bytes(9000))\n"
     )
-    holder = run_traced(tmp_path, BEGIN + source, "trace(walk)['holders']")[0]
+    holder = run_traced(tmp_path, BEGIN + source, "trace(walk).holders")[0]
     assert holder["path"].endswith("`, emptied where a condition is met that was not (program.py:8)")
 
 
@@ -62,7 +62,7 @@ def test_the_condition_in_another_file(tmp_path: Path, source: str, line: int) -
         "        self.items.append(x)\n        if len(self.items) > most:\n            self.items.clear()\n"
         "def remember(into, x, most):\n    into.append(x)\n    if len(into) > most:\n        into.pop(0)\n"
     )
-    holder = run_traced(tmp_path, BEGIN + "import helpers\n" + source, "trace(walk)['holders']")[0]
+    holder = run_traced(tmp_path, BEGIN + "import helpers\n" + source, "trace(walk).holders")[0]
     assert holder["path"].endswith(f"`, emptied where a condition is met that was not (helpers.py:{line})")
 
 
@@ -94,6 +94,6 @@ def test_the_condition_in_another_file(tmp_path: Path, source: str, line: int) -
     ],
 )
 def test_what_is_no_such_condition_is_not_called_one(tmp_path: Path, source: str) -> None:
-    holder = run_traced(tmp_path, BEGIN + source, "trace(walk)['holders']")[0]
+    holder = run_traced(tmp_path, BEGIN + source, "trace(walk).holders")[0]
     assert "emptied" not in holder["path"]
     assert "bounded" not in holder["path"]
