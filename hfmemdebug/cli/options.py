@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -39,6 +39,8 @@ def spread(command: Callable[..., Any]) -> Callable[..., Any]:
     hints = get_type_hints(command, include_extras=True)
     for parameter in inspect.signature(command).parameters.values():
         kind = hints[parameter.name]
+        # Python 3.10 makes Optional[Annotated[…]] of what has None as its default, which hides what is annotated.
+        kind = next((inner for inner in get_args(kind) if hasattr(inner, "__metadata__")), kind)
         if hasattr(kind, "__dataclass_fields__"):
             of_group = get_type_hints(kind, include_extras=True)
             own = [field for field in fields(kind) if hasattr(of_group[field.name], "__metadata__")]

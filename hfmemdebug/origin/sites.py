@@ -125,8 +125,9 @@ def place_of(frames: Iterable[Place]) -> tuple[Place | None, bool]:
     innermost: Place | None = None
     for file, line in frames:
         if file.startswith(common.PACKAGE):
-            # Below our loop nothing is the user's, and what we allocate ourselves is no leak.
-            break
+            # Below our loop nothing is the user's, and what we allocate ourselves is no leak. CPython 3.10 has a
+            # frame for what a dataclass of ours generates.
+            return (None, True) if innermost is not None and innermost[0] == "<string>" else (innermost, True)
         if innermost is None:
             innermost = (file, line)
         if not is_library(file):
