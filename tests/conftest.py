@@ -18,7 +18,16 @@ ALLOWED = ("only on ", "only with ")
 
 
 # What takes long and does not depend on the versions of Python and the libraries: CI runs it once.
-ONCE = ("corpus", "limits", "recipes", "test_browser.py", "test_gate.py", "test_mermaid.py")
+ONCE = (
+    "analysis",
+    "corpus",
+    "recipes",
+    "test_browser.py",
+    "test_gate.py",
+    "test_mermaid.py",
+    "supervise",
+    "test_secrets.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("once")
 
 
-# A job that a shell runs in the background ignores Ctrl-C and Ctrl-\\, one under nohup a hang-up; what it starts would
+# A job that a shell runs in the background ignores Ctrl-C and quitting, one under nohup a hang-up; what it starts would
 # too.
 for ignored in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
     if signal.getsignal(ignored) is signal.SIG_IGN:
