@@ -243,6 +243,10 @@ print(counts[-1] - counts[32], counts[32] - counts[2])
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=uncovered()
     )
     later, first = map(int, done.stdout.split())
-    assert abs(later) <= 2
-    # Python 3.10's lists of free objects fill over the first thirty, by two blocks in five readings.
-    assert abs(first) <= (2 if sys.version_info >= (3, 11) else 12)
+    if sys.version_info >= (3, 11):
+        assert abs(later) <= 2
+        assert abs(first) <= 2
+    else:
+        # Python 3.10's lists of free objects fill by some 12 blocks over the first fifty, by 35 to 39 over 400; at
+        # which of them varies with whatever else is allocated.
+        assert abs(later + first) <= 14
