@@ -99,7 +99,7 @@ def _has_no_sampler(program: Program) -> bool:
 
 
 def _grown_while_traced(program: Program) -> list[str]:
-    """Returns what stayed while allocations were traced, for somebody who wants to look before it is decided."""
+    """Returns what stayed while allocations were traced, to be looked at before it is decided."""
     for trace in program.recording.traces or ():
         sites, seconds = trace.sites, trace.to - trace.from_
         # At this pace it would have come to less than is called a leak.
@@ -121,7 +121,7 @@ def _grown_while_traced(program: Program) -> list[str]:
 
 
 def _is_a_program(assessments: Sequence[Assessment]) -> bool:
-    """True where somebody's own loop was recorded, which no command of ours can run once more."""
+    """True where a loop of the user's own was recorded, which no command of ours can run once more."""
     return all(a.recording.header.subject == "loop" for a in assessments)
 
 

@@ -347,7 +347,7 @@ def _within(counter: CounterTrend, sizes: Sequence[Series], *, asked_for: float 
 
 
 def _mostly_grows(rates: Sequence[float]) -> bool:
-    """True where it grew in nearly every epoch: now and then somebody else may take files of theirs away."""
+    """True where it grew in nearly every epoch: now and then another program may remove files of its own."""
     return sum(rate > 0 for rate in rates) >= STEADY * len(rates)
 
 

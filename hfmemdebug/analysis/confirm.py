@@ -205,7 +205,7 @@ def counter_to_trace(
     """
     growing = {counter.name: counter.trend.rate for counter in assessment.growing}
     if "dev_shm" in growing:
-        # While two arms run, each sees the files of both that nobody holds open.
+        # While two arms run, each sees the files of both that no process holds open.
         seen = [c.trend.rate for other in others for c in other.growing if c.name == "dev_shm"]
         growing["dev_shm"] = min([growing["dev_shm"], *seen])
     half = sum(growing.get(name, 0.0) for name in (*EXACT, "dev_shm")) / 2

@@ -1,4 +1,4 @@
-"""Decides whether a counter of somebody else's program grows with its work: one run, no control, no settling.
+"""Decides whether a counter of a watched program grows with its work: one run, no control, no settling.
 
 Only what a program never gives back counts: the lowest value of each of eight windows of equal work. Garbage that
 waits for its collector, batches in flight and buffers that come and go lie above it. What is called growth rises from

@@ -283,7 +283,7 @@ _ROLE = re.compile(r"rank (\d+)")
 def ranks_within(recording: Recording) -> list[Recording]:
     """The recordings of the ranks below a launcher, by rank; none where it is of no launcher.
 
-    How a single rank ended nobody has seen: each is given the launcher's own end, and its own time.
+    How a single rank ended was not seen: each is given the launcher's own end, and its own time.
     """
     heads: dict[int, int] = {}
     parents: dict[int, int | None] = {}
